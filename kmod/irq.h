@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Events on their way into the guest: exceptions, NMIs, interrupts; what is
+ * queued, what was being delivered when the guest exited, and when to ask the
+ * hardware for a window.
+ */
+#ifndef KEEL_IRQ_H
+#define KEEL_IRQ_H
+
+#include "types.h"
+
+struct keel_vcpu;
+struct keel_exit;
+struct kvm_vcpu_events;
+struct kvm_interrupt;
+struct walk_fault;
+
+/* Raise an exception; merges with one already pending as the manual says (#DF, shutdown). */
+void keel_queue_exception(struct keel_vcpu *vcpu, u8 vector);
+void keel_queue_exception_error(struct keel_vcpu *vcpu, u8 vector, u32 error);
+void keel_queue_page_fault(struct keel_vcpu *vcpu, const struct walk_fault *fault);
+void keel_queue_debug(struct keel_vcpu *vcpu, u64 dr6_bits);
+
+static inline void keel_inject_gp(struct keel_vcpu *vcpu)
+{
+	keel_queue_exception_error(vcpu, 13, 0);
+}
+
+static inline void keel_inject_ud(struct keel_vcpu *vcpu)
+{
+	keel_queue_exception(vcpu, 6);
+}
+
+/* After an exit: put back into the queue what the exit interrupted. */
+void keel_requeue_vectoring(struct keel_vcpu *vcpu, const struct keel_exit *exit);
+/* Before an entry: hand the most urgent event to the hardware, arrange windows. */
+void keel_inject_events(struct keel_vcpu *vcpu);
+/* An entry was called off after keel_inject_events(): take the event back. */
+void keel_uninject(struct keel_vcpu *vcpu);
+
+/* True if KVM_INTERRUPT would be accepted and injected at the next entry. */
+bool keel_irq_ready(struct keel_vcpu *vcpu);
+/* True if something is queued that should wake a halted vCPU. */
+bool keel_event_pending(struct keel_vcpu *vcpu);
+
+/* KVM_INTERRUPT, KVM_NMI, KVM_GET/SET_VCPU_EVENTS. */
+long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data);
+long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data);
+long keel_get_vcpu_events(struct keel_vcpu *vcpu, void *data);
+long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The two nouns of the module - the VM and the vCPU - and the run verdict.
+ * Who owns which group of fields is said beside the group; everything else is
+ * declared by the header of the file that does it.
+ *
+ * Locks, outer to inner: vCPU mutex, vm->lock, vm->slots_lock, SRCU read side,
+ * mmap lock, mmu.lock. docs/locking.md has a card for each.
+ */
+#ifndef KEEL_KEEL_H
+#define KEEL_KEEL_H
+
+#include <linux/kvm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/refcount.h>
+#include <linux/srcu.h>
+#include <linux/xarray.h>
+#include <asm/fpu/types.h>
+
+#include "types.h"
+#include "mmu/mmu.h"
+#include "stats.h"
+#include "vmx/vmx.h"
+
+#define KEEL_MAX_VCPUS		1024
+#define KEEL_MAX_VCPU_ID	4096		/* ids are below this */
+#define KEEL_MAX_CPUID_ENTRIES	256
+#define KEEL_ADDRESS_SPACES	2		/* 0: normal, 1: SMM */
+#define KEEL_MAX_SLOTS		32764		/* ids of one address space */
+
+struct file;
+struct keel_memslots;
+struct keel_slot_index;
+
+/*
+ * enum keel_run - what a step of the run path tells its caller
+ * @RUN_USER:	 return 0 from KVM_RUN; kvm_run says why
+ * @RUN_RESUME:	 go on running the guest
+ *
+ * A negative errno ends KVM_RUN with that error.
+ */
+enum keel_run {
+	RUN_USER = 0,
+	RUN_RESUME = 1,
+};
+
+/* vcpu->mode: whether other CPUs must interrupt this vCPU to get its attention. */
+enum keel_vcpu_mode {
+	VCPU_OUTSIDE,		/* looks at its requests before it enters */
+	VCPU_IN_GUEST,		/* must be kicked */
+	VCPU_EXITING,		/* has been kicked, is on its way out */
+};
+
+/* vcpu->requests: bit numbers. */
+enum keel_request {
+	REQ_TLB_FLUSH,		/* forget cached guest-physical translations */
+	REQ_EVENT,		/* look again at what can be injected */
+	REQ_DEAD,		/* the VM is dead */
+};
+
+struct keel_vm {
+	struct mm_struct *mm;		/* the only process that may use it */
+	refcount_t users;		/* VM fd, and one for each vCPU fd */
+	bool dead;			/* broken invariant: -EIO ever after */
+	u32 id;				/* names it in debugfs and traces */
+
+	struct mutex lock;		/* vCPU creation, vm-wide settings */
+	struct xarray vcpus;		/* by index of creation; @lock to write */
+	int nr_vcpus;			/* also index of the next one */
+	u64 tsc_khz;			/* default of new vCPUs */
+
+	struct mutex slots_lock;	/* serialises memslot updates */
+	struct srcu_struct srcu;	/* readers of @memslots */
+	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
+	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
+	struct mmu_notifier notifier;
+	struct keel_mmu mmu;
+
+	struct keel_vm_stats stats;
+	struct dentry *debugfs;
+};
+
+/* A guest exception on its way in. */
+struct keel_exception {
+	bool pending;		/* raised, not yet tried */
+	bool injected;		/* handed to the hardware, not known delivered */
+	bool has_error;
+	bool soft;		/* INT3/INTO: needs the instruction length */
+	u8 vector;
+	u32 error;
+	u64 payload;		/* CR2 of #PF, DR6 bits of #DB */
+	bool has_payload;
+};
+
+struct keel_events {
+	struct keel_exception exception;
+	struct {
+		bool injected;
+		bool soft;		/* INT n */
+		u8 nr;
+		u32 insn_len;		/* of a soft interrupt or exception */
+	} interrupt;
+	struct {
+		u8 pending;		/* 0..2, as the hardware latches */
+		bool injected;
+		bool masked;		/* only with software NMI tracking */
+	} nmi;
+	bool smm;			/* state only: selects address space 1 */
+	bool smm_inside_nmi;
+	bool smi_pending;
+	bool triple_fault;
+};
+
+/*
+ * struct keel_mmio_fragment - one access as userspace sees it: <= 8 bytes, no
+ * page boundary inside. Holds a copy of the data, never a pointer.
+ */
+struct keel_mmio_fragment {
+	gpa_t gpa;
+	u8 len;
+	u8 data[8];
+};
+
+/*
+ * struct keel_mmio - MMIO accesses of the one instruction being emulated
+ *
+ * An instruction that reads MMIO is executed again from the start after each
+ * answer; @frag[0..@answered) are replayed to it. Writes are queued and given
+ * to userspace one by one once the instruction has been committed.
+ */
+#define KEEL_MMIO_FRAGMENTS	12
+struct keel_mmio {
+	struct keel_mmio_fragment frag[KEEL_MMIO_FRAGMENTS];
+	u8 nr_reads;		/* fragments that reads have asked for */
+	u8 answered;		/* of which userspace has answered */
+	u8 replayed;		/* of which this execution has consumed */
+	u8 first_write;		/* next write to hand over */
+	u8 nr;			/* all fragments in use */
+};
+
+struct keel_pio {
+	u16 port;
+	u8 size;
+	bool in;
+	bool string;
+	u32 count;		/* elements in this exit */
+	gva_t linear;		/* string: address of the first element */
+	u8 addr_bytes;		/* string: address size */
+	bool rep, down;
+};
+
+struct keel_vcpu {
+	struct vmx_vcpu vmx;
+	struct keel_vm *vm;
+	int id;				/* KVM_CREATE_VCPU's argument */
+	int index;
+
+	struct mutex mutex;		/* one ioctl at a time */
+	struct kvm_run *run;		/* shared with userspace */
+	void *pio_data;			/* shared: one page */
+	struct preempt_notifier preempt;
+	int cpu;			/* CPU it is loaded on, or -1 */
+	int mode;			/* enum keel_vcpu_mode */
+	unsigned long requests;		/* bits: enum keel_request */
+	struct pid __rcu *pid;		/* thread that ran it last */
+	struct fpu_guest fpu;
+
+	bool sigset_active;
+	sigset_t sigset;
+	u32 mp_state;			/* KVM_MP_STATE_* */
+
+	/* finishes the exit that userspace has just answered, or NULL */
+	int (*complete)(struct keel_vcpu *vcpu);
+	struct keel_mmio mmio;
+	struct keel_pio pio;
+	struct keel_events events;
+
+	/* cpuid.c */
+	struct kvm_cpuid_entry2 *cpuid;
+	int nr_cpuid;
+	int maxphyaddr;
+	u64 cr4_reserved;		/* bits the guest's CPUID does not allow */
+	u64 supported_xcr0;
+
+	/* msr.c */
+	u64 apic_base;
+	u64 misc_enable;
+	u64 pat;
+	u64 tsc_adjust;
+	u64 tsc_khz;
+	struct keel_msrs *msrs;		/* those kept for the guest only */
+
+	u64 cr2;
+	u64 cr8;
+
+	struct keel_mmu_vcpu mmu;
+	struct keel_vcpu_stats stats;
+	struct dentry *debugfs;
+};
+
+/* Address space that the vCPU's accesses go to. */
+static inline int keel_as(const struct keel_vcpu *vcpu)
+{
+	return vcpu->events.smm ? 1 : 0;
+}
+
+/* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */
+void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
+/* Bring the vCPU out of the guest if it is inside. Any context. */
+void keel_kick(struct keel_vcpu *vcpu);
+/*
+ * Make @req pending for every vCPU and, when this returns, no vCPU is still in
+ * the guest with @req unseen. May be called under mmu.lock; not from hard irq.
+ */
+void keel_request_all(struct keel_vm *vm, enum keel_request req);
+
+/* A broken invariant: the VM answers -EIO from now on. */
+void keel_vm_kill(struct keel_vm *vm);
+
+#endif

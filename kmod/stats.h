@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counters. A statistic is one line here and one increment where it happens:
+ * STAT(vcpu, io_exits). vCPU counters are written by their vCPU only; VM
+ * counters under the lock of the path that counts.
+ */
+#ifndef KEEL_STATS_H
+#define KEEL_STATS_H
+
+#include <linux/types.h>
+
+#define KEEL_VCPU_STATS(X)						\
+	X(exits, "VM exits")						\
+	X(io_exits, "port I/O exits")					\
+	X(mmio_exits, "MMIO handed to userspace")			\
+	X(halt_exits, "HLT exits")					\
+	X(irq_exits, "host interrupts taken while in the guest")	\
+	X(nmi_exits, "host NMIs taken while in the guest")		\
+	X(irq_window_exits, "interrupt windows")			\
+	X(signal_exits, "KVM_RUN ended by a signal")			\
+	X(cpuid_exits, "CPUID exits")					\
+	X(msr_exits, "RDMSR and WRMSR exits")				\
+	X(cr_exits, "control register exits")				\
+	X(injections, "interrupts injected")				\
+	X(exceptions, "exceptions injected")				\
+	X(emulated, "instructions emulated")				\
+	X(tlb_flush, "TLB flushes on request")				\
+	X(page_faults, "EPT violations")				\
+	X(page_fixed, "EPT violations that installed a mapping")	\
+	X(mmio_misconfig, "EPT misconfigurations")			\
+	X(mmio_spte_hit, "MMIO sptes believed")				\
+	X(mmio_spte_stale, "MMIO sptes of an older generation")		\
+	X(mmio_in_window, "MMIO sptes met during an update")		\
+	X(mmio_uncached, "MMIO met while caching is off")		\
+	X(mmio_cache_hit, "vCPU MMIO cache hits")			\
+	X(walk_steps, "guest page-table entries read")
+
+#define KEEL_VM_STATS(X)						\
+	X(memslot_updates, "memslot updates")				\
+	X(mmio_wraps, "wraps of the stored generation")			\
+	X(remote_flushes, "TLB flushes of all vCPUs")			\
+	X(zapped_ptes, "mappings removed")				\
+	X(pages_4k, "4 KiB mappings present")				\
+	X(pages_2m, "2 MiB mappings present")				\
+	X(pages_1g, "1 GiB mappings present")
+
+#define X(name, text) u64 name;
+struct keel_vcpu_stats { KEEL_VCPU_STATS(X) };
+struct keel_vm_stats { KEEL_VM_STATS(X) };
+#undef X
+
+#define STAT(owner, name) ((owner)->stats.name++)
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The face of the hardware room. vmx/ runs a vCPU until it exits, fills in a
+ * value (struct keel_exit) and returns; it keeps the guest state that lives in
+ * the VMCS or in host registers. It knows no memslot, no MMU page, no device
+ * and no policy, and never calls up.
+ *
+ * Unless a comment says otherwise, functions that take a vCPU need it loaded
+ * on this CPU: called between vmx_load() and vmx_put(), where preemption puts
+ * and loads again by itself (see vcpu.c).
+ */
+#ifndef KEEL_VMX_H
+#define KEEL_VMX_H
+
+#include <linux/types.h>
+#include <linux/list.h>
+#include <linux/kvm.h>
+
+/* Encoding order of the instruction set, which ModRM and exits use as well. */
+enum vmx_gpr {
+	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+	GPR_COUNT
+};
+
+/* Same order as sreg fields of instructions; TR and LDTR follow. */
+enum vmx_seg {
+	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR,
+	SEG_COUNT
+};
+
+/* MSRs that the guest uses in place of the host's while it is loaded. */
+enum vmx_switched_msr {
+	SWITCH_STAR, SWITCH_LSTAR, SWITCH_SFMASK, SWITCH_TSC_AUX,
+	SWITCH_COUNT
+};
+
+struct vmcs;
+
+/*
+ * struct vmx_vcpu - what the hardware room keeps of one vCPU
+ * @gpr:	guest registers in enum vmx_gpr order; offset 0 is known to
+ *		vmenter.S. gpr[GPR_RSP] is a copy of a VMCS field: use
+ *		vmx_rsp() and vmx_set_rsp().
+ *
+ * Private to vmx/ but for @gpr. Protected by the vCPU's mutex.
+ */
+struct vmx_vcpu {
+	unsigned long gpr[GPR_COUNT];
+	unsigned long rip;
+	unsigned long rflags;
+	u32 cached;			/* VMX_CACHED_*: copy equals the VMCS */
+	u32 dirty;			/* VMX_CACHED_*: VMCS must be written */
+
+	struct vmcs *vmcs;
+	struct list_head loaded_link;	/* on the list of the CPU that holds it */
+	int cpu;			/* CPU on which the VMCS is active, or -1 */
+	bool launched;
+	bool host_switched;		/* guest MSRs and segments are in place */
+	bool need_flush;		/* drop cached translations before entry */
+	u16 vpid;
+	u64 eptp;
+	u64 *msr_bitmap;
+
+	u64 cr0;			/* as the guest sees it */
+	u64 cr4;
+	u64 efer;
+	u64 msr[SWITCH_COUNT];
+	u64 kernel_gs_base;
+	u64 xcr0;
+	u64 dr[4];
+	u64 dr6;
+	u64 dr7;
+	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
+	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
+	unsigned long host_cr3, host_cr4, host_rsp;
+	u32 pin_ctl, proc_ctl, proc2_ctl, entry_ctl, exit_ctl;
+	u32 exception_bitmap;
+	u64 tsc_offset;
+	u64 tsc_ratio;			/* 48 fraction bits, 1 << 48 is 1:1 */
+	u32 exit_intr_info;
+	u32 vectoring_info;
+};
+
+/*
+ * struct keel_exit - why the guest stopped
+ * @reason:	basic exit reason (EXIT_REASON_* of <asm/vmx.h>)
+ * @raw:	the whole 32-bit exit reason; bit 31: VM entry failed on guest
+ *		state
+ * @vmfail:	0, or the VM-instruction error of a VMLAUNCH/VMRESUME that did
+ *		not get as far as checking guest state (then @reason is void)
+ * @intr_info:	exit interruption information (EXCEPTION_NMI only)
+ * @vectoring:	IDT-vectoring information; 0: no event was being delivered
+ *
+ * Everything else is read from the VMCS by who needs it.
+ */
+struct keel_exit {
+	u16 reason;
+	u32 raw;
+	u32 vmfail;
+	u32 intr_info;
+	u32 vectoring;
+};
+
+/*
+ * struct vmx_caps - what this CPU offers and the module parameters allow
+ *
+ * Filled once by vmx_setup(), constant afterwards.
+ */
+struct vmx_caps {
+	u32 revision;
+	u32 vmcs_size;
+	u32 pin_ctl, proc_ctl, proc2_ctl, exit_ctl, entry_ctl;
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	u64 ept_vpid;
+	bool vpid, ept_ad, ept_2m, ept_1g, ept_exec_only, unrestricted;
+	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
+	bool pml, preemption_timer, vnmi, load_pat, ept_5level, mode_based_exec;
+};
+
+extern struct vmx_caps vmx_caps;
+
+/* Module life: probe, refuse with one log line that says what to do. Process context. */
+int vmx_setup(void);
+void vmx_teardown(void);
+
+/*
+ * VMX operation, on all CPUs while at least one VM exists. Process context.
+ * -EBUSY: another hypervisor owns VMX on some CPU; -EIO: VMXON failed.
+ */
+int vmx_hardware_get(void);
+void vmx_hardware_put(void);
+
+/* vCPU life: process context, vCPU not loaded. */
+int vmx_vcpu_init(struct vmx_vcpu *v);
+void vmx_vcpu_free(struct vmx_vcpu *v);
+
+/* Bring the VMCS to this CPU and take it off again. Preemption off. */
+void vmx_load(struct vmx_vcpu *v, int cpu);
+void vmx_put(struct vmx_vcpu *v);
+
+/* Guest state after power-on reset. */
+void vmx_reset(struct vmx_vcpu *v);
+
+/* Put guest MSRs, FS, GS in place (undone by vmx_put). Preemption off. */
+void vmx_switch_to_guest(struct vmx_vcpu *v);
+
+/* Enter the guest and come back. Interrupts off. */
+void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit);
+
+/* Deliver an NMI that caused this exit to the host. Interrupts off, straight after vmx_run(). */
+void vmx_handle_nmi(const struct keel_exit *exit);
+
+/* The page-table root. @root: host physical address of the top-level EPT page. */
+void vmx_set_ept_root(struct vmx_vcpu *v, u64 root);
+
+/* Drop translations of this vCPU cached by this CPU, before the next entry. Any context. */
+static inline void vmx_flush_tlb(struct vmx_vcpu *v)
+{
+	v->need_flush = true;
+}
+
+/* Fields of the last exit; each call is one VMREAD. */
+u64 vmx_exit_qualification(struct vmx_vcpu *v);
+u64 vmx_exit_gpa(struct vmx_vcpu *v);
+u64 vmx_exit_linear(struct vmx_vcpu *v);
+u32 vmx_exit_insn_len(struct vmx_vcpu *v);
+u32 vmx_exit_insn_info(struct vmx_vcpu *v);
+u32 vmx_exit_error_code(struct vmx_vcpu *v);
+u32 vmx_vectoring_error_code(struct vmx_vcpu *v);
+
+/* Registers. */
+u64 vmx_rip(struct vmx_vcpu *v);
+u64 vmx_rsp(struct vmx_vcpu *v);
+u64 vmx_rflags(struct vmx_vcpu *v);
+void vmx_set_rip(struct vmx_vcpu *v, u64 val);
+void vmx_set_rsp(struct vmx_vcpu *v, u64 val);
+void vmx_set_rflags(struct vmx_vcpu *v, u64 val);
+/* Step over the instruction that exited; clears STI/MOV-SS shadow. */
+void vmx_skip_insn(struct vmx_vcpu *v);
+
+/*
+ * Control registers as the guest sees them. Setters take any value that the
+ * caller has found legal; they keep IA-32e entry control, masks and fixed bits
+ * in step, but do not reload PDPTEs unless told (vmx_set_pdptrs).
+ */
+u64 vmx_cr0(struct vmx_vcpu *v);
+u64 vmx_cr3(struct vmx_vcpu *v);
+u64 vmx_cr4(struct vmx_vcpu *v);
+void vmx_set_cr0(struct vmx_vcpu *v, u64 val);
+void vmx_set_cr3(struct vmx_vcpu *v, u64 val);
+void vmx_set_cr4(struct vmx_vcpu *v, u64 val);
+/* LMA is taken from @val as it is. */
+void vmx_set_efer(struct vmx_vcpu *v, u64 val);
+static inline u64 vmx_efer(struct vmx_vcpu *v)
+{
+	return v->efer;
+}
+
+void vmx_set_pdptrs(struct vmx_vcpu *v, const u64 pdptr[4]);
+void vmx_get_pdptrs(struct vmx_vcpu *v, u64 pdptr[4]);
+
+/* Segments and descriptor tables in the KVM ABI's shape. */
+void vmx_get_segment(struct vmx_vcpu *v, enum vmx_seg seg, struct kvm_segment *s);
+void vmx_set_segment(struct vmx_vcpu *v, enum vmx_seg seg, const struct kvm_segment *s);
+u64 vmx_segment_base(struct vmx_vcpu *v, enum vmx_seg seg);
+int vmx_cpl(struct vmx_vcpu *v);
+void vmx_get_gdt(struct vmx_vcpu *v, struct kvm_dtable *dt);
+void vmx_set_gdt(struct vmx_vcpu *v, const struct kvm_dtable *dt);
+void vmx_get_idt(struct vmx_vcpu *v, struct kvm_dtable *dt);
+void vmx_set_idt(struct vmx_vcpu *v, const struct kvm_dtable *dt);
+/* True if the guest is in 64-bit code (EFER.LMA and CS.L). */
+bool vmx_in_long_mode_code(struct vmx_vcpu *v);
+
+/* Debug registers: DR0-3 by index, 6 and 7. */
+u64 vmx_dr(struct vmx_vcpu *v, int nr);
+void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
+
+/*
+ * MSRs that live in the VMCS or in host registers: EFER is not among them.
+ * FS_BASE GS_BASE KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR CSTAR-less
+ * SFMASK TSC_AUX PAT DEBUGCTL. Return false for any other index.
+ * vmx_set_msr() takes only values the caller has checked (canonical, reserved
+ * bits).
+ */
+bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
+bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
+
+/* Time stamp counter: guest TSC = host TSC * ratio / 2^48 + offset. */
+void vmx_set_tsc(struct vmx_vcpu *v, u64 offset, u64 ratio);
+u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc);
+
+/* Guest XCR0; takes effect at the next entry. */
+static inline u64 vmx_xcr0(struct vmx_vcpu *v)
+{
+	return v->xcr0;
+}
+
+static inline void vmx_set_xcr0(struct vmx_vcpu *v, u64 val)
+{
+	v->xcr0 = val;
+}
+
+/*
+ * Events. @info has the format of the VM-entry interruption-information field
+ * (INTR_INFO_* of <asm/vmx.h>); one event per entry.
+ */
+void vmx_inject(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
+void vmx_cancel_injection(struct vmx_vcpu *v);
+u32 vmx_interruptibility(struct vmx_vcpu *v);		/* GUEST_INTR_STATE_* */
+void vmx_set_interruptibility(struct vmx_vcpu *v, u32 state);
+void vmx_irq_window(struct vmx_vcpu *v, bool on);	/* exit when IRQs open */
+void vmx_nmi_window(struct vmx_vcpu *v, bool on);	/* exit when NMIs open */
+/* Bring pending single-step traps in step with RFLAGS.TF (see exit.c). */
+void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val);
+u64 vmx_pending_debug(struct vmx_vcpu *v);
+
+/* Rate-limited dump of the state that made an entry fail. */
+void vmx_dump(struct vmx_vcpu *v, const struct keel_exit *exit);
+
+#endif
