@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The face of the instruction emulator: decode one guest instruction, then
+ * execute it on a copy of the guest's registers. Segmentation is done here;
+ * paging, memory and devices are behind the callbacks. The emulator is pure:
+ * it knows no VM, no vCPU and no hardware, and also compiles natively.
+ *
+ * It keeps nothing between instructions but what is in struct emu_ctx.
+ */
+#ifndef KEEL_EMULATE_H
+#define KEEL_EMULATE_H
+
+#include <linux/types.h>
+
+#define EMU_INSN_MAX	15	/* longest instruction the processor takes */
+#define EMU_OPERAND_MAX	32	/* widest memory operand, one YMM register */
+
+/* enum emu_result - verdict of every function and callback of the emulator. */
+enum emu_result {
+	EMU_OK,
+	EMU_FAULT,	/* guest exception, described in ctx->fault */
+	EMU_IO,		/* userspace must act first; nothing is committed, run the same instruction again */
+	EMU_UNHANDLED,	/* not an instruction that is executed here */
+	EMU_RETRY,	/* nothing is committed: enter the guest, let it fault again */
+};
+
+/* What a callback is asked to do to memory; the bits combine. */
+enum emu_access {
+	EMU_READ	= 1,
+	EMU_WRITE	= 2,
+	EMU_FETCH	= 4,
+	EMU_RMW		= 8,	/* with EMU_READ: a write follows, check rights for it too */
+	EMU_LOCKED	= 16,	/* part of an atomic read-modify-write */
+};
+
+/* The size of the code segment and the rules that come with the mode. */
+enum emu_mode {
+	EMU_MODE_REAL,
+	EMU_MODE_VM86,
+	EMU_MODE_PROT16,
+	EMU_MODE_PROT32,
+	EMU_MODE_LONG64,
+};
+
+/* Encoding order, for ctx->gpr and ctx->seg. */
+enum emu_gpr {
+	EMU_RAX, EMU_RCX, EMU_RDX, EMU_RBX, EMU_RSP, EMU_RBP, EMU_RSI, EMU_RDI,
+	EMU_R8, EMU_R9, EMU_R10, EMU_R11, EMU_R12, EMU_R13, EMU_R14, EMU_R15,
+	EMU_GPR_COUNT
+};
+
+enum emu_seg_index {
+	EMU_ES, EMU_CS, EMU_SS, EMU_DS, EMU_FS, EMU_GS,
+	EMU_SEG_COUNT
+};
+
+/* A segment register with its hidden part; @limit counts bytes, scaled already. */
+struct emu_seg {
+	u64 base;
+	u32 limit;
+	u16 sel;
+	u8 type;
+	u8 s, dpl, p, l, db, g, unusable;
+};
+
+/* An exception to be given to the guest. @cr2 counts for vector 14 only. */
+struct emu_exception {
+	u8 vector;
+	bool has_error;
+	u32 error_code;
+	u64 cr2;
+};
+
+/* Where an operand lives. */
+enum emu_operand_kind {
+	EMU_OPERAND_NONE,
+	EMU_OPERAND_REG,	/* ctx->gpr[reg], low size bytes */
+	EMU_OPERAND_REG_HIGH,	/* bits 8-15 of ctx->gpr[reg] */
+	EMU_OPERAND_SEG,	/* ctx->seg[reg].sel */
+	EMU_OPERAND_XMM,	/* vector register reg */
+	EMU_OPERAND_MEM,	/* at insn.ea in segment insn.seg */
+	EMU_OPERAND_IMM,	/* insn.imm */
+	EMU_OPERAND_IMM2,	/* insn.imm2 */
+};
+
+struct emu_operand {
+	u8 kind;		/* enum emu_operand_kind */
+	u8 reg;
+	u8 size;		/* bytes */
+};
+
+/*
+ * struct emu_insn - one decoded instruction
+ * @op, @flags:	row of the opcode table, private to the emulator
+ * @operand:	destination first; an absent one is EMU_OPERAND_NONE
+ * @base, @index, @scale, @disp: parts of the effective address. Registers are
+ *		only read on execution; EMU_NO_REG where there is none.
+ * @rep:	0, 0xf2 (REPNE) or 0xf3 (REP) on instructions that repeat
+ */
+struct emu_insn {
+	u8 bytes[EMU_INSN_MAX];
+	u8 fetched;		/* valid in bytes[] */
+	u8 length;		/* of the instruction; valid after decode */
+
+	u16 op;
+	u16 flags;
+	u8 op_size;		/* operand size: 2, 4 or 8 */
+	u8 addr_size;		/* address size: 2, 4 or 8 */
+	u8 mode_size;		/* 2, 4 or 8: size of the code segment */
+	u8 rex;			/* REX byte, or its bits out of a VEX prefix */
+	u8 rep;
+	u8 simd_prefix;		/* 0, 0x66, 0xf2 or 0xf3 where it selects the opcode */
+	u8 vector_size;		/* VEX: 16 or 32; otherwise 0 */
+	u8 vex_reg;		/* VEX.vvvv */
+	bool lock;
+	bool has_modrm;
+	u8 modrm;
+	u8 opcode;		/* last opcode byte: holds conditions and the like */
+
+	u8 seg;			/* enum emu_seg_index of the memory operand */
+	u8 base, index, scale;
+	bool rip_relative;
+	s64 disp;
+	u64 imm;
+	u64 imm2;
+	struct emu_operand operand[3];
+};
+
+#define EMU_NO_REG	0xff
+
+/* What an executed instruction does to interrupt recognition after it. */
+enum emu_shadow {
+	EMU_SHADOW_NONE,
+	EMU_SHADOW_STI,
+	EMU_SHADOW_MOV_SS,
+};
+
+struct emu_ctx;
+
+/*
+ * struct emu_ops - what the emulator asks of its owner
+ *
+ * Addresses are linear. An access may cross a page; the owner splits it, and
+ * takes emu_linear() for the address of each part. Nothing may be written if
+ * any part of the access faults. Reads come in the same order each time an
+ * instruction is run again after EMU_IO, and before any write.
+ *
+ * @fetch:	instruction bytes. Asked again for the next page only if the
+ *		instruction really reaches into it.
+ * @read, @write: @size is 1-32; @access is a set of enum emu_access. EMU_OK
+ *		from @write may mean that the write is queued.
+ * @cmpxchg:	store @new at @linear in one atomic step if it holds @old,
+ *		where @size is 1, 2, 4, 8 or 16. EMU_RETRY if it does not.
+ * @load_seg:	fill ctx->seg[@index]; called at most once per segment and
+ *		instruction, only for a bit clear in ctx->seg_valid. NULL if
+ *		all are filled from the start.
+ * @read_xmm, @write_xmm: vector register @reg, low @size bytes (16 or 32).
+ *		A write clears the rest of the register if @clear_upper, and
+ *		leaves it as it is if not. Either may be NULL: instructions
+ *		that need it are EMU_UNHANDLED. write_xmm is called after all
+ *		memory accesses and must not fail.
+ */
+struct emu_ops {
+	enum emu_result (*fetch)(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len);
+	enum emu_result (*read)(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
+				unsigned int access);
+	enum emu_result (*write)(struct emu_ctx *ctx, u64 linear, const void *buf,
+				 unsigned int size, unsigned int access);
+	enum emu_result (*cmpxchg)(struct emu_ctx *ctx, u64 linear, const void *old,
+				   const void *new, unsigned int size);
+	void (*load_seg)(struct emu_ctx *ctx, unsigned int index);
+	void (*read_xmm)(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
+	void (*write_xmm)(struct emu_ctx *ctx, unsigned int reg, const void *buf,
+			  unsigned int size, bool clear_upper);
+};
+
+/*
+ * struct emu_ctx - one instruction on its way through the emulator
+ *
+ * In: the owner fills it before emu_decode(). @gpr, @rip and @rflags change
+ * only when emu_execute() returns EMU_OK.
+ *
+ * Derived: @insn. The owner sets insn.fetched to 0, or to the number of
+ * instruction bytes it has put into insn.bytes[] already. A decoded
+ * instruction can be executed any number of times, as long as CS:RIP, the
+ * mode and the code bytes stay the same.
+ *
+ * Out: valid after EMU_OK, but for @fault, which is valid after EMU_FAULT.
+ */
+struct emu_ctx {
+	/* in */
+	const struct emu_ops *ops;
+	void *priv;			/* the owner's */
+	u64 gpr[EMU_GPR_COUNT];
+	u64 rip;
+	u64 rflags;
+	enum emu_mode mode;
+	u8 cpl;
+	u8 seg_valid;			/* bit per enum emu_seg_index: seg[] is filled */
+	struct emu_seg seg[EMU_SEG_COUNT];
+	u64 cr0;
+	u64 cr4;
+	u64 efer;
+	u64 xcr0;
+
+	/* derived */
+	struct emu_insn insn;
+	u64 next_rip;
+	u64 next_rflags;
+
+	/* out */
+	struct emu_exception fault;
+	bool rep_again;			/* one iteration done, rip still at the instruction */
+	bool single_step;		/* RFLAGS.TF was set: a debug trap is due */
+	enum emu_shadow shadow;
+};
+
+/* Linear address of the byte @offset after @linear: 32 bits wide outside 64-bit code. */
+static inline u64 emu_linear(const struct emu_ctx *ctx, u64 linear, unsigned int offset)
+{
+	linear += offset;
+	return ctx->mode == EMU_MODE_LONG64 ? linear : (u32)linear;
+}
+
+/* Fetch and decode the instruction at CS:RIP. */
+enum emu_result emu_decode(struct emu_ctx *ctx);
+
+/*
+ * Execute the decoded instruction; of a repeated string instruction, one
+ * iteration. If rep_again is set after EMU_OK, the owner takes pending events
+ * and then either calls this again or starts over with emu_decode().
+ */
+enum emu_result emu_execute(struct emu_ctx *ctx);
+
+#endif
