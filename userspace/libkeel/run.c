@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Running a vCPU: the loop around KVM_RUN, the hand-over of accesses to the
+ * caller's callbacks, and the kick that ends a run from another thread.
+ *
+ * The kick is a flag and a signal. The flag (immediate_exit) stops a KVM_RUN that
+ * has not begun; the signal stops one that has. The flag alone says that there
+ * was a kick, so it does not matter when the signal arrives, and it is cleared
+ * only by a run that returns -EINTR to its caller.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define KICK_OFFSET	6	/* from SIGRTMIN: clear of what C libraries and debuggers use */
+
+static pthread_mutex_t kick_init_lock = PTHREAD_MUTEX_INITIALIZER;
+static int kick_signal;		/* 0: the default, not chosen yet */
+static bool kick_ready;		/* the handler is installed */
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+static int install_handler(void)
+{
+	struct sigaction action;
+
+	if (!kick_signal)
+		kick_signal = SIGRTMIN + KICK_OFFSET;
+	if (sigaction(kick_signal, NULL, &action))
+		return -errno;
+	/* An application that handles the signal keeps its handler. */
+	if ((action.sa_flags & SA_SIGINFO) ||
+	    (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN))
+		return 0;
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = on_kick;
+	action.sa_flags = SA_RESTART;
+	return sigaction(kick_signal, &action, NULL) ? -errno : 0;
+}
+
+int keel_kick_init(void)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&kick_init_lock);
+	if (!kick_ready)
+		ret = install_handler();
+	if (!ret)
+		kick_ready = true;
+	pthread_mutex_unlock(&kick_init_lock);
+	return ret;
+}
+
+KEEL_API int keel_set_kick_signal(int signal)
+{
+	int ret = 0;
+
+	if (signal < 1 || signal > SIGRTMAX || signal == SIGKILL || signal == SIGSTOP)
+		return -EINVAL;
+	pthread_mutex_lock(&kick_init_lock);
+	if (kick_ready)
+		ret = -EBUSY;
+	else
+		kick_signal = signal;
+	pthread_mutex_unlock(&kick_init_lock);
+	return ret;
+}
+
+static void set_immediate_exit(struct keel_vcpu *vcpu, bool on)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, on, __ATOMIC_SEQ_CST);
+}
+
+KEEL_API int keel_vcpu_kick(struct keel_vcpu *vcpu)
+{
+	if (!vcpu)
+		return -EINVAL;
+	pthread_mutex_lock(&vcpu->kick_lock);
+	vcpu->kicked = true;
+	set_immediate_exit(vcpu, true);
+	/* The lock keeps the thread inside its run, hence alive. */
+	if (vcpu->running)
+		pthread_kill(vcpu->thread, kick_signal);
+	pthread_mutex_unlock(&vcpu->kick_lock);
+	return 0;
+}
+
+static void run_begin(struct keel_vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->kick_lock);
+	vcpu->thread = pthread_self();
+	vcpu->running = true;
+	pthread_mutex_unlock(&vcpu->kick_lock);
+}
+
+static int run_end(struct keel_vcpu *vcpu, int ret)
+{
+	pthread_mutex_lock(&vcpu->kick_lock);
+	vcpu->running = false;
+	if (ret == -EINTR) {
+		vcpu->kicked = false;
+		set_immediate_exit(vcpu, false);
+	}
+	pthread_mutex_unlock(&vcpu->kick_lock);
+	return ret;
+}
+
+static int enter(struct keel_vcpu *vcpu)
+{
+	int ret = keel_ioctl_value(vcpu->fd, KVM_RUN, 0);
+
+	return ret ? ret : (int)vcpu->run->exit_reason;
+}
+
+typedef int (*access_fn)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
+
+/* One element: @data is where the kernel left or expects the bytes. */
+static int deliver(struct keel_vcpu *vcpu, access_fn fn, struct keel_access *access, void *data,
+		   void *opaque)
+{
+	int ret;
+
+	access->value = 0;
+	if (access->is_write)
+		memcpy(&access->value, data, access->size);
+	else
+		access->value = ~0ull;
+	ret = fn(vcpu, access, opaque);
+	if (!access->is_write)
+		memcpy(data, &access->value, access->size);
+	return ret;
+}
+
+static int handle_pio(struct keel_vcpu *vcpu, access_fn fn, void *opaque)
+{
+	struct kvm_run *run = vcpu->run;
+	struct keel_access access;
+	char *data = (char *)run + run->io.data_offset;
+	__u32 i;
+	int ret = 0, one;
+
+	/*
+	 * All elements are delivered even if one says stop: the kernel believes
+	 * the whole block answered. The first answer that is not 0 counts.
+	 */
+	for (i = 0; i < run->io.count; i++, data += run->io.size) {
+		access.addr = run->io.port;
+		access.size = run->io.size;
+		access.is_write = run->io.direction == KVM_EXIT_IO_OUT;
+		one = deliver(vcpu, fn, &access, data, opaque);
+		if (!ret)
+			ret = one;
+	}
+	return ret;
+}
+
+static int handle_mmio(struct keel_vcpu *vcpu, access_fn fn, void *opaque)
+{
+	struct kvm_run *run = vcpu->run;
+	struct keel_access access = {
+		.addr = run->mmio.phys_addr,
+		.size = run->mmio.len,
+		.is_write = run->mmio.is_write,
+	};
+
+	return deliver(vcpu, fn, &access, run->mmio.data, opaque);
+}
+
+/* 0: go on. Otherwise *@result is what the run returns. */
+static int dispatch(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque,
+		    int *result)
+{
+	int ret;
+
+	if (ops->trace)
+		ops->trace(vcpu, vcpu->run, opaque);
+	if (*result == KVM_EXIT_IO && ops->pio)
+		ret = handle_pio(vcpu, ops->pio, opaque);
+	else if (*result == KVM_EXIT_MMIO && ops->mmio)
+		ret = handle_mmio(vcpu, ops->mmio, opaque);
+	else if (*result != KVM_EXIT_IO && *result != KVM_EXIT_MMIO && ops->exit)
+		ret = ops->exit(vcpu, vcpu->run, opaque);
+	else
+		return 1;
+	if (ret)
+		*result = ret > 0 ? KEEL_RUN_STOPPED : ret;
+	return ret;
+}
+
+KEEL_API int keel_vcpu_run(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque)
+{
+	static const struct keel_run_ops none;
+	int result;
+
+	if (!vcpu)
+		return -EINVAL;
+	run_begin(vcpu);
+	do {
+		result = enter(vcpu);
+	} while (result >= 0 && !dispatch(vcpu, ops ? ops : &none, opaque, &result));
+	return run_end(vcpu, result);
+}
+
+KEEL_API int keel_vcpu_enter(struct keel_vcpu *vcpu)
+{
+	if (!vcpu)
+		return -EINVAL;
+	run_begin(vcpu);
+	return run_end(vcpu, enter(vcpu));
+}
+
+KEEL_API int keel_vcpu_complete(struct keel_vcpu *vcpu)
+{
+	int ret;
+
+	if (!vcpu)
+		return -EINVAL;
+	/* Short, since the guest does not run: a kick may wait for it. */
+	pthread_mutex_lock(&vcpu->kick_lock);
+	set_immediate_exit(vcpu, true);
+	ret = enter(vcpu);
+	set_immediate_exit(vcpu, vcpu->kicked);
+	pthread_mutex_unlock(&vcpu->kick_lock);
+	return ret == -EINTR ? 0 : ret;
+}
