@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The commands of this tree; "make help" lists them. What keel.ko is made of stands in Kbuild, and
+# how the emulated PC comes about under selftests/machine/.
+
+machine := selftests/machine
+# A kernel that is named is used as it is; else Debian's, fetched once.
+headers := $${KDIR:-$$($(machine)/setup kernel)/headers}
+export KDIR MACHINE KEEL_CACHE
+
+all: module userspace tests
+
+help:
+	@echo 'make                  keel.ko (for the kernel of the emulated PC), library, tools, tests'
+	@echo 'make KDIR=<headers>   keel.ko for that kernel'
+	@echo 'make demo             watch a guest work while its memory slots change; boot SeaBIOS'
+	@echo 'make check            lint and every test, in the emulated PC'
+	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
+	@echo 'make lint             style, static analysis, the rules of rooms and sizes'
+	@echo 'make module | userspace | tests    one part'
+	@echo 'make kmod/<file>.o    one object of the module'
+	@echo 'make install          library, tools and manual pages, and the module for DKMS'
+	@echo 'make clean'
+	@echo
+	@echo 'MACHINE=host make check    on this machine and its VMX, as root'
+
+module:
+	@kdir=$(headers) && $(MAKE) -C $$kdir M=$(CURDIR) modules
+
+kmod/%.o: FORCE
+	@kdir=$(headers) && $(MAKE) -C $$kdir M=$(CURDIR) $@
+
+userspace:
+	$(MAKE) -C userspace
+
+tests:
+	@ksft=$${KSFT:-$$($(machine)/setup linux-tools)/tools/testing/selftests} && \
+		$(MAKE) -C selftests KSFT=$$ksft
+
+demo:
+	@$(machine)/demo
+
+check:
+	@$(machine)/check
+
+check-debug:
+	@$(machine)/check --debug
+
+lint:
+	@scripts/lint
+
+install:
+	$(MAKE) -C userspace install
+	dkms add $(CURDIR)
+	dkms install keel/0.1.0
+
+clean:
+	@kdir=$(headers) && $(MAKE) -C $$kdir M=$(CURDIR) clean
+	$(MAKE) -C userspace clean
+	$(MAKE) -C selftests clean
+	rm -rf build
+
+FORCE:
+
+.PHONY: all help module userspace tests demo check check-debug lint install clean FORCE
