@@ -22,6 +22,7 @@
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
+#include "tsc.h"
 #include "vmx/vmx.h"
 
 #define KEEL_MAX_VCPUS		1024
@@ -30,8 +31,10 @@
 #define KEEL_ADDRESS_SPACES	2		/* 0: normal, 1: SMM */
 #define KEEL_MAX_SLOTS		32764		/* ids of one address space */
 
+struct cpuid_table;
 struct file;
 struct keel_memslots;
+struct keel_msrs;
 struct keel_slot_index;
 
 /*
@@ -70,6 +73,7 @@ struct keel_vm {
 	struct xarray vcpus;		/* by index of creation; @lock to write */
 	int nr_vcpus;			/* also index of the next one */
 	u64 tsc_khz;			/* default of new vCPUs */
+	struct keel_vm_tsc tsc;		/* what the vCPUs' counters agree on */
 
 	struct mutex slots_lock;	/* serialises memslot updates */
 	struct srcu_struct srcu;	/* readers of @memslots */
@@ -177,22 +181,18 @@ struct keel_vcpu {
 	struct keel_pio pio;
 	struct keel_events events;
 
-	/* cpuid.c */
-	struct kvm_cpuid_entry2 *cpuid;
-	int nr_cpuid;
-	int maxphyaddr;
+	/* vcpu_cpuid.c */
+	struct cpuid_table *cpuid;	/* NULL: userspace has set none yet */
+	int maxphyaddr;			/* of the guest, never above the host's */
 	u64 cr4_reserved;		/* bits the guest's CPUID does not allow */
 	u64 supported_xcr0;
 
-	/* msr.c */
+	/* msr.c, tsc.c */
 	u64 apic_base;
-	u64 misc_enable;
-	u64 pat;
 	u64 tsc_adjust;
 	u64 tsc_khz;
 	struct keel_msrs *msrs;		/* those kept for the guest only */
 
-	u64 cr2;
 	u64 cr8;
 
 	struct keel_mmu_vcpu mmu;

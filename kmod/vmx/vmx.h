@@ -47,6 +47,8 @@ struct vmcs;
  */
 struct vmx_vcpu {
 	unsigned long gpr[GPR_COUNT];
+	unsigned long host_rsp;		/* what HOST_RSP holds; vmenter.S */
+	unsigned long cr2;
 	unsigned long rip;
 	unsigned long rflags;
 	u32 cached;			/* VMX_CACHED_*: copy equals the VMCS */
@@ -56,11 +58,12 @@ struct vmx_vcpu {
 	struct list_head loaded_link;	/* on the list of the CPU that holds it */
 	int cpu;			/* CPU on which the VMCS is active, or -1 */
 	bool launched;
+	bool injected;			/* this entry delivers an event */
 	bool host_switched;		/* guest MSRs and segments are in place */
+	bool l1d_unsafe;		/* the host's data may be in the L1D */
 	bool need_flush;		/* drop cached translations before entry */
 	u16 vpid;
 	u64 eptp;
-	u64 *msr_bitmap;
 
 	u64 cr0;			/* as the guest sees it */
 	u64 cr4;
@@ -73,13 +76,11 @@ struct vmx_vcpu {
 	u64 dr7;
 	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
-	unsigned long host_cr3, host_cr4, host_rsp;
-	u32 pin_ctl, proc_ctl, proc2_ctl, entry_ctl, exit_ctl;
+	unsigned long host_cr3, host_cr4;
+	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
 	u32 exception_bitmap;
 	u64 tsc_offset;
-	u64 tsc_ratio;			/* 48 fraction bits, 1 << 48 is 1:1 */
-	u32 exit_intr_info;
-	u32 vectoring_info;
+	u64 tsc_ratio;			/* see VMX_TSC_RATIO_SHIFT */
 };
 
 /*
@@ -115,7 +116,7 @@ struct vmx_caps {
 	u64 ept_vpid;
 	bool vpid, ept_ad, ept_2m, ept_1g, ept_exec_only, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
-	bool pml, preemption_timer, vnmi, load_pat, ept_5level, mode_based_exec;
+	bool load_pat, load_perf_ctrl, rdtscp, invpcid;
 };
 
 extern struct vmx_caps vmx_caps;
@@ -148,7 +149,10 @@ void vmx_switch_to_guest(struct vmx_vcpu *v);
 /* Enter the guest and come back. Interrupts off. */
 void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit);
 
-/* Deliver an NMI that caused this exit to the host. Interrupts off, straight after vmx_run(). */
+/* Close the time accounting of vmx_run(), once the tick that ended it may have run. */
+void vmx_account_exit(void);
+
+/* Deliver an NMI or machine check that caused this exit to the host. Interrupts off, straight after vmx_run(). */
 void vmx_handle_nmi(const struct keel_exit *exit);
 
 /* The page-table root. @root: host physical address of the top-level EPT page. */
@@ -218,15 +222,24 @@ void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
 
 /*
  * MSRs that live in the VMCS or in host registers: EFER is not among them.
- * FS_BASE GS_BASE KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR CSTAR-less
- * SFMASK TSC_AUX PAT DEBUGCTL. Return false for any other index.
+ * FS_BASE GS_BASE KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR SFMASK
+ * TSC_AUX DEBUGCTL. Return false for any other index (CSTAR is only stored,
+ * EFER, PAT and TSC have functions of their own).
  * vmx_set_msr() takes only values the caller has checked (canonical, reserved
  * bits).
  */
 bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
 bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
 
-/* Time stamp counter: guest TSC = host TSC * ratio / 2^48 + offset. */
+/* The PAT that the guest runs with, if the CPU switches it. */
+void vmx_set_pat(struct vmx_vcpu *v, u64 val);
+
+/*
+ * Time stamp counter: guest TSC = host TSC * ratio / 2^48 + offset. A ratio
+ * other than 1:1 needs vmx_caps.tsc_scaling.
+ */
+#define VMX_TSC_RATIO_SHIFT	48
+#define VMX_TSC_RATIO_ONE	(1ull << VMX_TSC_RATIO_SHIFT)
 void vmx_set_tsc(struct vmx_vcpu *v, u64 offset, u64 ratio);
 u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc);
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private to vmx/: what the kernel must be told when a CPU enters a guest. For
+ * RCU, lockdep and time accounting a guest is like userspace: interrupts on, a
+ * quiescent state, time of its own.
+ */
+#ifndef KEEL_VMX_CONTEXT_H
+#define KEEL_VMX_CONTEXT_H
+
+#include <linux/context_tracking.h>
+#include <linux/instrumentation.h>
+#include <linux/irqflags.h>
+#include <linux/rcupdate.h>
+#include <linux/smp.h>
+#include <linux/vtime.h>
+
+/* Interrupts off. Between the two no RCU, no tracing, no instrumentation. */
+static __always_inline void vmx_context_enter(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	instrumentation_end();
+
+	if (!context_tracking_guest_enter()) {
+		instrumentation_begin();
+		rcu_virt_note_context_switch(smp_processor_id());
+		instrumentation_end();
+	}
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+static __always_inline void vmx_context_exit(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	context_tracking_guest_exit();
+
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+#endif

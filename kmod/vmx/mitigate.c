@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flushing the L1 data cache before an entry, where the CPU lets a guest read
+ * what the host left in it (L1TF). The other defences a host owes itself are
+ * single instructions in vmenter.S, chosen by what the kernel says of its CPU.
+ */
+#include <linux/gfp.h>
+#include <linux/hardirq.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include <asm/processor.h>
+
+#include "vmcs.h"
+
+#define L1D_ORDER	4		/* 64 KiB: twice the largest affected L1D */
+
+static bool l1d_needed;
+static u8 *l1d_fill;			/* only where microcode has no flush command */
+
+static bool cpu_needs_flush(void)
+{
+	u64 arch_cap = 0;
+
+	if (!boot_cpu_has_bug(X86_BUG_L1TF) || l1tf_mitigation == L1TF_MITIGATION_OFF)
+		return false;
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, arch_cap);
+	return !(arch_cap & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
+}
+
+int __init vmx_mitigations_setup(void)
+{
+	l1d_needed = cpu_needs_flush();
+	if (!l1d_needed || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+		return 0;
+	l1d_fill = (u8 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, L1D_ORDER);
+	return l1d_fill ? 0 : -ENOMEM;
+}
+
+void vmx_mitigations_teardown(void)
+{
+	free_pages((unsigned long)l1d_fill, L1D_ORDER);
+}
+
+/*
+ * Nothing of interest gets into the cache between two exits handled with
+ * interrupts off; anything else sets one of the two marks.
+ */
+noinstr void vmx_flush_l1d(struct vmx_vcpu *v)
+{
+	unsigned int i;
+
+	if (likely(!l1d_needed))
+		return;
+	if (!v->l1d_unsafe && !kvm_get_cpu_l1tf_flush_l1d())
+		return;
+	v->l1d_unsafe = false;
+	kvm_clear_cpu_l1tf_flush_l1d();
+	if (!l1d_fill) {
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+		return;
+	}
+	/* Reading more than the cache holds evicts all that was in it. */
+	for (i = 0; i < (PAGE_SIZE << L1D_ORDER); i += 64)
+		asm volatile("movzbl (%0), %%eax" : : "r" (l1d_fill + i) : "eax");
+	asm volatile("lfence" : : : "memory");
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VMCS as an object: allocation, which CPU has it active, and the fields
+ * that stay as they are for the life of a vCPU (controls, host state). What
+ * changes while the guest runs is in state.c and run.c.
+ */
+#include <linux/gfp.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+
+#include "controls.h"
+#include "ops.h"
+#include "vmcs.h"
+
+/* vmenter.S: where the CPU continues after a VM exit. */
+extern char vmx_exit_point[];
+
+static unsigned long *msr_bitmap;
+static void *idt_base;
+
+const u32 vmx_switched_msrs[SWITCH_COUNT] = {
+	[SWITCH_STAR] = MSR_STAR,
+	[SWITCH_LSTAR] = MSR_LSTAR,
+	[SWITCH_SFMASK] = MSR_SYSCALL_MASK,
+	[SWITCH_TSC_AUX] = MSR_TSC_AUX,
+};
+
+struct vmcs *vmcs_alloc(int cpu)
+{
+	struct page *page = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
+	struct vmcs *vmcs;
+
+	if (!page)
+		return NULL;
+	vmcs = page_address(page);
+	vmcs->revision = vmx_caps.revision;
+	return vmcs;
+}
+
+void vmcs_free(struct vmcs *vmcs)
+{
+	free_page((unsigned long)vmcs);
+}
+
+/* --- which CPU holds it ------------------------------------------------- */
+
+static void clear_here(struct vmx_vcpu *v)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+
+	if (vmx_op_vmclear(__pa(v->vmcs)))
+		vmx_insn_failed("vmclear", __pa(v->vmcs));
+	if (c->current_vmcs == v->vmcs)
+		c->current_vmcs = NULL;
+	list_del(&v->loaded_link);
+	/* Pairs with the read in vmx_load(): off the list before another CPU adds it. */
+	smp_store_release(&v->cpu, -1);
+	v->launched = false;
+}
+
+static void clear_ipi(void *data)
+{
+	struct vmx_vcpu *v = data;
+
+	if (v->cpu == smp_processor_id())
+		clear_here(v);
+}
+
+void vmcs_clear_anywhere(struct vmx_vcpu *v)
+{
+	int cpu = READ_ONCE(v->cpu);
+
+	/* A CPU that goes offline clears what it holds: then there is nothing to do. */
+	if (cpu >= 0)
+		smp_call_function_single(cpu, clear_ipi, v, 1);
+}
+
+void vmcs_clear_all_here(void)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+	struct vmx_vcpu *v, *next;
+
+	list_for_each_entry_safe(v, next, &c->loaded, loaded_link)
+		clear_here(v);
+}
+
+static void make_current(struct vmx_vcpu *v, struct vmx_cpu *c)
+{
+	if (c->current_vmcs == v->vmcs)
+		return;
+	/* Another guest ran here: it must not steer this one's indirect branches. */
+	if (c->current_vmcs)
+		indirect_branch_prediction_barrier();
+	c->current_vmcs = v->vmcs;
+	if (vmx_op_vmptrld(__pa(v->vmcs)))
+		vmx_insn_failed("vmptrld", __pa(v->vmcs));
+}
+
+void vmx_load(struct vmx_vcpu *v, int cpu)
+{
+	struct vmx_cpu *c = per_cpu_ptr(&vmx_cpu, cpu);
+	bool moved = v->cpu != cpu;
+	unsigned long flags;
+
+	if (moved) {
+		vmcs_clear_anywhere(v);
+		local_irq_save(flags);
+		/* Pairs with clear_here(). */
+		smp_load_acquire(&v->cpu);
+		list_add(&v->loaded_link, &c->loaded);
+		v->cpu = cpu;
+		local_irq_restore(flags);
+	}
+	make_current(v, c);
+	if (moved) {
+		vmcs_write_host_cpu(v);
+		/* What this CPU remembers of us from an earlier stay may be stale. */
+		v->need_flush = true;
+	}
+}
+
+/* --- fields that stay --------------------------------------------------- */
+
+static void write_controls(struct vmx_vcpu *v)
+{
+	v->proc_ctl = vmx_caps.proc_ctl;
+	v->entry_ctl = vmx_caps.entry_ctl;
+	v->exception_bitmap = BIT(1) | BIT(18);		/* #DB, #MC */
+
+	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
+	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, v->proc_ctl);
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmx_caps.proc2_ctl);
+	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.exit_ctl);
+	vmcs_write(VM_ENTRY_CONTROLS, v->entry_ctl);
+	vmcs_write(EXCEPTION_BITMAP, v->exception_bitmap);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmcs_write(CR3_TARGET_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
+	vmcs_write(VMCS_LINK_POINTER, ~0ull);
+	vmcs_write(TSC_OFFSET, 0);
+	if (vmx_caps.tsc_scaling)
+		vmcs_write(TSC_MULTIPLIER, v->tsc_ratio);
+	if (vmx_caps.vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, v->vpid);
+	if (vmx_caps.load_perf_ctrl)
+		vmcs_write(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
+	/* Every bit is the host's: reads come from the shadow, changes exit. */
+	vmcs_write(CR0_GUEST_HOST_MASK, ~0ul);
+	vmcs_write(CR4_GUEST_HOST_MASK, ~0ul);
+}
+
+static void write_host_constants(void)
+{
+	u64 val;
+	u32 low, high;
+
+	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	/* User selectors must not be here (RPL must be 0): vmx_put() reloads them. */
+	vmcs_write(HOST_DS_SELECTOR, 0);
+	vmcs_write(HOST_ES_SELECTOR, 0);
+	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	vmcs_write(HOST_IDTR_BASE, (unsigned long)idt_base);
+	vmcs_write(HOST_RIP, (unsigned long)vmx_exit_point);
+	rdmsr(MSR_IA32_SYSENTER_CS, low, high);
+	vmcs_write(HOST_IA32_SYSENTER_CS, low);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
+	vmcs_write(HOST_IA32_SYSENTER_EIP, val);
+	rdmsrl(MSR_EFER, val);
+	vmcs_write(HOST_IA32_EFER, val);
+	if (vmx_caps.load_pat) {
+		rdmsrl(MSR_IA32_CR_PAT, val);
+		vmcs_write(HOST_IA32_PAT, val);
+	}
+}
+
+void vmcs_write_constants(struct vmx_vcpu *v)
+{
+	write_controls(v);
+	write_host_constants();
+}
+
+void vmcs_write_host_cpu(struct vmx_vcpu *v)
+{
+	int cpu = smp_processor_id();
+
+	vmcs_write(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	vmcs_write(HOST_GDTR_BASE, (unsigned long)get_current_gdt_ro());
+	vmcs_write(HOST_IA32_SYSENTER_ESP, (unsigned long)(cpu_entry_stack(cpu) + 1));
+	vmcs_write(HOST_GS_BASE, cpu_kernelmode_gs_base(cpu));
+}
+
+/* --- the MSR bitmap ----------------------------------------------------- */
+
+/* Layout: 1 KiB each of reads of low, reads of high, writes of low, writes of high MSRs. */
+#define BITMAP_HIGH_MSRS	0xc0000000u
+#define BITMAP_READ_LOW		(0 * 1024 * 8)
+#define BITMAP_READ_HIGH	(1 * 1024 * 8)
+#define BITMAP_WRITES		(2 * 1024 * 8)
+
+static void allow_msr(u32 msr, bool write)
+{
+	unsigned int bit = msr < BITMAP_HIGH_MSRS ? BITMAP_READ_LOW + msr :
+			   BITMAP_READ_HIGH + (msr - BITMAP_HIGH_MSRS);
+
+	__clear_bit(bit, msr_bitmap);
+	if (write)
+		__clear_bit(BITMAP_WRITES + bit, msr_bitmap);
+}
+
+int __init vmcs_setup(void)
+{
+	struct desc_ptr idt;
+
+	store_idt(&idt);
+	idt_base = (void *)idt.address;
+
+	msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
+	if (!msr_bitmap)
+		return -ENOMEM;
+	memset(msr_bitmap, 0xff, PAGE_SIZE);
+	allow_msr(MSR_IA32_TSC, false);
+	allow_msr(MSR_FS_BASE, true);
+	allow_msr(MSR_GS_BASE, true);
+	allow_msr(MSR_KERNEL_GS_BASE, true);
+	allow_msr(MSR_IA32_SYSENTER_CS, true);
+	allow_msr(MSR_IA32_SYSENTER_ESP, true);
+	allow_msr(MSR_IA32_SYSENTER_EIP, true);
+	return 0;
+}
+
+void vmcs_teardown(void)
+{
+	free_page((unsigned long)msr_bitmap);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private to vmx/: the VMCS as memory, which CPU holds it, and what the files
+ * of this room need of each other.
+ */
+#ifndef KEEL_VMX_VMCS_H
+#define KEEL_VMX_VMCS_H
+
+#include <linux/list.h>
+#include <linux/percpu.h>
+
+#include "vmx.h"
+
+/* The start of the page that VMXON, VMCLEAR and VMPTRLD take. */
+struct vmcs {
+	u32 revision;
+	u32 abort;
+};
+
+/* v->cached and v->dirty: RSP, RIP and RFLAGS are read and written when needed only. */
+#define VMX_CACHED_RSP		(1u << 0)
+#define VMX_CACHED_RIP		(1u << 1)
+#define VMX_CACHED_RFLAGS	(1u << 2)
+
+/*
+ * struct vmx_cpu - one physical CPU
+ * @vmxon:	 region for VMXON; set up for every possible CPU
+ * @current:	 VMCS that VMPTRLD loaded last
+ * @loaded:	 vCPUs whose VMCS is active here (struct vmx_vcpu.loaded_link);
+ *		 changed with interrupts off on this CPU only
+ * @on:		 VMX operation was entered by Keel
+ * @host_msr:	 what struct vmx_vcpu.msr replaces
+ */
+struct vmx_cpu {
+	struct vmcs *vmxon;
+	struct vmcs *current_vmcs;
+	struct list_head loaded;
+	bool on;
+	u64 host_msr[SWITCH_COUNT];
+};
+
+DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
+
+/* MSR numbers in the order of enum vmx_switched_msr. */
+extern const u32 vmx_switched_msrs[SWITCH_COUNT];
+
+struct vmcs *vmcs_alloc(int cpu);
+void vmcs_free(struct vmcs *vmcs);
+
+/* One MSR bitmap serves all vCPUs: they all let the guest touch the same MSRs. */
+int vmcs_setup(void);
+void vmcs_teardown(void);
+
+/* Fill in everything that does not change while the vCPU lives. VMCS current. */
+void vmcs_write_constants(struct vmx_vcpu *v);
+/* Host state that differs from CPU to CPU. VMCS current. */
+void vmcs_write_host_cpu(struct vmx_vcpu *v);
+
+/* Make the VMCS inactive on the CPU that holds it. Process context. */
+void vmcs_clear_anywhere(struct vmx_vcpu *v);
+/* The same for every VMCS active on this CPU. Interrupts off. */
+void vmcs_clear_all_here(void);
+
+/* tlb.c */
+int vmx_alloc_vpid(void);
+void vmx_free_vpid(u16 vpid);
+void vmx_do_flush(struct vmx_vcpu *v);
+void vmx_flush_everything_here(void);
+
+/* mitigate.c */
+int vmx_mitigations_setup(void);
+void vmx_mitigations_teardown(void);
+void vmx_flush_l1d(struct vmx_vcpu *v);
+
+/* crash.c: a kernel that panics must not leave this CPU in VMX operation. */
+int vmx_crash_setup(void);
+void vmx_crash_teardown(void);
+void vmx_crash_arm(void);
+void vmx_crash_disarm(void);
+
+/* cpu.c: leave VMX operation here, if Keel entered it. Interrupts off; NMI safe. */
+void vmx_off_here(void);
+extern bool vmx_going_down;
+
+#endif
