@@ -19,7 +19,7 @@
 enum emu_result {
 	EMU_OK,
 	EMU_FAULT,	/* guest exception, described in ctx->fault */
-	EMU_IO,		/* userspace must act first; nothing is committed, run the same instruction again */
+	EMU_IO,		/* userspace first; nothing is committed, run the same instruction again */
 	EMU_UNHANDLED,	/* not an instruction that is executed here */
 	EMU_RETRY,	/* nothing is committed: enter the guest, let it fault again */
 };
@@ -207,6 +207,7 @@ struct emu_ctx {
 	struct emu_insn insn;
 	u64 next_rip;
 	u64 next_rflags;
+	u64 displaced;			/* added to the address of the memory operand */
 
 	/* out */
 	struct emu_exception fault;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Between a vCPU and the pure emulator: fills its context, answers its
+ * callbacks from guest memory and MMIO, and takes the result back.
+ */
+#ifndef KEEL_EMULATE_BRIDGE_H
+#define KEEL_EMULATE_BRIDGE_H
+
+#include "../types.h"
+
+struct keel_vcpu;
+
+/*
+ * Emulate the instruction at CS:RIP. @gpa: where the hardware met the access
+ * that needs it, or INVALID_GPA. SRCU held. Returns enum keel_run or -errno.
+ */
+int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa);
+
+#endif

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stack, near branches and the flags register. Transfers that load a segment
+ * register are not executed here.
+ */
+#include "exec.h"
+#include "opcodes.h"
+
+/* Go on at @target, cut to the operand size, if code may be there. */
+static enum emu_result jump(struct emu_ctx *ctx, u64 target)
+{
+	unsigned int len = 1;
+	u64 linear;
+
+	target &= emu_mask(ctx->insn.op_size);
+	if (emu_code_address(ctx, target, &linear, &len) != EMU_OK)
+		return EMU_FAULT;
+	ctx->next_rip = target;
+	return EMU_OK;
+}
+
+static enum emu_result jump_relative(struct emu_ctx *ctx)
+{
+	return jump(ctx, ctx->next_rip + ctx->insn.imm);
+}
+
+enum emu_result emu_run_jmp(struct emu_ctx *ctx)
+{
+	return jump_relative(ctx);
+}
+
+enum emu_result emu_run_jmp_ind(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 target;
+
+	result = emu_read_operand(ctx, &ctx->insn.operand[0], &target);
+	return result == EMU_OK ? jump(ctx, target) : result;
+}
+
+enum emu_result emu_run_jcc(struct emu_ctx *ctx)
+{
+	return emu_condition(ctx->rflags, ctx->insn.opcode) ? jump_relative(ctx) : EMU_OK;
+}
+
+/* Return address on the stack, then away; the target is checked before the push. */
+static enum emu_result call(struct emu_ctx *ctx, u64 target)
+{
+	u64 back = ctx->next_rip;
+	enum emu_result result;
+
+	if (jump(ctx, target) != EMU_OK)
+		return EMU_FAULT;
+	result = emu_push(ctx, 0, back, ctx->insn.op_size);
+	if (result == EMU_OK)
+		emu_move_stack(ctx, -(s64)ctx->insn.op_size);
+	return result;
+}
+
+enum emu_result emu_run_call(struct emu_ctx *ctx)
+{
+	return call(ctx, ctx->next_rip + ctx->insn.imm);
+}
+
+enum emu_result emu_run_call_ind(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 target;
+
+	result = emu_read_operand(ctx, &ctx->insn.operand[0], &target);
+	return result == EMU_OK ? call(ctx, target) : result;
+}
+
+enum emu_result emu_run_ret(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 target;
+
+	result = emu_pop(ctx, 0, &target, ctx->insn.op_size);
+	if (result != EMU_OK)
+		return result;
+	if (jump(ctx, target) != EMU_OK)
+		return EMU_FAULT;
+	emu_move_stack(ctx, ctx->insn.op_size + (u16)ctx->insn.imm);
+	return EMU_OK;
+}
+
+/* LOOPNE, LOOPE and LOOP by opcode; the count is as wide as addresses. */
+enum emu_result emu_run_loop(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.addr_size;
+	u64 left = (emu_get_reg(ctx, EMU_RCX, size) - 1) & emu_mask(size);
+	bool zf = ctx->rflags & EMU_FLAG_ZF;
+	bool again = left && (ctx->insn.opcode == 0xe2 || zf == (ctx->insn.opcode & 1));
+
+	if (again && jump_relative(ctx) != EMU_OK)
+		return EMU_FAULT;
+	emu_set_reg(ctx, EMU_RCX, size, left);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_jcxz(struct emu_ctx *ctx)
+{
+	return emu_get_reg(ctx, EMU_RCX, ctx->insn.addr_size) ? EMU_OK : jump_relative(ctx);
+}
+
+static enum emu_result push(struct emu_ctx *ctx, u64 val)
+{
+	enum emu_result result;
+
+	result = emu_push(ctx, 0, val, ctx->insn.op_size);
+	if (result == EMU_OK)
+		emu_move_stack(ctx, -(s64)ctx->insn.op_size);
+	return result;
+}
+
+enum emu_result emu_run_push(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	return result == EMU_OK ? push(ctx, val) : result;
+}
+
+enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
+{
+	return push(ctx, emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel);
+}
+
+/*
+ * The stack pointer moves before the destination is addressed through it, and
+ * before the destination is written if it is the stack pointer itself.
+ */
+enum emu_result emu_run_pop(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = &ctx->insn.operand[0];
+	enum emu_result result;
+	u64 val;
+
+	result = emu_pop(ctx, 0, &val, ctx->insn.op_size);
+	if (result != EMU_OK)
+		return result;
+	if (o->kind == EMU_OPERAND_MEM) {
+		if (ctx->insn.base == EMU_RSP)
+			ctx->displaced = ctx->insn.op_size;
+		result = emu_write_operand(ctx, o, val);
+		if (result != EMU_OK)
+			return result;
+	}
+	emu_move_stack(ctx, ctx->insn.op_size);
+	return o->kind == EMU_OPERAND_MEM ? EMU_OK : emu_write_operand(ctx, o, val);
+}
+
+/* All eight registers in one access: none is pushed if one cannot be. */
+enum emu_result emu_run_pusha(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.op_size;
+	u64 sp = (ctx->gpr[EMU_RSP] - 8 * size) & emu_mask(emu_stack_size(ctx));
+	u8 buf[8 * 4];
+	enum emu_result result;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		memcpy(buf + i * size, &ctx->gpr[EMU_RDI - i], size);
+	result = emu_mem_write(ctx, EMU_SS, sp, buf, 8 * size);
+	if (result == EMU_OK)
+		emu_move_stack(ctx, -8 * (s64)size);
+	return result;
+}
+
+/* The stack pointer's own place is skipped. */
+enum emu_result emu_run_popa(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.op_size;
+	u64 sp = ctx->gpr[EMU_RSP] & emu_mask(emu_stack_size(ctx));
+	u8 buf[8 * 4];
+	enum emu_result result;
+	unsigned int i;
+
+	result = emu_mem_read(ctx, EMU_SS, sp, buf, 8 * size, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	for (i = 0; i < 8; i++) {
+		u64 val = 0;
+
+		memcpy(&val, buf + i * size, size);
+		if (EMU_RDI - i != EMU_RSP)
+			emu_set_reg(ctx, EMU_RDI - i, size, val);
+	}
+	emu_move_stack(ctx, 8 * size);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_leave(struct emu_ctx *ctx)
+{
+	u64 depth = ctx->gpr[EMU_RBP] - ctx->gpr[EMU_RSP];
+	unsigned int stack = emu_stack_size(ctx);
+	enum emu_result result;
+	u64 val = 0;
+
+	result = emu_mem_read(ctx, EMU_SS, ctx->gpr[EMU_RBP] & emu_mask(stack), &val,
+			      ctx->insn.op_size, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	emu_move_stack(ctx, depth + ctx->insn.op_size);
+	emu_set_reg(ctx, EMU_RBP, ctx->insn.op_size, val);
+	return EMU_OK;
+}
+
+static unsigned int iopl(const struct emu_ctx *ctx)
+{
+	return (ctx->rflags & EMU_FLAG_IOPL) >> 12;
+}
+
+/*
+ * Virtual-8086 code may touch the flags only at IOPL 3. With the VME or PVI
+ * extensions it, or user code, gets a virtual interrupt flag instead; that is
+ * left to the hardware.
+ */
+static enum emu_result check_v86_flags(struct emu_ctx *ctx)
+{
+	if (ctx->mode != EMU_MODE_VM86 || iopl(ctx) == 3)
+		return EMU_OK;
+	return ctx->cr4 & EMU_CR4_VME ? EMU_UNHANDLED : emu_raise(ctx, EMU_VECTOR_GP, 0);
+}
+
+enum emu_result emu_run_pushf(struct emu_ctx *ctx)
+{
+	enum emu_result result = check_v86_flags(ctx);
+
+	if (result != EMU_OK)
+		return result;
+	return push(ctx, ctx->rflags & ~(u64)(EMU_FLAG_RF | EMU_FLAG_VM));
+}
+
+/* The flags that POPF may change here. */
+static u64 popf_mask(const struct emu_ctx *ctx)
+{
+	u64 mask = EMU_FLAGS_ARITH | EMU_FLAG_TF | EMU_FLAG_DF | EMU_FLAG_NT | EMU_FLAG_AC |
+		   EMU_FLAG_ID;
+
+	if (ctx->mode == EMU_MODE_REAL || (ctx->mode != EMU_MODE_VM86 && ctx->cpl == 0))
+		mask |= EMU_FLAG_IOPL;
+	if (ctx->mode == EMU_MODE_REAL || ctx->cpl <= iopl(ctx))
+		mask |= EMU_FLAG_IF;
+	return ctx->insn.op_size == 2 ? mask & 0xffff : mask;
+}
+
+enum emu_result emu_run_popf(struct emu_ctx *ctx)
+{
+	enum emu_result result = check_v86_flags(ctx);
+	u64 mask, val;
+
+	if (result != EMU_OK)
+		return result;
+	result = emu_pop(ctx, 0, &val, ctx->insn.op_size);
+	if (result != EMU_OK)
+		return result;
+	mask = popf_mask(ctx);
+	ctx->next_rflags = (ctx->rflags & ~mask) | (val & mask);
+	emu_move_stack(ctx, ctx->insn.op_size);
+	return EMU_OK;
+}
+
+/* CMC, CLC, STC, CLD and STD. */
+enum emu_result emu_run_flag(struct emu_ctx *ctx)
+{
+	switch (ctx->insn.opcode) {
+	case 0xf5:
+		ctx->next_rflags ^= EMU_FLAG_CF;
+		break;
+	case 0xf8:
+		ctx->next_rflags &= ~(u64)EMU_FLAG_CF;
+		break;
+	case 0xf9:
+		ctx->next_rflags |= EMU_FLAG_CF;
+		break;
+	case 0xfc:
+		ctx->next_rflags &= ~(u64)EMU_FLAG_DF;
+		break;
+	default:
+		ctx->next_rflags |= EMU_FLAG_DF;
+		break;
+	}
+	return EMU_OK;
+}
+
+enum emu_result emu_run_cli_sti(struct emu_ctx *ctx)
+{
+	bool virtual_if = ctx->cr4 & (ctx->mode == EMU_MODE_VM86 ? EMU_CR4_VME : EMU_CR4_PVI);
+
+	if (ctx->mode != EMU_MODE_REAL && ctx->cpl > iopl(ctx)) {
+		if (virtual_if && ctx->cpl == 3)
+			return EMU_UNHANDLED;
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	}
+	if (ctx->insn.opcode == 0xfa) {
+		ctx->next_rflags &= ~(u64)EMU_FLAG_IF;
+		return EMU_OK;
+	}
+	if (!(ctx->rflags & EMU_FLAG_IF))
+		ctx->shadow = EMU_SHADOW_STI;
+	ctx->next_rflags |= EMU_FLAG_IF;
+	return EMU_OK;
+}
+
+#define AH_FLAGS (EMU_FLAG_CF | EMU_FLAG_PF | EMU_FLAG_AF | EMU_FLAG_ZF | EMU_FLAG_SF)
+
+enum emu_result emu_run_lahf(struct emu_ctx *ctx)
+{
+	u64 ah = (ctx->rflags & AH_FLAGS) | EMU_FLAG_FIXED;
+
+	emu_set_reg(ctx, EMU_RAX, 2, ah << 8 | emu_get_reg(ctx, EMU_RAX, 1));
+	return EMU_OK;
+}
+
+enum emu_result emu_run_sahf(struct emu_ctx *ctx)
+{
+	u64 ah = ctx->gpr[EMU_RAX] >> 8;
+
+	ctx->next_rflags = (ctx->rflags & ~(u64)AH_FLAGS) | (ah & AH_FLAGS);
+	return EMU_OK;
+}

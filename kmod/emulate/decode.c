@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The decoder: instruction bytes in, struct emu_insn out. It fetches through
+ * the owner's callback, never a page further than the instruction reaches,
+ * and reads no register: what depends on register values (addresses, limits,
+ * conditions) is left to execution, so that a decoded instruction can be run
+ * again. Which opcode means what is in opcodes.c.
+ */
+#include "exec.h"
+#include "opcodes.h"
+
+#define PAGE_BYTES	4096
+
+#define REX_B	1
+#define REX_X	2
+#define REX_R	4
+#define REX_W	8
+
+/*
+ * struct decoder - the state of one decode
+ * @result:	sticky: after the first failure bytes read as 0 and nothing
+ *		more is fetched, so that only a few places need to look
+ * @pos:	bytes consumed
+ */
+struct decoder {
+	struct emu_ctx *ctx;
+	struct emu_insn *insn;
+	enum emu_result result;
+	u8 pos;
+	bool long64;
+	bool op_prefix;
+	bool addr_prefix;
+	bool vex;
+	bool vvvv_used;
+	u8 rep;
+};
+
+static void stop(struct decoder *d, enum emu_result result)
+{
+	if (d->result == EMU_OK)
+		d->result = result;
+}
+
+static void undefined(struct decoder *d)
+{
+	if (d->result == EMU_OK)
+		d->result = emu_raise(d->ctx, EMU_VECTOR_UD, 0);
+}
+
+/*
+ * Get more bytes: up to the end of the page that the next byte is in, but not
+ * past the segment's limit, which only counts for bytes the instruction has.
+ */
+static void fetch_more(struct decoder *d)
+{
+	struct emu_insn *insn = d->insn;
+	unsigned int len = EMU_INSN_MAX - insn->fetched;
+	unsigned int in_page;
+	u64 linear;
+
+	if (d->result != EMU_OK)
+		return;
+	if (!len) {
+		stop(d, emu_raise(d->ctx, EMU_VECTOR_GP, 0));
+		return;
+	}
+	d->result = emu_code_address(d->ctx, d->ctx->rip + insn->fetched, &linear, &len);
+	if (d->result != EMU_OK)
+		return;
+	in_page = PAGE_BYTES - (linear & (PAGE_BYTES - 1));
+	if (len > in_page)
+		len = in_page;
+	d->result = d->ctx->ops->fetch(d->ctx, linear, insn->bytes + insn->fetched, len);
+	if (d->result == EMU_OK)
+		insn->fetched += len;
+}
+
+static u8 next_byte(struct decoder *d)
+{
+	if (d->pos >= d->insn->fetched)
+		fetch_more(d);
+	if (d->result != EMU_OK)
+		return 0;
+	return d->insn->bytes[d->pos++];
+}
+
+/* A little-endian number of @size bytes, sign-extended. */
+static u64 next_signed(struct decoder *d, unsigned int size)
+{
+	unsigned int shift = 64 - 8 * size;
+	u64 val = 0;
+	unsigned int i;
+
+	for (i = 0; i < size; i++)
+		val |= (u64)next_byte(d) << (8 * i);
+	return (u64)((s64)(val << shift) >> shift);
+}
+
+/* Take note of a legacy prefix; false if @byte is none. */
+static bool legacy_prefix(struct decoder *d, u8 byte)
+{
+	switch (byte) {
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
+		if (!d->long64)
+			d->insn->seg = byte >> 3 & 3;
+		return true;
+	case 0x64:
+	case 0x65:
+		d->insn->seg = byte & 7;
+		return true;
+	case 0x66:
+		d->op_prefix = true;
+		return true;
+	case 0x67:
+		d->addr_prefix = true;
+		return true;
+	case 0xf0:
+		d->insn->lock = true;
+		return true;
+	case 0xf2:
+	case 0xf3:
+		d->rep = byte;
+		return true;
+	}
+	return false;
+}
+
+/* Consume all prefixes; returns the first byte of the opcode. */
+static u8 prefixes(struct decoder *d)
+{
+	u8 byte = next_byte(d);
+
+	while (d->result == EMU_OK) {
+		if (legacy_prefix(d, byte))
+			d->insn->rex = 0;
+		else if (d->long64 && (byte & 0xf0) == 0x40)
+			d->insn->rex = byte;
+		else
+			break;
+		byte = next_byte(d);
+	}
+	return byte;
+}
+
+/* A byte that in 16 and 32-bit code is LES or LDS if the next one names memory. */
+static bool starts_vex(struct decoder *d, u8 byte)
+{
+	if (byte != 0xc4 && byte != 0xc5)
+		return false;
+	if (d->long64)
+		return true;
+	next_byte(d);
+	if (d->result != EMU_OK)
+		return false;
+	d->pos--;
+	return d->insn->bytes[d->pos] >= 0xc0 && d->ctx->mode >= EMU_MODE_PROT16;
+}
+
+/* Read the rest of a VEX prefix; returns the opcode map: 1 is 0F, 2 is 0F 38. */
+static u8 vex_prefix(struct decoder *d, u8 first)
+{
+	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
+	struct emu_insn *insn = d->insn;
+	u8 map = 1;
+	u8 byte = next_byte(d);
+
+	if (insn->rex || insn->lock || d->op_prefix || d->rep)
+		undefined(d);
+	insn->rex = byte & 0x80 ? 0 : REX_R;
+	if (first == 0xc4) {
+		map = byte & 0x1f;
+		insn->rex |= (byte & 0x40 ? 0 : REX_X) | (byte & 0x20 ? 0 : REX_B);
+		byte = next_byte(d);
+		insn->rex |= byte & 0x80 ? REX_W : 0;
+	}
+	if (!d->long64)
+		insn->rex = 0;
+	insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
+	d->vvvv_used = (byte & 0x78) != 0x78;
+	insn->vector_size = byte & 4 ? 32 : 16;
+	d->op_prefix = (byte & 3) == 1;
+	d->rep = rep[byte & 3];
+	d->vex = true;
+	return map;
+}
+
+static const struct emu_row *map_row(struct decoder *d, u8 map)
+{
+	static const struct emu_row unknown;
+	u8 byte = next_byte(d);
+
+	d->insn->opcode = byte;
+	if (map == 1)
+		return &emu_two_byte[byte];
+	if (map == 2)
+		return emu_three_byte_38(byte);
+	return &unknown;
+}
+
+/* Read the opcode and find its first row. */
+static const struct emu_row *opcode_row(struct decoder *d)
+{
+	u8 byte = prefixes(d);
+
+	if (starts_vex(d, byte))
+		return map_row(d, vex_prefix(d, byte));
+	if (byte != 0x0f) {
+		d->insn->opcode = byte;
+		return &emu_one_byte[byte];
+	}
+	byte = next_byte(d);
+	if (byte == 0x38)
+		return map_row(d, 2);
+	d->insn->opcode = byte;
+	return &emu_two_byte[byte];
+}
+
+static const struct emu_row *prefixed_row(struct decoder *d, const struct emu_row *row)
+{
+	enum emu_prefix_index index = WITH_NONE;
+
+	if (d->rep)
+		index = d->rep == 0xf3 ? WITH_F3 : WITH_F2;
+	else if (d->op_prefix)
+		index = WITH_66;
+	d->insn->simd_prefix = d->rep ? d->rep : d->op_prefix ? 0x66 : 0;
+	return &emu_prefix_sets[row->op][index];
+}
+
+static u8 modrm_mod(const struct emu_insn *insn)
+{
+	return insn->modrm >> 6;
+}
+
+static u8 modrm_reg(const struct emu_insn *insn)
+{
+	return insn->modrm >> 3 & 7;
+}
+
+static bool rm_is_memory(const struct emu_insn *insn)
+{
+	return insn->modrm < 0xc0;
+}
+
+/* Operand and address size out of mode, prefixes and the row. */
+static void sizes(struct decoder *d, const struct emu_row *row)
+{
+	struct emu_insn *insn = d->insn;
+
+	if (d->long64) {
+		insn->mode_size = 8;
+		insn->op_size = insn->rex & REX_W ? 8 : d->op_prefix ? 2 : 4;
+		insn->addr_size = d->addr_prefix ? 4 : 8;
+		if (row->flags & ROW_NEAR)
+			insn->op_size = 8;
+		else if ((row->flags & ROW_STACK) && insn->op_size == 4)
+			insn->op_size = 8;
+		return;
+	}
+	insn->mode_size = d->ctx->mode == EMU_MODE_PROT32 ? 4 : 2;
+	insn->op_size = d->op_prefix ? 6 - insn->mode_size : insn->mode_size;
+	insn->addr_size = d->addr_prefix ? 6 - insn->mode_size : insn->mode_size;
+}
+
+/* Memory operand of 16-bit addressing. */
+static void address16(struct decoder *d)
+{
+	static const u8 bases[8] = {
+		EMU_RBX, EMU_RBX, EMU_RBP, EMU_RBP, EMU_RSI, EMU_RDI, EMU_RBP, EMU_RBX,
+	};
+	static const u8 indexes[8] = {
+		EMU_RSI, EMU_RDI, EMU_RSI, EMU_RDI, EMU_NO_REG, EMU_NO_REG, EMU_NO_REG,
+		EMU_NO_REG,
+	};
+	struct emu_insn *insn = d->insn;
+	u8 mod = modrm_mod(insn);
+	u8 rm = insn->modrm & 7;
+
+	if (mod == 0 && rm == 6) {
+		insn->disp = next_signed(d, 2);
+		return;
+	}
+	insn->base = bases[rm];
+	insn->index = indexes[rm];
+	if (mod)
+		insn->disp = next_signed(d, mod);
+}
+
+/* The SIB byte; returns the base field. */
+static u8 sib(struct decoder *d)
+{
+	struct emu_insn *insn = d->insn;
+	u8 byte = next_byte(d);
+	u8 index = (byte >> 3 & 7) | (insn->rex & REX_X ? 8 : 0);
+
+	if (index != EMU_RSP)
+		insn->index = index;
+	insn->scale = byte >> 6;
+	return byte & 7;
+}
+
+/* Memory operand of 32 and 64-bit addressing. */
+static void address32(struct decoder *d)
+{
+	struct emu_insn *insn = d->insn;
+	u8 mod = modrm_mod(insn);
+	u8 base = insn->modrm & 7;
+	bool has_sib = base == 4;
+
+	if (has_sib)
+		base = sib(d);
+	if (mod == 0 && base == 5) {
+		insn->disp = next_signed(d, 4);
+		insn->rip_relative = d->long64 && !has_sib;
+		return;
+	}
+	insn->base = base | (insn->rex & REX_B ? 8 : 0);
+	if (mod)
+		insn->disp = next_signed(d, mod == 1 ? 1 : 4);
+}
+
+static void memory_operand(struct decoder *d)
+{
+	struct emu_insn *insn = d->insn;
+
+	if (insn->addr_size == 2)
+		address16(d);
+	else
+		address32(d);
+	if (insn->seg != EMU_NO_REG)
+		return;
+	insn->seg = insn->base == EMU_RBP || insn->base == EMU_RSP ? EMU_SS : EMU_DS;
+}
+
+static u8 operand_size(const struct emu_insn *insn, u8 code)
+{
+	switch (code & 15) {
+	case SIZE_1:
+	case SIZE_2:
+	case SIZE_4:
+	case SIZE_8:
+	case SIZE_16:
+		return 1 << (code & 15);
+	case SIZE_V:
+		return insn->op_size;
+	case SIZE_Y:
+		return insn->rex & REX_W ? 8 : 4;
+	case SIZE_Z:
+		return insn->op_size == 2 ? 2 : 4;
+	case SIZE_X:
+		return insn->vector_size ? insn->vector_size : 16;
+	case SIZE_RV_M2:
+		return rm_is_memory(insn) ? 2 : insn->op_size;
+	case SIZE_DOUBLE_Y:
+		return insn->rex & REX_W ? 16 : 8;
+	default:
+		return insn->addr_size;
+	}
+}
+
+/* General register @reg; without REX byte registers 4-7 are AH, CH, DH and BH. */
+static void register_operand(const struct emu_insn *insn, struct emu_operand *o, u8 reg, u8 ext)
+{
+	o->kind = EMU_OPERAND_REG;
+	o->reg = reg | (insn->rex & ext ? 8 : 0);
+	if (o->size == 1 && !insn->rex && reg >= 4) {
+		o->kind = EMU_OPERAND_REG_HIGH;
+		o->reg = reg - 4;
+	}
+}
+
+static void rm_operand(struct decoder *d, struct emu_operand *o, bool vector)
+{
+	struct emu_insn *insn = d->insn;
+
+	if (rm_is_memory(insn)) {
+		o->kind = EMU_OPERAND_MEM;
+	} else if (vector) {
+		o->kind = EMU_OPERAND_XMM;
+		o->reg = (insn->modrm & 7) | (insn->rex & REX_B ? 8 : 0);
+	} else {
+		register_operand(insn, o, insn->modrm & 7, REX_B);
+	}
+}
+
+static void moffs_operand(struct decoder *d, struct emu_operand *o)
+{
+	struct emu_insn *insn = d->insn;
+
+	o->kind = EMU_OPERAND_MEM;
+	insn->disp = next_signed(d, insn->addr_size);
+	if (insn->seg == EMU_NO_REG)
+		insn->seg = EMU_DS;
+}
+
+static void imm_operand(struct decoder *d, struct emu_operand *o, u64 val)
+{
+	o->kind = EMU_OPERAND_IMM;
+	d->insn->imm = val;
+}
+
+static void sreg_operand(struct decoder *d, struct emu_operand *o)
+{
+	o->kind = EMU_OPERAND_SEG;
+	o->reg = modrm_reg(d->insn);
+	if (o->reg >= EMU_SEG_COUNT)
+		undefined(d);
+}
+
+/* Fill one operand. Called in order, so that immediates follow displacements. */
+static void operand(struct decoder *d, u8 code, struct emu_operand *o)
+{
+	struct emu_insn *insn = d->insn;
+
+	o->size = operand_size(insn, code);
+	switch (code >> 4) {
+	case FROM_RM:
+		rm_operand(d, o, false);
+		break;
+	case FROM_XMM_RM:
+		rm_operand(d, o, true);
+		break;
+	case FROM_REG:
+		register_operand(insn, o, modrm_reg(insn), REX_R);
+		break;
+	case FROM_XMM_REG:
+		o->kind = EMU_OPERAND_XMM;
+		o->reg = modrm_reg(insn) | (insn->rex & REX_R ? 8 : 0);
+		break;
+	case FROM_OPCODE:
+		register_operand(insn, o, insn->opcode & 7, REX_B);
+		break;
+	case FROM_ACC:
+		o->kind = EMU_OPERAND_REG;
+		o->reg = EMU_RAX;
+		break;
+	case FROM_CL:
+		o->kind = EMU_OPERAND_REG;
+		o->reg = EMU_RCX;
+		break;
+	case FROM_IMM:
+	case FROM_REL:
+		imm_operand(d, o, next_signed(d, o->size));
+		break;
+	case FROM_ONE:
+		imm_operand(d, o, 1);
+		break;
+	case FROM_MOFFS:
+		moffs_operand(d, o);
+		break;
+	case FROM_SREG:
+		sreg_operand(d, o);
+		break;
+	}
+}
+
+/* Refuse what the row, the mode and the prefixes do not allow together. */
+static void check_row(struct decoder *d, const struct emu_row *row)
+{
+	struct emu_insn *insn = d->insn;
+	bool memory = (row->flags & ROW_MODRM) && rm_is_memory(insn);
+
+	if (row->op == EMU_OP_UD || ((row->flags & ROW_NO64) && d->long64))
+		undefined(d);
+	if (row->op == EMU_OP_NONE || ((row->flags & ROW_ONLY64) && !d->long64))
+		stop(d, EMU_UNHANDLED);
+	if (d->vex && !(row->flags & ROW_VECTOR))
+		stop(d, EMU_UNHANDLED);
+	if (!memory && (row->flags & ROW_MEM_HERE))
+		stop(d, EMU_UNHANDLED);
+	if (!memory && (row->flags & ROW_MEM))
+		undefined(d);
+	if (insn->lock && (!(row->flags & ROW_LOCK) || !memory))
+		undefined(d);
+	if (d->vvvv_used && !(row->flags & ROW_VVVV))
+		undefined(d);
+	if (insn->vector_size == 32 && (row->flags & ROW_VEX128))
+		undefined(d);
+}
+
+static void reset(struct emu_insn *insn)
+{
+	size_t keep = offsetof(struct emu_insn, length);
+
+	memset((u8 *)insn + keep, 0, sizeof(*insn) - keep);
+	insn->seg = EMU_NO_REG;
+	insn->base = EMU_NO_REG;
+	insn->index = EMU_NO_REG;
+}
+
+/* Read ModRM where it selects the row or names an operand. */
+static const struct emu_row *final_row(struct decoder *d, const struct emu_row *row)
+{
+	struct emu_insn *insn = d->insn;
+
+	if (row->flags & ROW_PREFIX)
+		row = prefixed_row(d, row);
+	if (row->flags & ROW_MODRM) {
+		insn->has_modrm = true;
+		insn->modrm = next_byte(d);
+	}
+	if (row->flags & ROW_GROUP)
+		row = &emu_groups[row->op][modrm_reg(insn)];
+	return row;
+}
+
+enum emu_result emu_decode(struct emu_ctx *ctx)
+{
+	struct decoder d = {
+		.ctx = ctx,
+		.insn = &ctx->insn,
+		.result = EMU_OK,
+		.long64 = ctx->mode == EMU_MODE_LONG64,
+	};
+	struct emu_insn *insn = &ctx->insn;
+	const struct emu_row *row;
+	unsigned int i;
+
+	reset(insn);
+	row = final_row(&d, opcode_row(&d));
+	if (d.result != EMU_OK)
+		return d.result;
+	check_row(&d, row);
+	sizes(&d, row);
+	if (insn->has_modrm && rm_is_memory(insn))
+		memory_operand(&d);
+	for (i = 0; i < 3 && row->operand[i]; i++)
+		operand(&d, row->operand[i], &insn->operand[i]);
+	insn->op = row->op;
+	insn->flags = row->flags;
+	if (row->flags & ROW_STRING)
+		insn->rep = d.rep;
+	insn->length = d.pos;
+	return d.result;
+}

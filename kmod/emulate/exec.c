@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The executor: runs the decoded instruction through one handler per family,
+ * and commits RIP and RFLAGS if that succeeds. The integer families that are
+ * not strings, stack or branches are here as well.
+ *
+ * A handler does everything that can fail first - reads, then writes to
+ * memory - and changes registers last, so that a failure leaves none changed.
+ */
+#include "exec.h"
+#include "opcodes.h"
+
+struct handler {
+	emu_run_fn *run;
+	emu_alu_fn *alu;
+};
+
+static const struct handler handlers[EMU_OP_COUNT];
+
+static emu_alu_fn *alu_of(const struct emu_ctx *ctx)
+{
+	return handlers[ctx->insn.op].alu;
+}
+
+/* dst = dst op src, and the forms without src. */
+static enum emu_result run_alu(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 dst, src, res;
+
+	result = emu_read_operand(ctx, &o[1], &src);
+	if (result != EMU_OK)
+		return result;
+	result = emu_read_for_update(ctx, &o[0], ctx->insn.lock, &dst);
+	if (result != EMU_OK)
+		return result;
+	res = alu_of(ctx)(dst, src, o[0].size, &ctx->next_rflags);
+	return emu_replace(ctx, &o[0], ctx->insn.lock, dst, res);
+}
+
+/* Only the flags of dst op src. */
+static enum emu_result run_compare(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 dst, src;
+
+	result = emu_read_operand(ctx, &o[1], &src);
+	if (result != EMU_OK)
+		return result;
+	result = emu_read_operand(ctx, &o[0], &dst);
+	if (result != EMU_OK)
+		return result;
+	alu_of(ctx)(dst, src, o[0].size, &ctx->next_rflags);
+	return EMU_OK;
+}
+
+/* Bit tests: a register as bit offset reaches beyond a memory operand, both ways. */
+static enum emu_result run_bit(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	s64 offset;
+
+	if (o[0].kind == EMU_OPERAND_MEM && o[1].kind == EMU_OPERAND_REG) {
+		offset = (s64)emu_sign_extend(ctx->gpr[o[1].reg], o[1].size);
+		ctx->displaced = (u64)(offset >> 3) & ~(u64)(o[0].size - 1);
+	}
+	return ctx->insn.op == EMU_OP_BT ? run_compare(ctx) : run_alu(ctx);
+}
+
+/* dst = op src; BSF and BSR of zero leave dst alone, upper half included. */
+static enum emu_result run_scan(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 src, res;
+
+	result = emu_read_operand(ctx, &o[1], &src);
+	if (result != EMU_OK)
+		return result;
+	res = alu_of(ctx)(0, src, o[0].size, &ctx->next_rflags);
+	if (!src && (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR))
+		return EMU_OK;
+	return emu_write_operand(ctx, &o[0], res);
+}
+
+static enum emu_result run_double_shift(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 dst, src, count, res;
+
+	emu_read_operand(ctx, &o[1], &src);
+	emu_read_operand(ctx, &o[2], &count);
+	result = emu_read_for_update(ctx, &o[0], false, &dst);
+	if (result != EMU_OK)
+		return result;
+	if (ctx->insn.op == EMU_OP_SHLD)
+		res = emu_shld(dst, src, count, o[0].size, &ctx->next_rflags);
+	else
+		res = emu_shrd(dst, src, count, o[0].size, &ctx->next_rflags);
+	return emu_replace(ctx, &o[0], false, dst, res);
+}
+
+static enum emu_result run_mov(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	return emu_write_operand(ctx, &o[0], val);
+}
+
+static enum emu_result run_movsx(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	return emu_write_operand(ctx, &o[0], emu_sign_extend(val, o[1].size));
+}
+
+static u64 byte_swap(u64 val, unsigned int size)
+{
+	return __builtin_bswap64(val) >> (64 - 8 * size);
+}
+
+static enum emu_result run_movbe(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	return emu_write_operand(ctx, &o[0], byte_swap(val, o[0].size));
+}
+
+static enum emu_result run_bswap(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	u64 val;
+
+	emu_read_operand(ctx, &o[0], &val);
+	/* Two bytes are undefined; processors clear them. */
+	return emu_write_operand(ctx, &o[0], o[0].size == 2 ? 0 : byte_swap(val, o[0].size));
+}
+
+static enum emu_result run_lea(struct emu_ctx *ctx)
+{
+	return emu_write_operand(ctx, &ctx->insn.operand[0], emu_effective_address(ctx));
+}
+
+/* Locked if in memory, with or without prefix. */
+static enum emu_result run_xchg(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 dst, src;
+
+	if (ctx->insn.opcode == 0x90 && o[0].reg == EMU_RAX)
+		return EMU_OK;
+	emu_read_operand(ctx, &o[1], &src);
+	result = emu_read_for_update(ctx, &o[0], true, &dst);
+	if (result != EMU_OK)
+		return result;
+	result = emu_replace(ctx, &o[0], true, dst, src);
+	if (result != EMU_OK)
+		return result;
+	return emu_write_operand(ctx, &o[1], dst);
+}
+
+/* Both may be one register; the sum wins. */
+static enum emu_result run_xadd(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 dst, src, sum;
+
+	emu_read_operand(ctx, &o[1], &src);
+	result = emu_read_for_update(ctx, &o[0], ctx->insn.lock, &dst);
+	if (result != EMU_OK)
+		return result;
+	sum = emu_add(dst, src, o[0].size, &ctx->next_rflags);
+	if (o[0].kind == EMU_OPERAND_MEM) {
+		result = emu_replace(ctx, &o[0], ctx->insn.lock, dst, sum);
+		if (result != EMU_OK)
+			return result;
+		return emu_write_operand(ctx, &o[1], dst);
+	}
+	emu_write_operand(ctx, &o[1], dst);
+	return emu_write_operand(ctx, &o[0], sum);
+}
+
+/* The destination is written in any case, with what it held if the values differ. */
+static enum emu_result run_cmpxchg(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int size = o[0].size;
+	enum emu_result result;
+	u64 dst, src, acc;
+	bool equal;
+
+	emu_read_operand(ctx, &o[1], &src);
+	result = emu_read_for_update(ctx, &o[0], ctx->insn.lock, &dst);
+	if (result != EMU_OK)
+		return result;
+	acc = emu_get_reg(ctx, EMU_RAX, size);
+	equal = acc == dst;
+	emu_sub(acc, dst, size, &ctx->next_rflags);
+	result = emu_replace(ctx, &o[0], ctx->insn.lock, dst, equal ? src : dst);
+	if (result == EMU_OK && !equal)
+		emu_set_reg(ctx, EMU_RAX, size, dst);
+	return result;
+}
+
+static enum emu_result wide_replace(struct emu_ctx *ctx, u64 linear, const u64 *old,
+				    const u64 *new, unsigned int size)
+{
+	if (ctx->insn.lock)
+		return ctx->ops->cmpxchg(ctx, linear, old, new, size);
+	return ctx->ops->write(ctx, linear, new, size, EMU_WRITE);
+}
+
+/* The halves of @val as two registers of @half bytes, and back. */
+static void pack(u64 *val, u64 low, u64 high, unsigned int half)
+{
+	val[0] = half == 8 ? low : (low & emu_mask(half)) | high << 32;
+	val[1] = half == 8 ? high : 0;
+}
+
+static void unpack(struct emu_ctx *ctx, const u64 *val, unsigned int half)
+{
+	emu_set_reg(ctx, EMU_RAX, half, val[0]);
+	emu_set_reg(ctx, EMU_RDX, half, half == 8 ? val[1] : val[0] >> 32);
+}
+
+static enum emu_result run_cmpxchg8b(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	unsigned int access = EMU_READ | EMU_RMW | (ctx->insn.lock ? EMU_LOCKED : 0);
+	u64 linear, old[2] = { 0, 0 }, expected[2], new[2];
+	enum emu_result result;
+	bool equal;
+
+	result = emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), size, access,
+				    &linear);
+	if (result != EMU_OK)
+		return result;
+	if (size == 16 && (linear & 15))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = ctx->ops->read(ctx, linear, old, size, access);
+	if (result != EMU_OK)
+		return result;
+	pack(expected, ctx->gpr[EMU_RAX], ctx->gpr[EMU_RDX], size / 2);
+	pack(new, ctx->gpr[EMU_RBX], ctx->gpr[EMU_RCX], size / 2);
+	equal = old[0] == expected[0] && old[1] == expected[1];
+	result = wide_replace(ctx, linear, old, equal ? new : old, size);
+	if (result != EMU_OK)
+		return result;
+	ctx->next_rflags &= ~(u64)EMU_FLAG_ZF;
+	if (equal)
+		ctx->next_rflags |= EMU_FLAG_ZF;
+	else
+		unpack(ctx, old, size / 2);
+	return EMU_OK;
+}
+
+static enum emu_result run_setcc(struct emu_ctx *ctx)
+{
+	return emu_write_operand(ctx, &ctx->insn.operand[0],
+				 emu_condition(ctx->rflags, ctx->insn.opcode));
+}
+
+/* Reads memory and clears the upper half of the register even if nothing moves. */
+static enum emu_result run_cmovcc(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	if (!emu_condition(ctx->rflags, ctx->insn.opcode))
+		emu_read_operand(ctx, &o[0], &val);
+	return emu_write_operand(ctx, &o[0], val);
+}
+
+/* CBW, CWDE, CDQE: the accumulator's low half, sign-extended. */
+static enum emu_result run_cbw(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+
+	return emu_write_operand(ctx, &o[0], emu_sign_extend(ctx->gpr[EMU_RAX], o[0].size / 2));
+}
+
+/* CWD, CDQ, CQO: fill DX with the accumulator's sign. */
+static enum emu_result run_cwd(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	u64 acc = emu_sign_extend(ctx->gpr[EMU_RAX], size);
+
+	emu_set_reg(ctx, EMU_RDX, size, (s64)acc < 0 ? ~(u64)0 : 0);
+	return EMU_OK;
+}
+
+/* The double-width accumulator: AX for bytes, otherwise DX:AX and its kin. */
+static void set_wide_acc(struct emu_ctx *ctx, unsigned int size, u64 high, u64 low)
+{
+	if (size == 1) {
+		emu_set_reg(ctx, EMU_RAX, 2, high << 8 | low);
+		return;
+	}
+	emu_set_reg(ctx, EMU_RAX, size, low);
+	emu_set_reg(ctx, EMU_RDX, size, high);
+}
+
+static enum emu_result run_mul(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val, low, high;
+
+	result = emu_read_operand(ctx, &o[0], &val);
+	if (result != EMU_OK)
+		return result;
+	low = emu_mul(emu_get_reg(ctx, EMU_RAX, o[0].size), val, o[0].size,
+		      ctx->insn.op == EMU_OP_IMUL1, &high, &ctx->next_rflags);
+	set_wide_acc(ctx, o[0].size, high, low);
+	return EMU_OK;
+}
+
+/* Two operands: dst = dst * src. Three: dst = src * immediate. */
+static enum emu_result run_imul(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 a, b, low, high;
+
+	result = emu_read_operand(ctx, &o[1], &a);
+	if (result != EMU_OK)
+		return result;
+	emu_read_operand(ctx, ctx->insn.op == EMU_OP_IMUL3 ? &o[2] : &o[0], &b);
+	low = emu_mul(a, b, o[0].size, true, &high, &ctx->next_rflags);
+	return emu_write_operand(ctx, &o[0], low);
+}
+
+static enum emu_result run_div(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int size = o[0].size;
+	enum emu_result result;
+	u64 divisor, low, high;
+
+	result = emu_read_operand(ctx, &o[0], &divisor);
+	if (result != EMU_OK)
+		return result;
+	low = emu_get_reg(ctx, EMU_RAX, size);
+	high = size == 1 ? ctx->gpr[EMU_RAX] >> 8 & 0xff : emu_get_reg(ctx, EMU_RDX, size);
+	if (!emu_div(&high, &low, divisor, size, ctx->insn.op == EMU_OP_IDIV))
+		return emu_raise(ctx, EMU_VECTOR_DE, 0);
+	set_wide_acc(ctx, size, high, low);
+	return EMU_OK;
+}
+
+static enum emu_result run_nop(struct emu_ctx *ctx)
+{
+	return EMU_OK;
+}
+
+/* A cache is not modelled, but the address must be a legal one. */
+static enum emu_result run_clflush(struct emu_ctx *ctx)
+{
+	u64 linear;
+
+	return emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), 1, EMU_READ,
+				  &linear);
+}
+
+static const struct handler handlers[EMU_OP_COUNT] = {
+	[EMU_OP_ADD] = { run_alu, emu_add },
+	[EMU_OP_OR] = { run_alu, emu_or },
+	[EMU_OP_ADC] = { run_alu, emu_adc },
+	[EMU_OP_SBB] = { run_alu, emu_sbb },
+	[EMU_OP_AND] = { run_alu, emu_and },
+	[EMU_OP_SUB] = { run_alu, emu_sub },
+	[EMU_OP_XOR] = { run_alu, emu_xor },
+	[EMU_OP_CMP] = { run_compare, emu_sub },
+	[EMU_OP_TEST] = { run_compare, emu_and },
+	[EMU_OP_INC] = { run_alu, emu_inc },
+	[EMU_OP_DEC] = { run_alu, emu_dec },
+	[EMU_OP_NOT] = { run_alu, emu_not },
+	[EMU_OP_NEG] = { run_alu, emu_neg },
+	[EMU_OP_ROL] = { run_alu, emu_rol },
+	[EMU_OP_ROR] = { run_alu, emu_ror },
+	[EMU_OP_RCL] = { run_alu, emu_rcl },
+	[EMU_OP_RCR] = { run_alu, emu_rcr },
+	[EMU_OP_SHL] = { run_alu, emu_shl },
+	[EMU_OP_SHR] = { run_alu, emu_shr },
+	[EMU_OP_SAR] = { run_alu, emu_sar },
+	[EMU_OP_SHLD] = { run_double_shift },
+	[EMU_OP_SHRD] = { run_double_shift },
+	[EMU_OP_MUL] = { run_mul },
+	[EMU_OP_IMUL1] = { run_mul },
+	[EMU_OP_IMUL2] = { run_imul },
+	[EMU_OP_IMUL3] = { run_imul },
+	[EMU_OP_DIV] = { run_div },
+	[EMU_OP_IDIV] = { run_div },
+	[EMU_OP_BT] = { run_bit, emu_bt },
+	[EMU_OP_BTS] = { run_bit, emu_bts },
+	[EMU_OP_BTR] = { run_bit, emu_btr },
+	[EMU_OP_BTC] = { run_bit, emu_btc },
+	[EMU_OP_BSF] = { run_scan, emu_bsf },
+	[EMU_OP_BSR] = { run_scan, emu_bsr },
+	[EMU_OP_TZCNT] = { run_scan, emu_tzcnt },
+	[EMU_OP_LZCNT] = { run_scan, emu_lzcnt },
+	[EMU_OP_POPCNT] = { run_scan, emu_popcnt },
+	[EMU_OP_MOV] = { run_mov },
+	[EMU_OP_MOVSX] = { run_movsx },
+	[EMU_OP_MOVBE] = { run_movbe },
+	[EMU_OP_LEA] = { run_lea },
+	[EMU_OP_XCHG] = { run_xchg },
+	[EMU_OP_XADD] = { run_xadd },
+	[EMU_OP_CMPXCHG] = { run_cmpxchg },
+	[EMU_OP_CMPXCHG8B] = { run_cmpxchg8b },
+	[EMU_OP_SETCC] = { run_setcc },
+	[EMU_OP_CMOVCC] = { run_cmovcc },
+	[EMU_OP_BSWAP] = { run_bswap },
+	[EMU_OP_CBW] = { run_cbw },
+	[EMU_OP_CWD] = { run_cwd },
+	[EMU_OP_MOVS] = { emu_run_movs },
+	[EMU_OP_CMPS] = { emu_run_cmps },
+	[EMU_OP_STOS] = { emu_run_stos },
+	[EMU_OP_LODS] = { emu_run_lods },
+	[EMU_OP_SCAS] = { emu_run_scas },
+	[EMU_OP_XLAT] = { emu_run_xlat },
+	[EMU_OP_PUSH] = { emu_run_push },
+	[EMU_OP_POP] = { emu_run_pop },
+	[EMU_OP_PUSH_SREG] = { emu_run_push_sreg },
+	[EMU_OP_PUSHA] = { emu_run_pusha },
+	[EMU_OP_POPA] = { emu_run_popa },
+	[EMU_OP_PUSHF] = { emu_run_pushf },
+	[EMU_OP_POPF] = { emu_run_popf },
+	[EMU_OP_LEAVE] = { emu_run_leave },
+	[EMU_OP_CALL] = { emu_run_call },
+	[EMU_OP_CALL_IND] = { emu_run_call_ind },
+	[EMU_OP_RET] = { emu_run_ret },
+	[EMU_OP_JMP] = { emu_run_jmp },
+	[EMU_OP_JMP_IND] = { emu_run_jmp_ind },
+	[EMU_OP_JCC] = { emu_run_jcc },
+	[EMU_OP_LOOP] = { emu_run_loop },
+	[EMU_OP_JCXZ] = { emu_run_jcxz },
+	[EMU_OP_FLAG] = { emu_run_flag },
+	[EMU_OP_CLI_STI] = { emu_run_cli_sti },
+	[EMU_OP_LAHF] = { emu_run_lahf },
+	[EMU_OP_SAHF] = { emu_run_sahf },
+	[EMU_OP_NOP] = { run_nop },
+	[EMU_OP_CLFLUSH] = { run_clflush },
+	[EMU_OP_VMOV] = { emu_run_vmov },
+	[EMU_OP_VMOV_LOW] = { emu_run_vmov_low },
+	[EMU_OP_VMOV_HIGH] = { emu_run_vmov_high },
+	[EMU_OP_VMOV_GPR] = { emu_run_vmov_gpr },
+};
+
+/*
+ * RF lasts for one instruction. It stays set between the iterations of a
+ * repeated one, so that an instruction breakpoint hits only once.
+ */
+static void commit(struct emu_ctx *ctx)
+{
+	ctx->single_step = ctx->rflags & EMU_FLAG_TF;
+	if (ctx->rep_again) {
+		ctx->rflags = ctx->next_rflags | EMU_FLAG_RF;
+		return;
+	}
+	ctx->rflags = ctx->next_rflags & ~(u64)EMU_FLAG_RF;
+	ctx->rip = ctx->next_rip;
+}
+
+enum emu_result emu_execute(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	emu_run_fn *run = NULL;
+
+	if (ctx->insn.op < EMU_OP_COUNT)
+		run = handlers[ctx->insn.op].run;
+	if (!run)
+		return EMU_UNHANDLED;
+	ctx->next_rip = ctx->rip + ctx->insn.length;
+	if (ctx->mode != EMU_MODE_LONG64)
+		ctx->next_rip = (u32)ctx->next_rip;
+	ctx->next_rflags = ctx->rflags;
+	ctx->displaced = 0;
+	ctx->rep_again = false;
+	ctx->shadow = EMU_SHADOW_NONE;
+	result = run(ctx);
+	if (result == EMU_OK)
+		commit(ctx);
+	return result;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the executor share: operands, segmented memory, the stack
+ * and arithmetic. Private to this folder.
+ */
+#ifndef KEEL_EMULATE_EXEC_H
+#define KEEL_EMULATE_EXEC_H
+
+#include <linux/string.h>
+#include <linux/stddef.h>
+#include "emulate.h"
+
+#define EMU_FLAG_CF	0x00000001
+#define EMU_FLAG_FIXED	0x00000002
+#define EMU_FLAG_PF	0x00000004
+#define EMU_FLAG_AF	0x00000010
+#define EMU_FLAG_ZF	0x00000040
+#define EMU_FLAG_SF	0x00000080
+#define EMU_FLAG_TF	0x00000100
+#define EMU_FLAG_IF	0x00000200
+#define EMU_FLAG_DF	0x00000400
+#define EMU_FLAG_OF	0x00000800
+#define EMU_FLAG_IOPL	0x00003000
+#define EMU_FLAG_NT	0x00004000
+#define EMU_FLAG_RF	0x00010000
+#define EMU_FLAG_VM	0x00020000
+#define EMU_FLAG_AC	0x00040000
+#define EMU_FLAG_VIF	0x00080000
+#define EMU_FLAG_VIP	0x00100000
+#define EMU_FLAG_ID	0x00200000
+
+/* The flags that arithmetic sets. */
+#define EMU_FLAGS_ARITH	(EMU_FLAG_CF | EMU_FLAG_PF | EMU_FLAG_AF | EMU_FLAG_ZF | \
+			 EMU_FLAG_SF | EMU_FLAG_OF)
+
+#define EMU_VECTOR_DE	0
+#define EMU_VECTOR_UD	6
+#define EMU_VECTOR_NM	7
+#define EMU_VECTOR_DF	8
+#define EMU_VECTOR_SS	12
+#define EMU_VECTOR_GP	13
+#define EMU_VECTOR_AC	17
+
+#define EMU_CR0_EM	0x00000004
+#define EMU_CR0_TS	0x00000008
+#define EMU_CR0_AM	0x00040000
+#define EMU_CR4_VME	0x00000001
+#define EMU_CR4_PVI	0x00000002
+#define EMU_CR4_OSFXSR	0x00000200
+#define EMU_CR4_LA57	0x00001000
+#define EMU_CR4_OSXSAVE	0x00040000
+#define EMU_XCR0_AVX	0x00000006
+
+static inline u64 emu_mask(unsigned int size)
+{
+	return ~(u64)0 >> (64 - 8 * size);
+}
+
+/* @val, @size bytes wide, sign-extended. */
+static inline u64 emu_sign_extend(u64 val, unsigned int size)
+{
+	unsigned int shift = 64 - 8 * size;
+
+	return (u64)((s64)(val << shift) >> shift);
+}
+
+/* Describe an exception in ctx->fault; always EMU_FAULT. */
+enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code);
+
+/*
+ * memory.c: addresses. A segment's hidden part is only read where it counts,
+ * through emu_segment().
+ */
+const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index);
+
+/* Linear address of @size bytes at @ea, checked for @access (EMU_READ, EMU_WRITE, EMU_RMW). */
+enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
+				   unsigned int size, unsigned int access, u64 *linear);
+
+/* Linear address of the code byte at @ip; cuts *@len down to what the segment holds. */
+enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len);
+
+/* Effective address of the instruction's memory operand. */
+u64 emu_effective_address(const struct emu_ctx *ctx);
+
+/* Memory in a segment. */
+enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,
+			     unsigned int size, unsigned int access);
+enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, const void *buf,
+			      unsigned int size);
+
+/* Bytes that PUSH and POP add to and take from: SP, ESP or RSP. */
+unsigned int emu_stack_size(struct emu_ctx *ctx);
+
+/*
+ * Push and pop without touching the stack pointer: @depth bytes of this
+ * instruction are on the stack already. emu_move_stack() commits.
+ */
+enum emu_result emu_push(struct emu_ctx *ctx, unsigned int depth, u64 val, unsigned int size);
+enum emu_result emu_pop(struct emu_ctx *ctx, unsigned int depth, u64 *val, unsigned int size);
+void emu_move_stack(struct emu_ctx *ctx, s64 delta);
+
+/*
+ * operand.c: general registers and operands of up to 8 bytes. A register
+ * write of 4 bytes clears the upper half, one of 1 or 2 keeps the rest.
+ * Writes are final: do them after everything that can fail.
+ */
+u64 emu_get_reg(const struct emu_ctx *ctx, unsigned int reg, unsigned int size);
+void emu_set_reg(struct emu_ctx *ctx, unsigned int reg, unsigned int size, u64 val);
+enum emu_result emu_read_operand(struct emu_ctx *ctx, const struct emu_operand *o, u64 *val);
+enum emu_result emu_write_operand(struct emu_ctx *ctx, const struct emu_operand *o, u64 val);
+
+/*
+ * An operand that is read, changed and written back. @update reads with the
+ * rights of a write; @replace stores @val, atomically in place of @old if the
+ * instruction is locked.
+ */
+enum emu_result emu_read_for_update(struct emu_ctx *ctx, const struct emu_operand *o, bool lock,
+				    u64 *val);
+enum emu_result emu_replace(struct emu_ctx *ctx, const struct emu_operand *o, bool lock,
+			    u64 old, u64 val);
+
+/*
+ * alu.c: arithmetic on @size bytes. Operands come in masked to the size and
+ * results go out masked; flags of *@flags that an operation defines are
+ * replaced.
+ */
+typedef u64 emu_alu_fn(u64 dst, u64 src, unsigned int size, u64 *flags);
+
+emu_alu_fn emu_add, emu_or, emu_adc, emu_sbb, emu_and, emu_sub, emu_xor;
+emu_alu_fn emu_inc, emu_dec, emu_not, emu_neg;
+emu_alu_fn emu_rol, emu_ror, emu_rcl, emu_rcr, emu_shl, emu_shr, emu_sar;
+emu_alu_fn emu_bt, emu_bts, emu_btr, emu_btc;
+emu_alu_fn emu_bsf, emu_bsr, emu_tzcnt, emu_lzcnt, emu_popcnt;
+u64 emu_shld(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
+u64 emu_shrd(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
+
+/* Whether condition @cc, the low four bits of an opcode, holds. */
+bool emu_condition(u64 flags, unsigned int cc);
+
+/* muldiv.c: double-width results; false from a division: divide error. */
+u64 emu_mul(u64 a, u64 b, unsigned int size, bool is_signed, u64 *high, u64 *flags);
+bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed);
+
+/* One function per family of instructions, called through exec.c's table. */
+typedef enum emu_result emu_run_fn(struct emu_ctx *ctx);
+
+emu_run_fn emu_run_movs, emu_run_cmps, emu_run_stos, emu_run_lods, emu_run_scas, emu_run_xlat;
+emu_run_fn emu_run_push, emu_run_pop, emu_run_push_sreg, emu_run_pusha, emu_run_popa;
+emu_run_fn emu_run_pushf, emu_run_popf, emu_run_leave;
+emu_run_fn emu_run_call, emu_run_call_ind, emu_run_ret, emu_run_jmp, emu_run_jmp_ind;
+emu_run_fn emu_run_jcc, emu_run_loop, emu_run_jcxz;
+emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf;
+emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Segmentation: effective to linear addresses with every check that precedes
+ * paging, and memory and stack accesses on top of that. Paging, and with it
+ * page faults, are behind the owner's callbacks.
+ */
+#include "exec.h"
+
+#define SEG_TYPE_CODE		8
+#define SEG_TYPE_EXPAND_DOWN	4	/* data segments */
+#define SEG_TYPE_RW		2	/* data: writable; code: readable */
+
+enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code)
+{
+	bool has_error = vector == EMU_VECTOR_DF || vector == EMU_VECTOR_AC ||
+			 (vector >= 10 && vector <= 14);
+
+	/* Real mode has no place for an error code on the stack. */
+	ctx->fault = (struct emu_exception){
+		.vector = vector,
+		.has_error = has_error && ctx->mode != EMU_MODE_REAL,
+		.error_code = error_code,
+	};
+	return EMU_FAULT;
+}
+
+const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index)
+{
+	if (!(ctx->seg_valid & (1u << index)) && ctx->ops->load_seg) {
+		ctx->ops->load_seg(ctx, index);
+		ctx->seg_valid |= 1u << index;
+	}
+	return &ctx->seg[index];
+}
+
+/* A stack segment has a fault of its own. */
+static enum emu_result segment_fault(struct emu_ctx *ctx, unsigned int seg)
+{
+	return emu_raise(ctx, seg == EMU_SS ? EMU_VECTOR_SS : EMU_VECTOR_GP, 0);
+}
+
+static bool is_canonical(const struct emu_ctx *ctx, u64 linear)
+{
+	unsigned int unused = ctx->cr4 & EMU_CR4_LA57 ? 7 : 16;
+
+	return (u64)((s64)(linear << unused) >> unused) == linear;
+}
+
+static enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u64 ea,
+				unsigned int size, u64 *linear)
+{
+	*linear = ea;
+	if (seg >= EMU_FS)
+		*linear += emu_segment(ctx, seg)->base;
+	if (is_canonical(ctx, *linear) && is_canonical(ctx, *linear + size - 1))
+		return EMU_OK;
+	return segment_fault(ctx, seg);
+}
+
+/* Real and virtual-8086 mode know no access rights; what the hidden part says is ignored. */
+static bool access_allowed(const struct emu_ctx *ctx, const struct emu_seg *s,
+			   unsigned int access)
+{
+	if (ctx->mode <= EMU_MODE_VM86)
+		return true;
+	if (s->unusable)
+		return false;
+	if (access & (EMU_WRITE | EMU_RMW))
+		return (s->type & (SEG_TYPE_CODE | SEG_TYPE_RW)) == SEG_TYPE_RW;
+	return !(s->type & SEG_TYPE_CODE) || (s->type & SEG_TYPE_RW);
+}
+
+static bool in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
+{
+	u64 last = ea + size - 1;
+
+	if ((s->type & (SEG_TYPE_CODE | SEG_TYPE_EXPAND_DOWN)) != SEG_TYPE_EXPAND_DOWN)
+		return last <= s->limit;
+	return ea > s->limit && last <= (s->db ? 0xffffffff : 0xffff);
+}
+
+/* Alignment is only checked in user code, and only if both the kernel and it ask for it. */
+static bool misaligned(const struct emu_ctx *ctx, u64 linear, unsigned int size)
+{
+	if (ctx->cpl != 3 || !(ctx->cr0 & EMU_CR0_AM) || !(ctx->rflags & EMU_FLAG_AC))
+		return false;
+	return linear & ((size > 8 ? 8 : size) - 1);
+}
+
+enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
+				   unsigned int size, unsigned int access, u64 *linear)
+{
+	const struct emu_seg *s;
+
+	if (ctx->mode == EMU_MODE_LONG64) {
+		if (linear64(ctx, seg, ea, size, linear) != EMU_OK)
+			return EMU_FAULT;
+	} else {
+		s = emu_segment(ctx, seg);
+		if (!access_allowed(ctx, s, access) || !in_limit(s, ea, size))
+			return segment_fault(ctx, seg);
+		*linear = (u32)(s->base + ea);
+	}
+	if (misaligned(ctx, *linear, size))
+		return emu_raise(ctx, EMU_VECTOR_AC, 0);
+	return EMU_OK;
+}
+
+enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len)
+{
+	const struct emu_seg *cs;
+
+	if (ctx->mode == EMU_MODE_LONG64) {
+		*linear = ip;
+		return is_canonical(ctx, ip) ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
+	}
+	cs = emu_segment(ctx, EMU_CS);
+	if (ip > cs->limit)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	if (*len > cs->limit - ip + 1)
+		*len = cs->limit - ip + 1;
+	*linear = (u32)(cs->base + ip);
+	return EMU_OK;
+}
+
+u64 emu_effective_address(const struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	u64 ea = insn->disp + ctx->displaced;
+
+	if (insn->base != EMU_NO_REG)
+		ea += ctx->gpr[insn->base];
+	if (insn->index != EMU_NO_REG)
+		ea += ctx->gpr[insn->index] << insn->scale;
+	if (insn->rip_relative)
+		ea += ctx->rip + insn->length;
+	return ea & emu_mask(insn->addr_size);
+}
+
+enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,
+			     unsigned int size, unsigned int access)
+{
+	enum emu_result result;
+	u64 linear;
+
+	result = emu_linear_address(ctx, seg, ea, size, access, &linear);
+	if (result != EMU_OK)
+		return result;
+	return ctx->ops->read(ctx, linear, buf, size, access);
+}
+
+enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, const void *buf,
+			      unsigned int size)
+{
+	enum emu_result result;
+	u64 linear;
+
+	result = emu_linear_address(ctx, seg, ea, size, EMU_WRITE, &linear);
+	if (result != EMU_OK)
+		return result;
+	return ctx->ops->write(ctx, linear, buf, size, EMU_WRITE);
+}
+
+unsigned int emu_stack_size(struct emu_ctx *ctx)
+{
+	if (ctx->mode == EMU_MODE_LONG64)
+		return 8;
+	return emu_segment(ctx, EMU_SS)->db ? 4 : 2;
+}
+
+enum emu_result emu_push(struct emu_ctx *ctx, unsigned int depth, u64 val, unsigned int size)
+{
+	u64 sp = ctx->gpr[EMU_RSP] - depth - size;
+
+	return emu_mem_write(ctx, EMU_SS, sp & emu_mask(emu_stack_size(ctx)), &val, size);
+}
+
+enum emu_result emu_pop(struct emu_ctx *ctx, unsigned int depth, u64 *val, unsigned int size)
+{
+	u64 sp = ctx->gpr[EMU_RSP] + depth;
+
+	*val = 0;
+	return emu_mem_read(ctx, EMU_SS, sp & emu_mask(emu_stack_size(ctx)), val, size, EMU_READ);
+}
+
+void emu_move_stack(struct emu_ctx *ctx, s64 delta)
+{
+	emu_set_reg(ctx, EMU_RSP, emu_stack_size(ctx), ctx->gpr[EMU_RSP] + delta);
+}

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The opcode tables. A row names the operation, its properties and where its
+ * operands come from, in the letters of the processor manuals:
+ *
+ *   E r/m    G reg    I immediate    O memory offset    A accumulator
+ *   Z register in the opcode    S segment register    J branch target
+ *   T implied string operand    V vector register    W vector r/m
+ *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
+ *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
+ *
+ * A row left out is EMU_OP_NONE: the instruction is not executed here. How
+ * the bytes are read is decode.c's business, what is done exec.c's.
+ */
+#include "opcodes.h"
+
+#define ROW(_op, _flags, ...) \
+	{ .op = EMU_OP_##_op, .flags = (_flags), .operand = { __VA_ARGS__ } }
+#define GROUP(_group) \
+	{ .op = GROUP_##_group, .flags = ROW_MODRM | ROW_GROUP }
+#define PREFIXED(_set) \
+	{ .op = PREFIX_##_set, .flags = ROW_PREFIX }
+
+#define EB	EMU_OPERAND_CODE(FROM_RM, SIZE_1)
+#define EW	EMU_OPERAND_CODE(FROM_RM, SIZE_2)
+#define EZ	EMU_OPERAND_CODE(FROM_RM, SIZE_Z)
+#define EV	EMU_OPERAND_CODE(FROM_RM, SIZE_V)
+#define EY	EMU_OPERAND_CODE(FROM_RM, SIZE_Y)
+#define E2Y	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_Y)
+#define EVW	EMU_OPERAND_CODE(FROM_RM, SIZE_RV_M2)
+#define GB	EMU_OPERAND_CODE(FROM_REG, SIZE_1)
+#define GV	EMU_OPERAND_CODE(FROM_REG, SIZE_V)
+#define GY	EMU_OPERAND_CODE(FROM_REG, SIZE_Y)
+#define IB	EMU_OPERAND_CODE(FROM_IMM, SIZE_1)
+#define IW	EMU_OPERAND_CODE(FROM_IMM, SIZE_2)
+#define IZ	EMU_OPERAND_CODE(FROM_IMM, SIZE_Z)
+#define IV	EMU_OPERAND_CODE(FROM_IMM, SIZE_V)
+#define OB	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_1)
+#define OV	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_V)
+#define AB	EMU_OPERAND_CODE(FROM_ACC, SIZE_1)
+#define AV	EMU_OPERAND_CODE(FROM_ACC, SIZE_V)
+#define ZB	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_1)
+#define ZV	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_V)
+#define SW	EMU_OPERAND_CODE(FROM_SREG, SIZE_2)
+#define ONE	EMU_OPERAND_CODE(FROM_ONE, SIZE_1)
+#define CL	EMU_OPERAND_CODE(FROM_CL, SIZE_1)
+#define JB	EMU_OPERAND_CODE(FROM_REL, SIZE_1)
+#define JZ	EMU_OPERAND_CODE(FROM_REL, SIZE_Z)
+#define TB	EMU_OPERAND_CODE(FROM_STRING, SIZE_1)
+#define TV	EMU_OPERAND_CODE(FROM_STRING, SIZE_V)
+#define VX	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_X)
+#define VQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_8)
+#define VD	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_4)
+#define VY	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_Y)
+#define WX	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_X)
+#define WQ	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_8)
+#define WD	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_4)
+
+/* Short names for the flag column. */
+#define M	ROW_MODRM
+#define L	(ROW_MODRM | ROW_LOCK)
+#define STR	ROW_STRING
+#define STACK	ROW_STACK
+#define NEAR	ROW_NEAR
+#define NO64	ROW_NO64
+#define MM	(ROW_MODRM | ROW_MEM)
+#define VEC	(ROW_MODRM | ROW_VECTOR)
+#define VECA	(VEC | ROW_ALIGNED)
+#define VECM	(VEC | ROW_MEM)
+
+/* The six encodings that each of ADD ... CMP has from @_base on. */
+#define ALU_ROWS(_base, _op, _lock)			\
+	[(_base) + 0] = ROW(_op, _lock, EB, GB),	\
+	[(_base) + 1] = ROW(_op, _lock, EV, GV),	\
+	[(_base) + 2] = ROW(_op, M, GB, EB),		\
+	[(_base) + 3] = ROW(_op, M, GV, EV),		\
+	[(_base) + 4] = ROW(_op, 0, AB, IB),		\
+	[(_base) + 5] = ROW(_op, 0, AV, IZ)
+
+#define EIGHT_ROWS(_base, ...)				\
+	[(_base) ... (_base) + 7] = ROW(__VA_ARGS__)
+
+const struct emu_row emu_one_byte[256] = {
+	ALU_ROWS(0x00, ADD, L),
+	[0x06] = ROW(PUSH_SREG, NO64 | STACK),
+	ALU_ROWS(0x08, OR, L),
+	[0x0e] = ROW(PUSH_SREG, NO64 | STACK),
+	ALU_ROWS(0x10, ADC, L),
+	[0x16] = ROW(PUSH_SREG, NO64 | STACK),
+	ALU_ROWS(0x18, SBB, L),
+	[0x1e] = ROW(PUSH_SREG, NO64 | STACK),
+	ALU_ROWS(0x20, AND, L),
+	ALU_ROWS(0x28, SUB, L),
+	ALU_ROWS(0x30, XOR, L),
+	ALU_ROWS(0x38, CMP, M),
+	EIGHT_ROWS(0x40, INC, 0, ZV),
+	EIGHT_ROWS(0x48, DEC, 0, ZV),
+	EIGHT_ROWS(0x50, PUSH, STACK, ZV),
+	EIGHT_ROWS(0x58, POP, STACK, ZV),
+	[0x60] = ROW(PUSHA, NO64),
+	[0x61] = ROW(POPA, NO64),
+	[0x63] = ROW(MOVSX, M | ROW_ONLY64, GV, EZ),
+	[0x68] = ROW(PUSH, STACK, IZ),
+	[0x69] = ROW(IMUL3, M, GV, EV, IZ),
+	[0x6a] = ROW(PUSH, STACK, IB),
+	[0x6b] = ROW(IMUL3, M, GV, EV, IB),
+	[0x70 ... 0x7f] = ROW(JCC, NEAR, JB),
+	[0x80] = GROUP(1_BYTE),
+	[0x81] = GROUP(1),
+	[0x82] = ROW(NONE, NO64),
+	[0x83] = GROUP(1_IBS),
+	[0x84] = ROW(TEST, M, EB, GB),
+	[0x85] = ROW(TEST, M, EV, GV),
+	[0x86] = ROW(XCHG, L, EB, GB),
+	[0x87] = ROW(XCHG, L, EV, GV),
+	[0x88] = ROW(MOV, M, EB, GB),
+	[0x89] = ROW(MOV, M, EV, GV),
+	[0x8a] = ROW(MOV, M, GB, EB),
+	[0x8b] = ROW(MOV, M, GV, EV),
+	[0x8c] = ROW(MOV, M, EVW, SW),
+	[0x8d] = ROW(LEA, MM, GV, EV),
+	[0x8f] = GROUP(1A),
+	[0x90 ... 0x97] = ROW(XCHG, 0, ZV, AV),
+	[0x98] = ROW(CBW, 0, AV),
+	[0x99] = ROW(CWD, 0, AV),
+	[0x9c] = ROW(PUSHF, STACK),
+	[0x9d] = ROW(POPF, STACK),
+	[0x9e] = ROW(SAHF, 0),
+	[0x9f] = ROW(LAHF, 0),
+	[0xa0] = ROW(MOV, 0, AB, OB),
+	[0xa1] = ROW(MOV, 0, AV, OV),
+	[0xa2] = ROW(MOV, 0, OB, AB),
+	[0xa3] = ROW(MOV, 0, OV, AV),
+	[0xa4] = ROW(MOVS, STR, TB),
+	[0xa5] = ROW(MOVS, STR, TV),
+	[0xa6] = ROW(CMPS, STR, TB),
+	[0xa7] = ROW(CMPS, STR, TV),
+	[0xa8] = ROW(TEST, 0, AB, IB),
+	[0xa9] = ROW(TEST, 0, AV, IZ),
+	[0xaa] = ROW(STOS, STR, TB),
+	[0xab] = ROW(STOS, STR, TV),
+	[0xac] = ROW(LODS, STR, TB),
+	[0xad] = ROW(LODS, STR, TV),
+	[0xae] = ROW(SCAS, STR, TB),
+	[0xaf] = ROW(SCAS, STR, TV),
+	EIGHT_ROWS(0xb0, MOV, 0, ZB, IB),
+	EIGHT_ROWS(0xb8, MOV, 0, ZV, IV),
+	[0xc0] = GROUP(2_IMM8),
+	[0xc1] = GROUP(2_IMM),
+	[0xc2] = ROW(RET, NEAR, IW),
+	[0xc3] = ROW(RET, NEAR),
+	[0xc6] = GROUP(11_BYTE),
+	[0xc7] = GROUP(11),
+	[0xc9] = ROW(LEAVE, STACK),
+	[0xd0] = GROUP(2_ONE8),
+	[0xd1] = GROUP(2_ONE),
+	[0xd2] = GROUP(2_CL8),
+	[0xd3] = GROUP(2_CL),
+	[0xd7] = ROW(XLAT, 0),
+	[0xe0 ... 0xe2] = ROW(LOOP, NEAR, JB),
+	[0xe3] = ROW(JCXZ, NEAR, JB),
+	[0xe8] = ROW(CALL, NEAR, JZ),
+	[0xe9] = ROW(JMP, NEAR, JZ),
+	[0xeb] = ROW(JMP, NEAR, JB),
+	[0xf5] = ROW(FLAG, 0),
+	[0xf6] = GROUP(3_BYTE),
+	[0xf7] = GROUP(3),
+	[0xf8 ... 0xf9] = ROW(FLAG, 0),
+	[0xfa ... 0xfb] = ROW(CLI_STI, 0),
+	[0xfc ... 0xfd] = ROW(FLAG, 0),
+	[0xfe] = GROUP(4),
+	[0xff] = GROUP(5),
+};
+
+const struct emu_row emu_two_byte[256] = {
+	[0x0b] = ROW(UD, 0),
+	[0x0d] = ROW(NOP, M, EV),
+	[0x10] = PREFIXED(10),
+	[0x11] = PREFIXED(11),
+	[0x12] = PREFIXED(12),
+	[0x13] = PREFIXED(13),
+	[0x16] = PREFIXED(16),
+	[0x17] = PREFIXED(17),
+	[0x18 ... 0x19] = ROW(NOP, M, EV),
+	[0x1c ... 0x1f] = ROW(NOP, M, EV),
+	[0x28] = PREFIXED(28),
+	[0x29] = PREFIXED(29),
+	[0x2b] = PREFIXED(2B),
+	[0x40 ... 0x4f] = ROW(CMOVCC, M, GV, EV),
+	[0x6e] = PREFIXED(6E),
+	[0x6f] = PREFIXED(6F),
+	[0x7e] = PREFIXED(7E),
+	[0x7f] = PREFIXED(7F),
+	[0x80 ... 0x8f] = ROW(JCC, NEAR, JZ),
+	[0x90 ... 0x9f] = ROW(SETCC, M, EB),
+	[0xa0] = ROW(PUSH_SREG, STACK),
+	[0xa3] = ROW(BT, M, EV, GV),
+	[0xa4] = ROW(SHLD, M, EV, GV, IB),
+	[0xa5] = ROW(SHLD, M, EV, GV, CL),
+	[0xa8] = ROW(PUSH_SREG, STACK),
+	[0xab] = ROW(BTS, L, EV, GV),
+	[0xac] = ROW(SHRD, M, EV, GV, IB),
+	[0xad] = ROW(SHRD, M, EV, GV, CL),
+	[0xae] = GROUP(15),
+	[0xaf] = ROW(IMUL2, M, GV, EV),
+	[0xb0] = ROW(CMPXCHG, L, EB, GB),
+	[0xb1] = ROW(CMPXCHG, L, EV, GV),
+	[0xb3] = ROW(BTR, L, EV, GV),
+	[0xb6] = ROW(MOV, M, GV, EB),
+	[0xb7] = ROW(MOV, M, GV, EW),
+	[0xb8] = PREFIXED(B8),
+	[0xba] = GROUP(8),
+	[0xbb] = ROW(BTC, L, EV, GV),
+	[0xbc] = PREFIXED(BC),
+	[0xbd] = PREFIXED(BD),
+	[0xbe] = ROW(MOVSX, M, GV, EB),
+	[0xbf] = ROW(MOVSX, M, GV, EW),
+	[0xc0] = ROW(XADD, L, EB, GB),
+	[0xc1] = ROW(XADD, L, EV, GV),
+	[0xc3] = ROW(MOV, MM, EY, GY),
+	[0xc7] = GROUP(9),
+	EIGHT_ROWS(0xc8, BSWAP, 0, ZV),
+	[0xd6] = PREFIXED(D6),
+	[0xe7] = PREFIXED(E7),
+	[0xf0] = PREFIXED(F0),
+	[0xff] = ROW(UD, 0),
+};
+
+const struct emu_row emu_groups[GROUP_COUNT][8] = {
+#define GROUP_1_ROWS(_dst, _src) {		\
+		ROW(ADD, L, _dst, _src),	\
+		ROW(OR, L, _dst, _src),		\
+		ROW(ADC, L, _dst, _src),	\
+		ROW(SBB, L, _dst, _src),	\
+		ROW(AND, L, _dst, _src),	\
+		ROW(SUB, L, _dst, _src),	\
+		ROW(XOR, L, _dst, _src),	\
+		ROW(CMP, M, _dst, _src),	\
+	}
+	[GROUP_1_BYTE] = GROUP_1_ROWS(EB, IB),
+	[GROUP_1] = GROUP_1_ROWS(EV, IZ),
+	[GROUP_1_IBS] = GROUP_1_ROWS(EV, IB),
+	[GROUP_1A] = { ROW(POP, M | STACK, EV) },
+#define GROUP_2_ROWS(_dst, _count) {		\
+		ROW(ROL, M, _dst, _count),	\
+		ROW(ROR, M, _dst, _count),	\
+		ROW(RCL, M, _dst, _count),	\
+		ROW(RCR, M, _dst, _count),	\
+		ROW(SHL, M, _dst, _count),	\
+		ROW(SHR, M, _dst, _count),	\
+		ROW(SHL, M, _dst, _count),	\
+		ROW(SAR, M, _dst, _count),	\
+	}
+	[GROUP_2_IMM8] = GROUP_2_ROWS(EB, IB),
+	[GROUP_2_IMM] = GROUP_2_ROWS(EV, IB),
+	[GROUP_2_ONE8] = GROUP_2_ROWS(EB, ONE),
+	[GROUP_2_ONE] = GROUP_2_ROWS(EV, ONE),
+	[GROUP_2_CL8] = GROUP_2_ROWS(EB, CL),
+	[GROUP_2_CL] = GROUP_2_ROWS(EV, CL),
+	[GROUP_3_BYTE] = {
+		ROW(TEST, M, EB, IB),
+		ROW(TEST, M, EB, IB),
+		ROW(NOT, L, EB),
+		ROW(NEG, L, EB),
+		ROW(MUL, M, EB),
+		ROW(IMUL1, M, EB),
+		ROW(DIV, M, EB),
+		ROW(IDIV, M, EB),
+	},
+	[GROUP_3] = {
+		ROW(TEST, M, EV, IZ),
+		ROW(TEST, M, EV, IZ),
+		ROW(NOT, L, EV),
+		ROW(NEG, L, EV),
+		ROW(MUL, M, EV),
+		ROW(IMUL1, M, EV),
+		ROW(DIV, M, EV),
+		ROW(IDIV, M, EV),
+	},
+	[GROUP_4] = {
+		ROW(INC, L, EB),
+		ROW(DEC, L, EB),
+		[2 ... 7] = ROW(UD, M),
+	},
+	[GROUP_5] = {
+		[0] = ROW(INC, L, EV),
+		[1] = ROW(DEC, L, EV),
+		[2] = ROW(CALL_IND, M | NEAR, EV),
+		[4] = ROW(JMP_IND, M | NEAR, EV),
+		[6] = ROW(PUSH, M | STACK, EV),
+		[7] = ROW(UD, M),
+	},
+	[GROUP_8] = {
+		[0 ... 3] = ROW(UD, M),
+		[4] = ROW(BT, M, EV, IB),
+		[5] = ROW(BTS, L, EV, IB),
+		[6] = ROW(BTR, L, EV, IB),
+		[7] = ROW(BTC, L, EV, IB),
+	},
+	[GROUP_9] = { [1] = ROW(CMPXCHG8B, L | ROW_MEM_HERE, E2Y) },
+	[GROUP_11_BYTE] = { ROW(MOV, M, EB, IB) },
+	[GROUP_11] = { ROW(MOV, M, EV, IZ) },
+	[GROUP_15] = { [7] = ROW(CLFLUSH, M | ROW_MEM_HERE, EB) },
+};
+
+const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
+	[PREFIX_B8] = {
+		[WITH_F3] = ROW(POPCNT, M, GV, EV),
+	},
+	[PREFIX_BC] = {
+		[WITH_NONE] = ROW(BSF, M, GV, EV),
+		[WITH_66] = ROW(BSF, M, GV, EV),
+		[WITH_F3] = ROW(TZCNT, M, GV, EV),
+		[WITH_F2] = ROW(BSF, M, GV, EV),
+	},
+	[PREFIX_BD] = {
+		[WITH_NONE] = ROW(BSR, M, GV, EV),
+		[WITH_66] = ROW(BSR, M, GV, EV),
+		[WITH_F3] = ROW(LZCNT, M, GV, EV),
+		[WITH_F2] = ROW(BSR, M, GV, EV),
+	},
+	[PREFIX_38F0] = {
+		[WITH_NONE] = ROW(MOVBE, MM, GV, EV),
+		[WITH_66] = ROW(MOVBE, MM, GV, EV),
+	},
+	[PREFIX_38F1] = {
+		[WITH_NONE] = ROW(MOVBE, MM, EV, GV),
+		[WITH_66] = ROW(MOVBE, MM, EV, GV),
+	},
+	[PREFIX_382A] = {
+		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, VX, WX),
+	},
+	[PREFIX_10] = {
+		[WITH_NONE] = ROW(VMOV, VEC, VX, WX),
+		[WITH_66] = ROW(VMOV, VEC, VX, WX),
+		[WITH_F3] = ROW(VMOV, VEC | ROW_MEM_HERE, VX, WD),
+		[WITH_F2] = ROW(VMOV, VEC | ROW_MEM_HERE, VX, WQ),
+	},
+	[PREFIX_11] = {
+		[WITH_NONE] = ROW(VMOV, VEC, WX, VX),
+		[WITH_66] = ROW(VMOV, VEC, WX, VX),
+		[WITH_F3] = ROW(VMOV, VEC | ROW_MEM_HERE, WD, VD),
+		[WITH_F2] = ROW(VMOV, VEC | ROW_MEM_HERE, WQ, VQ),
+	},
+	[PREFIX_12] = {
+		[WITH_NONE] = ROW(VMOV_LOW, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
+		[WITH_66] = ROW(VMOV_LOW, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
+	},
+	[PREFIX_13] = {
+		[WITH_NONE] = ROW(VMOV, VECM | ROW_VEX128, WQ, VQ),
+		[WITH_66] = ROW(VMOV, VECM | ROW_VEX128, WQ, VQ),
+	},
+	[PREFIX_16] = {
+		[WITH_NONE] = ROW(VMOV_HIGH, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
+		[WITH_66] = ROW(VMOV_HIGH, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
+	},
+	[PREFIX_17] = {
+		[WITH_NONE] = ROW(VMOV_HIGH, VECM | ROW_VEX128, WQ, VQ),
+		[WITH_66] = ROW(VMOV_HIGH, VECM | ROW_VEX128, WQ, VQ),
+	},
+	[PREFIX_28] = {
+		[WITH_NONE] = ROW(VMOV, VECA, VX, WX),
+		[WITH_66] = ROW(VMOV, VECA, VX, WX),
+	},
+	[PREFIX_29] = {
+		[WITH_NONE] = ROW(VMOV, VECA, WX, VX),
+		[WITH_66] = ROW(VMOV, VECA, WX, VX),
+	},
+	[PREFIX_2B] = {
+		[WITH_NONE] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
+		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
+	},
+	[PREFIX_6E] = {
+		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, VY, EY),
+	},
+	[PREFIX_6F] = {
+		[WITH_66] = ROW(VMOV, VECA, VX, WX),
+		[WITH_F3] = ROW(VMOV, VEC, VX, WX),
+	},
+	[PREFIX_7E] = {
+		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, EY, VY),
+		[WITH_F3] = ROW(VMOV, VEC | ROW_VEX128, VQ, WQ),
+	},
+	[PREFIX_7F] = {
+		[WITH_66] = ROW(VMOV, VECA, WX, VX),
+		[WITH_F3] = ROW(VMOV, VEC, WX, VX),
+	},
+	[PREFIX_D6] = {
+		[WITH_66] = ROW(VMOV, VEC | ROW_VEX128, WQ, VQ),
+	},
+	[PREFIX_E7] = {
+		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
+	},
+	[PREFIX_F0] = {
+		[WITH_F2] = ROW(VMOV, VECM, VX, WX),
+	},
+};
+
+const struct emu_row *emu_three_byte_38(u8 byte)
+{
+	static const struct emu_row movntdqa = PREFIXED(382A);
+	static const struct emu_row movbe_load = PREFIXED(38F0);
+	static const struct emu_row movbe_store = PREFIXED(38F1);
+	static const struct emu_row unknown;
+
+	switch (byte) {
+	case 0x2a:
+		return &movntdqa;
+	case 0xf0:
+		return &movbe_load;
+	case 0xf1:
+		return &movbe_store;
+	}
+	return &unknown;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a row of the opcode tables says, shared by the tables, the decoder and
+ * the executor. Private to this folder.
+ */
+#ifndef KEEL_EMULATE_OPCODES_H
+#define KEEL_EMULATE_OPCODES_H
+
+#include "emulate.h"
+
+/* What an instruction does; exec.c has one handler for each. */
+enum emu_op {
+	EMU_OP_NONE,		/* not executed here */
+	EMU_OP_UD,		/* defined to be undefined */
+	EMU_OP_ADD, EMU_OP_OR, EMU_OP_ADC, EMU_OP_SBB,
+	EMU_OP_AND, EMU_OP_SUB, EMU_OP_XOR, EMU_OP_CMP,
+	EMU_OP_TEST, EMU_OP_INC, EMU_OP_DEC, EMU_OP_NOT, EMU_OP_NEG,
+	EMU_OP_ROL, EMU_OP_ROR, EMU_OP_RCL, EMU_OP_RCR,
+	EMU_OP_SHL, EMU_OP_SHR, EMU_OP_SAR, EMU_OP_SHLD, EMU_OP_SHRD,
+	EMU_OP_MUL, EMU_OP_IMUL1, EMU_OP_IMUL2, EMU_OP_IMUL3, EMU_OP_DIV, EMU_OP_IDIV,
+	EMU_OP_BT, EMU_OP_BTS, EMU_OP_BTR, EMU_OP_BTC,
+	EMU_OP_BSF, EMU_OP_BSR, EMU_OP_TZCNT, EMU_OP_LZCNT, EMU_OP_POPCNT,
+	EMU_OP_MOV, EMU_OP_MOVSX, EMU_OP_MOV_SREG, EMU_OP_MOVBE, EMU_OP_LEA,
+	EMU_OP_XCHG, EMU_OP_XADD, EMU_OP_CMPXCHG, EMU_OP_CMPXCHG8B,
+	EMU_OP_SETCC, EMU_OP_CMOVCC, EMU_OP_BSWAP, EMU_OP_CBW, EMU_OP_CWD,
+	EMU_OP_MOVS, EMU_OP_CMPS, EMU_OP_STOS, EMU_OP_LODS, EMU_OP_SCAS, EMU_OP_XLAT,
+	EMU_OP_PUSH, EMU_OP_POP, EMU_OP_PUSH_SREG, EMU_OP_PUSHA, EMU_OP_POPA,
+	EMU_OP_PUSHF, EMU_OP_POPF, EMU_OP_LEAVE,
+	EMU_OP_CALL, EMU_OP_CALL_IND, EMU_OP_RET, EMU_OP_JMP, EMU_OP_JMP_IND,
+	EMU_OP_JCC, EMU_OP_LOOP, EMU_OP_JCXZ,
+	EMU_OP_FLAG, EMU_OP_CLI_STI, EMU_OP_LAHF, EMU_OP_SAHF, EMU_OP_NOP, EMU_OP_CLFLUSH,
+	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
+	EMU_OP_COUNT
+};
+
+/* Properties of a row. */
+enum emu_row_flag {
+	ROW_MODRM	= 0x0001,	/* a ModRM byte follows */
+	ROW_LOCK	= 0x0002,	/* LOCK is legal, with a memory destination */
+	ROW_GROUP	= 0x0004,	/* .op is an enum emu_group, selected by ModRM.reg */
+	ROW_PREFIX	= 0x0008,	/* .op is an enum emu_prefix_set, selected by 66, F3, F2 */
+	ROW_STRING	= 0x0010,	/* F2 and F3 repeat it */
+	ROW_STACK	= 0x0020,	/* operand size is 64 bits in 64-bit code, or 16 */
+	ROW_NEAR	= 0x0040,	/* operand size is always 64 bits in 64-bit code */
+	ROW_NO64	= 0x0080,	/* undefined in 64-bit code */
+	ROW_ONLY64	= 0x0100,	/* only executed here in 64-bit code */
+	ROW_MEM		= 0x0200,	/* undefined with a register as r/m operand */
+	ROW_MEM_HERE	= 0x0400,	/* only executed here with memory as r/m operand */
+	ROW_VECTOR	= 0x0800,	/* SSE, or AVX with a VEX prefix, which is legal */
+	ROW_ALIGNED	= 0x1000,	/* memory operand must be aligned to its size */
+	ROW_VVVV	= 0x2000,	/* VEX.vvvv names a source; else it must be unused */
+	ROW_VEX128	= 0x4000,	/* VEX.L must be 0 */
+};
+
+/* Where an operand comes from: the high four bits of an operand code. */
+enum emu_operand_source {
+	FROM_NOWHERE,
+	FROM_RM,		/* ModRM.rm: register or memory */
+	FROM_REG,		/* ModRM.reg */
+	FROM_IMM,		/* immediate, sign-extended */
+	FROM_MOFFS,		/* memory at an immediate address */
+	FROM_ACC,		/* accumulator */
+	FROM_OPCODE,		/* register in the low bits of the opcode */
+	FROM_SREG,		/* segment register in ModRM.reg */
+	FROM_ONE,		/* the constant 1 */
+	FROM_CL,		/* the register CL */
+	FROM_REL,		/* branch displacement */
+	FROM_STRING,		/* implied by the instruction; only the size is known here */
+	FROM_XMM_REG,		/* ModRM.reg as vector register */
+	FROM_XMM_RM,		/* ModRM.rm: vector register or memory */
+};
+
+/* Operand sizes: the low four bits of an operand code. */
+enum emu_operand_size {
+	SIZE_1, SIZE_2, SIZE_4, SIZE_8, SIZE_16,
+	SIZE_V,			/* operand size */
+	SIZE_Y,			/* 4, or 8 with REX.W */
+	SIZE_Z,			/* operand size, but at most 4 */
+	SIZE_X,			/* vector size */
+	SIZE_RV_M2,		/* register: operand size; memory: 2 */
+	SIZE_DOUBLE_Y,		/* twice SIZE_Y */
+	SIZE_ADDR,		/* address size */
+};
+
+#define EMU_OPERAND_CODE(source, size)	((source) << 4 | (size))
+
+struct emu_row {
+	u8 op;			/* enum emu_op, emu_group or emu_prefix_set */
+	u8 operand[3];
+	u16 flags;
+};
+
+/* Opcodes told apart by ModRM.reg. */
+enum emu_group {
+	GROUP_1_BYTE, GROUP_1, GROUP_1_IBS, GROUP_1A,
+	GROUP_2_IMM8, GROUP_2_IMM, GROUP_2_ONE8, GROUP_2_ONE, GROUP_2_CL8, GROUP_2_CL,
+	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_8, GROUP_9, GROUP_11_BYTE, GROUP_11,
+	GROUP_15,
+	GROUP_COUNT
+};
+
+/* Opcodes told apart by a mandatory prefix. */
+enum emu_prefix_set {
+	PREFIX_B8, PREFIX_BC, PREFIX_BD, PREFIX_38F0, PREFIX_38F1, PREFIX_382A,
+	PREFIX_10, PREFIX_11, PREFIX_12, PREFIX_13, PREFIX_16, PREFIX_17,
+	PREFIX_28, PREFIX_29, PREFIX_2B, PREFIX_6E, PREFIX_6F, PREFIX_7E, PREFIX_7F,
+	PREFIX_D6, PREFIX_E7, PREFIX_F0,
+	PREFIX_COUNT
+};
+
+/* Second index of a prefix set. */
+enum emu_prefix_index {
+	WITH_NONE, WITH_66, WITH_F3, WITH_F2,
+	WITH_COUNT
+};
+
+extern const struct emu_row emu_one_byte[256];
+extern const struct emu_row emu_two_byte[256];
+extern const struct emu_row emu_groups[GROUP_COUNT][8];
+extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
+
+/* Row of 0F 38 @byte; never NULL. */
+const struct emu_row *emu_three_byte_38(u8 byte);
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * String instructions, one iteration per call: the owner takes interrupts in
+ * between and calls again while ctx->rep_again is set.
+ */
+#include "exec.h"
+
+static u64 pointer(const struct emu_ctx *ctx, unsigned int reg)
+{
+	return emu_get_reg(ctx, reg, ctx->insn.addr_size);
+}
+
+/* Move a pointer register past the element, up or down. */
+static void advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size)
+{
+	u64 step = ctx->rflags & EMU_FLAG_DF ? -(u64)size : size;
+
+	emu_set_reg(ctx, reg, ctx->insn.addr_size, ctx->gpr[reg] + step);
+}
+
+static unsigned int source_segment(const struct emu_ctx *ctx)
+{
+	return ctx->insn.seg == EMU_NO_REG ? EMU_DS : ctx->insn.seg;
+}
+
+static enum emu_result read_source(struct emu_ctx *ctx, u64 *val, unsigned int size)
+{
+	*val = 0;
+	return emu_mem_read(ctx, source_segment(ctx), pointer(ctx, EMU_RSI), val, size, EMU_READ);
+}
+
+/* The destination is always in ES. */
+static enum emu_result read_destination(struct emu_ctx *ctx, u64 *val, unsigned int size)
+{
+	*val = 0;
+	return emu_mem_read(ctx, EMU_ES, pointer(ctx, EMU_RDI), val, size, EMU_READ);
+}
+
+/* A count of zero: the instruction ends without touching anything. */
+static bool exhausted(const struct emu_ctx *ctx)
+{
+	return ctx->insn.rep && !pointer(ctx, EMU_RCX);
+}
+
+static void count_down(struct emu_ctx *ctx, bool stop)
+{
+	u64 left;
+
+	if (!ctx->insn.rep)
+		return;
+	left = pointer(ctx, EMU_RCX) - 1;
+	emu_set_reg(ctx, EMU_RCX, ctx->insn.addr_size, left);
+	ctx->rep_again = left && !stop;
+}
+
+/* Comparisons also end on what they found: REPE at a difference, REPNE at a match. */
+static bool found(const struct emu_ctx *ctx)
+{
+	bool equal = ctx->next_rflags & EMU_FLAG_ZF;
+
+	return ctx->insn.rep == 0xf3 ? !equal : equal;
+}
+
+enum emu_result emu_run_movs(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	enum emu_result result;
+	u64 val;
+
+	if (exhausted(ctx))
+		return EMU_OK;
+	result = read_source(ctx, &val, size);
+	if (result != EMU_OK)
+		return result;
+	result = emu_mem_write(ctx, EMU_ES, pointer(ctx, EMU_RDI), &val, size);
+	if (result != EMU_OK)
+		return result;
+	advance(ctx, EMU_RSI, size);
+	advance(ctx, EMU_RDI, size);
+	count_down(ctx, false);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_stos(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	enum emu_result result;
+
+	if (exhausted(ctx))
+		return EMU_OK;
+	result = emu_mem_write(ctx, EMU_ES, pointer(ctx, EMU_RDI), &ctx->gpr[EMU_RAX], size);
+	if (result != EMU_OK)
+		return result;
+	advance(ctx, EMU_RDI, size);
+	count_down(ctx, false);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_lods(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	enum emu_result result;
+	u64 val;
+
+	if (exhausted(ctx))
+		return EMU_OK;
+	result = read_source(ctx, &val, size);
+	if (result != EMU_OK)
+		return result;
+	emu_set_reg(ctx, EMU_RAX, size, val);
+	advance(ctx, EMU_RSI, size);
+	count_down(ctx, false);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_cmps(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	enum emu_result result;
+	u64 src, dst;
+
+	if (exhausted(ctx))
+		return EMU_OK;
+	result = read_source(ctx, &src, size);
+	if (result != EMU_OK)
+		return result;
+	result = read_destination(ctx, &dst, size);
+	if (result != EMU_OK)
+		return result;
+	emu_sub(src, dst, size, &ctx->next_rflags);
+	advance(ctx, EMU_RSI, size);
+	advance(ctx, EMU_RDI, size);
+	count_down(ctx, found(ctx));
+	return EMU_OK;
+}
+
+enum emu_result emu_run_scas(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.operand[0].size;
+	enum emu_result result;
+	u64 dst;
+
+	if (exhausted(ctx))
+		return EMU_OK;
+	result = read_destination(ctx, &dst, size);
+	if (result != EMU_OK)
+		return result;
+	emu_sub(emu_get_reg(ctx, EMU_RAX, size), dst, size, &ctx->next_rflags);
+	advance(ctx, EMU_RDI, size);
+	count_down(ctx, found(ctx));
+	return EMU_OK;
+}
+
+/* Not a string instruction, but it too finds its operand through fixed registers. */
+enum emu_result emu_run_xlat(struct emu_ctx *ctx)
+{
+	u64 ea = ctx->gpr[EMU_RBX] + emu_get_reg(ctx, EMU_RAX, 1);
+	enum emu_result result;
+	u64 val = 0;
+
+	result = emu_mem_read(ctx, source_segment(ctx), ea & emu_mask(ctx->insn.addr_size), &val,
+			      1, EMU_READ);
+	if (result == EMU_OK)
+		emu_set_reg(ctx, EMU_RAX, 1, val);
+	return result;
+}
