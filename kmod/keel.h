@@ -101,16 +101,17 @@ struct keel_exception {
 struct keel_events {
 	struct keel_exception exception;
 	struct {
+		bool pending;		/* waits until the guest takes interrupts */
 		bool injected;
 		bool soft;		/* INT n */
 		u8 nr;
-		u32 insn_len;		/* of a soft interrupt or exception */
 	} interrupt;
 	struct {
 		u8 pending;		/* 0..2, as the hardware latches */
 		bool injected;
-		bool masked;		/* only with software NMI tracking */
 	} nmi;
+	u32 insn_len;			/* of the soft event that is injected */
+	bool in_flight;			/* the next entry carries an event */
 	bool smm;			/* state only: selects address space 1 */
 	bool smm_inside_nmi;
 	bool smi_pending;

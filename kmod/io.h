@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Port and memory-mapped I/O on its way to userspace and back. */
+#ifndef KEEL_IO_H
+#define KEEL_IO_H
+
+#include "types.h"
+
+struct keel_vcpu;
+
+/* EXIT_REASON_IO_INSTRUCTION: IN, OUT and, with REP or without, INS, OUTS. */
+int keel_io_exit(struct keel_vcpu *vcpu);
+
+/*
+ * MMIO of the one instruction being emulated (struct keel_mmio). A read
+ * returns 0 if the bytes are there (replayed), or -EAGAIN: userspace must be
+ * asked. A write is queued. -ENOSPC: more fragments than one instruction has.
+ * @len: 1..8, not crossing a page.
+ */
+int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
+int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
+
+/* Start, or start again, the instruction: replay from the first answer. */
+void keel_mmio_rewind(struct keel_vcpu *vcpu);
+/* Forget all: a new instruction. */
+void keel_mmio_reset(struct keel_vcpu *vcpu);
+/* Ask userspace for the next read; called after -EAGAIN. */
+int keel_mmio_ask(struct keel_vcpu *vcpu);
+/* Hand queued writes over, one exit each; RUN_RESUME if there are none. */
+int keel_mmio_flush(struct keel_vcpu *vcpu);
+
+#endif

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events on their way into the guest. An event is pending until an entry
+ * carries it, injected until an exit shows that it was delivered, and goes
+ * back to injected if that exit interrupted its delivery.
+ */
+#include <linux/nospec.h>
+#include <asm/trapnr.h>
+#include <asm/vmx.h>
+
+#include "irq.h"
+#include "keel.h"
+#include "mmu/mmu.h"
+
+#define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+static void want_injection(struct keel_vcpu *vcpu)
+{
+	keel_make_request(vcpu, REQ_EVENT);
+}
+
+/* --- raising exceptions ------------------------------------------------- */
+
+enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+
+static enum exception_class classify(u8 vector)
+{
+	switch (vector) {
+	case X86_TRAP_PF:
+		return PAGE_FAULT;
+	case X86_TRAP_DE:
+	case X86_TRAP_TS:
+	case X86_TRAP_NP:
+	case X86_TRAP_SS:
+	case X86_TRAP_GP:
+		return CONTRIBUTORY;
+	}
+	return BENIGN;
+}
+
+/* A second fault while delivering the first: does it make a double fault of the two? */
+static bool makes_double_fault(u8 first, u8 second)
+{
+	enum exception_class a = classify(first), b = classify(second);
+
+	return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN);
+}
+
+static void raise(struct keel_vcpu *vcpu, struct keel_exception new)
+{
+	struct keel_exception *e = &vcpu->events.exception;
+
+	want_injection(vcpu);
+	if (e->pending || e->injected) {
+		if (e->vector == X86_TRAP_DF) {
+			*e = (struct keel_exception) { 0 };
+			vcpu->events.triple_fault = true;
+			return;
+		}
+		if (makes_double_fault(e->vector, new.vector))
+			new = (struct keel_exception) {
+				.vector = X86_TRAP_DF, .has_error = true,
+			};
+	}
+	new.pending = true;
+	*e = new;
+}
+
+void keel_queue_exception(struct keel_vcpu *vcpu, u8 vector)
+{
+	raise(vcpu, (struct keel_exception) { .vector = vector });
+}
+
+void keel_queue_exception_error(struct keel_vcpu *vcpu, u8 vector, u32 error)
+{
+	raise(vcpu, (struct keel_exception) {
+		.vector = vector, .has_error = true, .error = error,
+	});
+}
+
+void keel_queue_page_fault(struct keel_vcpu *vcpu, const struct walk_fault *fault)
+{
+	raise(vcpu, (struct keel_exception) {
+		.vector = X86_TRAP_PF, .has_error = true, .error = fault->error,
+		.has_payload = true, .payload = fault->gva,
+	});
+}
+
+void keel_queue_debug(struct keel_vcpu *vcpu, u64 dr6_bits)
+{
+	raise(vcpu, (struct keel_exception) {
+		.vector = X86_TRAP_DB, .has_payload = true, .payload = dr6_bits,
+	});
+}
+
+/* --- after an exit ------------------------------------------------------ */
+
+static void requeue_exception(struct keel_vcpu *vcpu, u32 info, bool soft)
+{
+	struct keel_exception e = {
+		.injected = true,
+		.soft = soft,
+		.vector = info & VECTORING_INFO_VECTOR_MASK,
+	};
+
+	if (info & VECTORING_INFO_DELIVER_CODE_MASK) {
+		e.has_error = true;
+		e.error = vmx_vectoring_error_code(&vcpu->vmx);
+	}
+	vcpu->events.exception = e;
+}
+
+static void requeue_interrupt(struct keel_vcpu *vcpu, u32 info, bool soft)
+{
+	vcpu->events.interrupt.injected = true;
+	vcpu->events.interrupt.soft = soft;
+	vcpu->events.interrupt.nr = info & VECTORING_INFO_VECTOR_MASK;
+}
+
+static void requeue_nmi(struct keel_vcpu *vcpu)
+{
+	vcpu->events.nmi.injected = true;
+	/* Delivery has blocked NMIs already; an entry that injects one wants them open. */
+	vmx_set_interruptibility(&vcpu->vmx,
+				 vmx_interruptibility(&vcpu->vmx) & ~GUEST_INTR_STATE_NMI);
+}
+
+void keel_requeue_vectoring(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u32 info = exit->vectoring;
+
+	/* An entry that failed has delivered nothing. */
+	if (unlikely(exit->vmfail || exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return;
+	if (vcpu->events.in_flight) {
+		vcpu->events.exception.injected = false;
+		vcpu->events.interrupt.injected = false;
+		vcpu->events.nmi.injected = false;
+		vcpu->events.in_flight = false;
+	}
+	if (likely(!(info & VECTORING_INFO_VALID_MASK)))
+		return;
+
+	want_injection(vcpu);
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_NMI_INTR:
+		requeue_nmi(vcpu);
+		break;
+	case INTR_TYPE_SOFT_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		vcpu->events.insn_len = vmx_exit_insn_len(&vcpu->vmx);
+		requeue_exception(vcpu, info, true);
+		break;
+	case INTR_TYPE_HARD_EXCEPTION:
+		requeue_exception(vcpu, info, false);
+		break;
+	case INTR_TYPE_SOFT_INTR:
+		vcpu->events.insn_len = vmx_exit_insn_len(&vcpu->vmx);
+		requeue_interrupt(vcpu, info, true);
+		break;
+	case INTR_TYPE_EXT_INTR:
+		requeue_interrupt(vcpu, info, false);
+		break;
+	}
+}
+
+/* --- before an entry ---------------------------------------------------- */
+
+/* CR2 and DR6 change when the exception is delivered, not when it is raised. */
+static void apply_payload(struct keel_vcpu *vcpu, struct keel_exception *e)
+{
+	if (!e->has_payload)
+		return;
+	e->has_payload = false;
+	if (e->vector == X86_TRAP_PF)
+		vcpu->vmx.cr2 = e->payload;
+	if (e->vector == X86_TRAP_DB) {
+		u64 dr6 = vmx_dr(&vcpu->vmx, 6) & ~(u64)DR_TRAP_BITS;
+
+		vmx_set_dr(&vcpu->vmx, 6, dr6 | e->payload);
+		vmx_set_dr(&vcpu->vmx, 7, vmx_dr(&vcpu->vmx, 7) & ~(u64)DR_GENERAL_DETECT);
+	}
+}
+
+/* Faults set RF in the image they push, so that a code breakpoint fires once. */
+static void set_resume_flag(struct keel_vcpu *vcpu, const struct keel_exception *e)
+{
+	if (e->soft || e->vector == X86_TRAP_DB || e->vector == X86_TRAP_BP ||
+	    e->vector == X86_TRAP_OF || e->vector == X86_TRAP_DF || e->vector == X86_TRAP_MC)
+		return;
+	vmx_set_rflags(&vcpu->vmx, vmx_rflags(&vcpu->vmx) | X86_EFLAGS_RF);
+}
+
+static void inject_exception(struct keel_vcpu *vcpu)
+{
+	struct keel_exception *e = &vcpu->events.exception;
+	u32 info = INTR_INFO_VALID_MASK | e->vector;
+
+	if (e->pending) {
+		apply_payload(vcpu, e);
+		set_resume_flag(vcpu, e);
+		STAT(vcpu, exceptions);
+		e->pending = false;
+		e->injected = true;
+	}
+	/* Real mode pushes no error code; the entry would fail. */
+	if (e->has_error && vmx_cr0(&vcpu->vmx) & X86_CR0_PE)
+		info |= INTR_INFO_DELIVER_CODE_MASK;
+	info |= e->soft || e->vector == X86_TRAP_BP || e->vector == X86_TRAP_OF ?
+		INTR_TYPE_SOFT_EXCEPTION : INTR_TYPE_HARD_EXCEPTION;
+	vmx_inject(&vcpu->vmx, info, e->error, e->soft ? vcpu->events.insn_len : 1);
+}
+
+static void inject_interrupt(struct keel_vcpu *vcpu)
+{
+	bool soft = vcpu->events.interrupt.soft;
+	u32 info = INTR_INFO_VALID_MASK | vcpu->events.interrupt.nr |
+		   (soft ? INTR_TYPE_SOFT_INTR : INTR_TYPE_EXT_INTR);
+
+	vcpu->events.interrupt.pending = false;
+	vcpu->events.interrupt.injected = true;
+	STAT(vcpu, injections);
+	vmx_inject(&vcpu->vmx, info, 0, soft ? vcpu->events.insn_len : 0);
+}
+
+static void inject_nmi(struct keel_vcpu *vcpu)
+{
+	vmx_inject(&vcpu->vmx, INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI, 0, 0);
+}
+
+static bool nmi_allowed(u32 shadow)
+{
+	return !(shadow & (INT_SHADOW | GUEST_INTR_STATE_NMI));
+}
+
+static bool irq_allowed(struct keel_vcpu *vcpu, u32 shadow)
+{
+	return (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_IF) && !(shadow & INT_SHADOW);
+}
+
+/* True if something whose delivery was interrupted goes in first. */
+static bool reinject(struct keel_vcpu *vcpu)
+{
+	struct keel_events *ev = &vcpu->events;
+
+	if (ev->exception.injected)
+		inject_exception(vcpu);
+	else if (ev->nmi.injected)
+		inject_nmi(vcpu);
+	else if (ev->interrupt.injected)
+		inject_interrupt(vcpu);
+	else
+		return false;
+	return true;
+}
+
+static bool inject_new(struct keel_vcpu *vcpu, u32 shadow)
+{
+	struct keel_events *ev = &vcpu->events;
+
+	if (ev->exception.pending) {
+		inject_exception(vcpu);
+		return true;
+	}
+	if (ev->nmi.pending && nmi_allowed(shadow)) {
+		ev->nmi.pending--;
+		ev->nmi.injected = true;
+		inject_nmi(vcpu);
+		return true;
+	}
+	if (ev->interrupt.pending && irq_allowed(vcpu, shadow)) {
+		inject_interrupt(vcpu);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * A single-step trap that an interrupt shadow holds back must be told to the
+ * hardware: it insists that TF in a shadow comes with a pending trap.
+ */
+static void sync_pending_debug(struct keel_vcpu *vcpu, u32 shadow)
+{
+	if (!(shadow & INT_SHADOW) || !(vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF))
+		return;
+	vmx_set_pending_debug(&vcpu->vmx, vmx_pending_debug(&vcpu->vmx) | DR_STEP);
+}
+
+void keel_inject_events(struct keel_vcpu *vcpu)
+{
+	struct keel_events *ev = &vcpu->events;
+	u32 shadow = vmx_interruptibility(&vcpu->vmx);
+	bool wants_window = READ_ONCE(vcpu->run->request_interrupt_window);
+
+	if (ev->triple_fault)
+		return;
+	sync_pending_debug(vcpu, shadow);
+	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
+
+	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending);
+	vmx_irq_window(&vcpu->vmx, ev->interrupt.pending || wants_window);
+	/* An exception behind a reinjected event has nothing to open a window for it. */
+	if (ev->in_flight && ev->exception.pending)
+		want_injection(vcpu);
+}
+
+void keel_uninject(struct keel_vcpu *vcpu)
+{
+	if (!vcpu->events.in_flight)
+		return;
+	vcpu->events.in_flight = false;
+	vmx_cancel_injection(&vcpu->vmx);
+	want_injection(vcpu);
+}
+
+bool keel_irq_ready(struct keel_vcpu *vcpu)
+{
+	const struct keel_events *ev = &vcpu->events;
+
+	if (ev->interrupt.pending || ev->interrupt.injected || ev->nmi.injected ||
+	    ev->exception.pending || ev->exception.injected)
+		return false;
+	if (!(vmx_rflags(&vcpu->vmx) & X86_EFLAGS_IF))
+		return false;
+	return !(vmx_interruptibility(&vcpu->vmx) & INT_SHADOW);
+}
+
+/* --- ioctls ------------------------------------------------------------- */
+
+long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data)
+{
+	const struct kvm_interrupt *irq = data;
+
+	if (irq->irq > 255)
+		return -EINVAL;
+	if (vcpu->events.interrupt.pending || vcpu->events.interrupt.injected)
+		return -EEXIST;
+	vcpu->events.interrupt.pending = true;
+	vcpu->events.interrupt.soft = false;
+	vcpu->events.interrupt.nr = irq->irq;
+	want_injection(vcpu);
+	return 0;
+}
+
+/* One NMI is served and one is latched: a third is lost, as on a processor. */
+#define NMI_LATCH	2
+
+long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data)
+{
+	if (vcpu->events.nmi.pending < NMI_LATCH)
+		vcpu->events.nmi.pending++;
+	want_injection(vcpu);
+	return 0;
+}
+
+static u8 get_shadow(struct keel_vcpu *vcpu)
+{
+	u32 state = vmx_interruptibility(&vcpu->vmx);
+
+	return (state & GUEST_INTR_STATE_STI ? KVM_X86_SHADOW_INT_STI : 0) |
+	       (state & GUEST_INTR_STATE_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
+}
+
+/*
+ * Without the payload capability userspace cannot carry a pending exception's
+ * CR2 or DR6: let it take effect now and report the exception as injected.
+ */
+long keel_get_vcpu_events(struct keel_vcpu *vcpu, void *data)
+{
+	struct keel_events *ev = &vcpu->events;
+	struct kvm_vcpu_events *out = data;
+
+	memset(out, 0, sizeof(*out));
+	if (ev->exception.pending)
+		apply_payload(vcpu, &ev->exception);
+	out->exception.injected = (ev->exception.pending || ev->exception.injected) &&
+				  !ev->exception.soft;
+	out->exception.nr = ev->exception.vector;
+	out->exception.has_error_code = ev->exception.has_error;
+	out->exception.error_code = ev->exception.error;
+	out->interrupt.injected = (ev->interrupt.pending || ev->interrupt.injected) &&
+				  !ev->interrupt.soft;
+	out->interrupt.nr = ev->interrupt.nr;
+	out->interrupt.shadow = get_shadow(vcpu);
+	out->nmi.injected = ev->nmi.injected;
+	out->nmi.pending = ev->nmi.pending;
+	out->nmi.masked = !!(vmx_interruptibility(&vcpu->vmx) & GUEST_INTR_STATE_NMI);
+	out->smi.smm = ev->smm;
+	out->smi.pending = ev->smi_pending;
+	out->smi.smm_inside_nmi = ev->smm_inside_nmi;
+	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+		     KVM_VCPUEVENT_VALID_SMM;
+	return 0;
+}
+
+static bool events_valid(const struct kvm_vcpu_events *in)
+{
+	if (in->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+			  KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM))
+		return false;
+	return !in->exception.injected ||
+	       (in->exception.nr < 32 && in->exception.nr != X86_TRAP_NMI);
+}
+
+static void set_shadow(struct keel_vcpu *vcpu, u8 shadow)
+{
+	u32 state = vmx_interruptibility(&vcpu->vmx) & ~INT_SHADOW;
+
+	/* The hardware knows one shadow at a time; MOV SS is the stronger. */
+	if (shadow & KVM_X86_SHADOW_INT_MOV_SS)
+		state |= GUEST_INTR_STATE_MOV_SS;
+	else if (shadow & KVM_X86_SHADOW_INT_STI)
+		state |= GUEST_INTR_STATE_STI;
+	vmx_set_interruptibility(&vcpu->vmx, state);
+}
+
+static void set_nmi_masked(struct keel_vcpu *vcpu, bool masked)
+{
+	u32 state = vmx_interruptibility(&vcpu->vmx) & ~GUEST_INTR_STATE_NMI;
+
+	vmx_set_interruptibility(&vcpu->vmx, state | (masked ? GUEST_INTR_STATE_NMI : 0));
+}
+
+static void set_exception(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	vcpu->events.exception = (struct keel_exception) {
+		.injected = in->exception.injected,
+		.vector = in->exception.nr,
+		.has_error = in->exception.has_error_code,
+		.error = in->exception.error_code,
+	};
+}
+
+static void set_interrupt(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	vcpu->events.interrupt.pending = in->interrupt.injected;
+	vcpu->events.interrupt.injected = false;
+	vcpu->events.interrupt.soft = in->interrupt.soft;
+	vcpu->events.interrupt.nr = in->interrupt.nr;
+	/* A software interrupt has no length here: INT n is two bytes. */
+	if (in->interrupt.injected && in->interrupt.soft) {
+		vcpu->events.interrupt.pending = false;
+		vcpu->events.interrupt.injected = true;
+		vcpu->events.insn_len = 2;
+	}
+}
+
+long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data)
+{
+	const struct kvm_vcpu_events *in = data;
+	struct keel_events *ev = &vcpu->events;
+
+	if (!events_valid(in))
+		return -EINVAL;
+	keel_uninject(vcpu);
+	set_exception(vcpu, in);
+	set_interrupt(vcpu, in);
+	if (in->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		set_shadow(vcpu, in->interrupt.shadow);
+	ev->nmi.injected = in->nmi.injected;
+	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
+		ev->nmi.pending = min_t(u8, in->nmi.pending, NMI_LATCH);
+	set_nmi_masked(vcpu, in->nmi.masked);
+	if (in->flags & KVM_VCPUEVENT_VALID_SMM) {
+		ev->smm = in->smi.smm;
+		ev->smi_pending = in->smi.pending;
+		ev->smm_inside_nmi = in->smi.smm_inside_nmi;
+	}
+	want_injection(vcpu);
+	return 0;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module as a table of contents: what is set up, in which order, and how
+ * it is undone. /dev/keel appears last and goes first.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "debugfs.h"
+#include "ioctl.h"
+#include "keel.h"
+#include "vcpu.h"
+
+static const struct file_operations keel_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = keel_system_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice keel_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "keel",
+	.mode = 0660,
+	.fops = &keel_fops,
+};
+
+static int __init keel_init(void)
+{
+	int err = keel_vcpu_module_init();
+
+	if (err)
+		return err;
+	err = mmu_module_init();
+	if (err)
+		goto exit_vcpu;
+	err = vmx_setup();
+	if (err)
+		goto exit_mmu;
+	keel_debugfs_init();
+	err = misc_register(&keel_device);
+	if (err)
+		goto exit_debugfs;
+	return 0;
+
+exit_debugfs:
+	keel_debugfs_exit();
+	vmx_teardown();
+exit_mmu:
+	mmu_module_exit();
+exit_vcpu:
+	keel_vcpu_module_exit();
+	return err;
+}
+
+static void __exit keel_exit(void)
+{
+	misc_deregister(&keel_device);
+	keel_debugfs_exit();
+	vmx_teardown();
+	mmu_module_exit();
+	keel_vcpu_module_exit();
+}
+
+module_init(keel_init);
+module_exit(keel_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Keel, a small hypervisor that speaks the KVM API");
+MODULE_VERSION("0.1");

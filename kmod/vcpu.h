@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The life of a vCPU, loading it on a CPU, and KVM_RUN. */
+#ifndef KEEL_VCPU_H
+#define KEEL_VCPU_H
+
+#include "types.h"
+
+struct keel_vm;
+struct keel_vcpu;
+
+/* KVM_CREATE_VCPU: a file descriptor, or -errno. Takes vm->lock. */
+long keel_create_vcpu(struct keel_vm *vm, void *id);
+/* All vCPUs of a VM that nobody can reach any more. */
+void keel_destroy_vcpus(struct keel_vm *vm);
+
+/* Between the two the vCPU's hardware state can be read and written. vcpu->mutex held. */
+void keel_vcpu_load(struct keel_vcpu *vcpu);
+void keel_vcpu_put(struct keel_vcpu *vcpu);
+
+/* KVM_RUN, KVM_SET_SIGNAL_MASK. */
+long keel_run(struct keel_vcpu *vcpu, void *arg);
+long keel_set_signal_mask(struct keel_vcpu *vcpu, void __user *arg);
+
+int keel_vcpu_module_init(void);
+void keel_vcpu_module_exit(void);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VM: creation, the file, and the end. Memory is memory.c's and mmu/'s,
+ * vCPUs are vcpu.c's.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "debugfs.h"
+#include "ioctl.h"
+#include "keel.h"
+#include "memory.h"
+#include "tsc.h"
+#include "vcpu.h"
+#include "vm.h"
+
+static atomic_t last_vm_id = ATOMIC_INIT(0);
+
+void keel_vm_kill(struct keel_vm *vm)
+{
+	WRITE_ONCE(vm->dead, true);
+	keel_request_all(vm, REQ_DEAD);
+}
+
+static void destroy_vm(struct keel_vm *vm)
+{
+	keel_debugfs_remove_vm(vm);
+	/* First the notifier: after it nobody but us knows the VM. */
+	memory_unregister(vm);
+	keel_destroy_vcpus(vm);
+	mmu_vm_free(vm);
+	memory_release(vm);
+	mmdrop(vm->mm);
+	vmx_hardware_put();
+	preempt_notifier_dec();
+	kvfree(vm);
+}
+
+void keel_vm_put(struct keel_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		destroy_vm(vm);
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	keel_vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.release = vm_release,
+	.unlocked_ioctl = keel_vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static void init_fields(struct keel_vm *vm)
+{
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	xa_init(&vm->vcpus);
+	keel_tsc_vm_init(vm);
+	vm->id = atomic_inc_return(&last_vm_id);
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+}
+
+static struct keel_vm *alloc_vm(void)
+{
+	struct keel_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int err = -ENOMEM;
+
+	if (!vm)
+		return ERR_PTR(err);
+	init_fields(vm);
+	preempt_notifier_inc();
+	err = vmx_hardware_get();
+	if (err)
+		goto drop_mm;
+	err = memory_init(vm);
+	if (err)
+		goto put_hardware;
+	err = mmu_vm_init(vm);
+	if (err)
+		goto release_memory;
+	err = memory_register(vm);
+	if (err)
+		goto free_mmu;
+	return vm;
+
+free_mmu:
+	mmu_vm_free(vm);
+release_memory:
+	memory_release(vm);
+put_hardware:
+	vmx_hardware_put();
+drop_mm:
+	preempt_notifier_dec();
+	mmdrop(vm->mm);
+	kvfree(vm);
+	return ERR_PTR(err);
+}
+
+long keel_create_vm(void *type)
+{
+	struct keel_vm *vm;
+	int fd;
+
+	if (type)
+		return -EINVAL;
+	vm = alloc_vm();
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	keel_debugfs_add_vm(vm);
+	fd = anon_inode_getfd("keel-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		keel_vm_put(vm);
+	return fd;
+}
