@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the checks share: they work on the files of the tree, known to git or not yet, and say what
+# is wrong as FILE:LINE: what to do.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# sources PATTERN...: the tree's files whose path matches one of the shell patterns.
+sources()
+{
+	local file pattern
+
+	{
+		git ls-files -co --exclude-standard 2>/dev/null ||
+			find . -type f ! -path './build/*' -printf '%P\n'
+	} | sort -u | while read -r file; do
+		[[ -f $file ]] || continue
+		for pattern; do
+			# shellcheck disable=SC2053 # a pattern on purpose
+			[[ $file == $pattern ]] && echo "$file" && break
+		done
+	done
+}
+
+# scripts: those that a shell reads.
+shell_scripts()
+{
+	local file
+
+	sources '*' | while read -r file; do
+		head -n 1 "$file" 2>/dev/null | tr -d '\0' |
+			grep -qE '^#!.*\<(ba)?sh\>|^# shellcheck shell=' && echo "$file"
+	done || true
+}
