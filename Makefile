@@ -4,7 +4,10 @@
 # how the emulated PC comes about under selftests/machine/.
 
 machine := selftests/machine
-# A kernel that is named is used as it is; else Debian's, fetched once.
+# A kernel that is named is used as it is; else that of the machine: Debian's, fetched once.
+ifeq ($(MACHINE),host)
+KDIR ?= /lib/modules/$(shell uname -r)/build
+endif
 headers := $${KDIR:-$$($(machine)/setup kernel)/headers}
 export KDIR MACHINE KEEL_CACHE
 
