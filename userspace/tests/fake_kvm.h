@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A stand-in for the kernel: what it answers and what it was asked. One VM and
+ * one vCPU at a time.
+ */
+#ifndef _KEEL_TESTS_FAKE_KVM_H
+#define _KEEL_TESTS_FAKE_KVM_H
+
+#include <linux/kvm.h>
+
+#define FAKE_RUN_SIZE	12288
+
+struct fake_kvm {
+	int api_version;
+	int run_size;
+	int memory_error;	/* positive errno that the next slot update gives */
+	unsigned int cpuid_entries;
+	unsigned int msrs_taken;	/* how many entries GET/SET_MSRS accept */
+	/* Plays the guest; 0 or -errno. */
+	int (*run)(struct kvm_run *run);
+
+	unsigned int memory_calls;
+	struct kvm_userspace_memory_region region;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_cpuid_entry2 cpuid[2];	/* the first entries that were set */
+	unsigned int cpuid_asked;		/* nent of the last request */
+};
+
+extern struct fake_kvm fake;
+
+void fake_reset(void);
+
+/* ioctl(2) in the programs that link this. */
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+
+#endif /* _KEEL_TESTS_FAKE_KVM_H */
