@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns the table of the guest's model-specific registers: one row says who
+ * reads and writes it, which feature it belongs to, and whether userspace must
+ * save it. Nothing illegal gets past this file: what vmx/ is given can be
+ * loaded into the processor. The ioctls are in msr_io.c.
+ */
+#include <linux/slab.h>
+#include <asm/cpufeature.h>
+#include <asm/kvm_para.h>
+#include <asm/msr.h>
+
+#include "cpuid.h"
+#include "cr.h"
+#include "exit.h"
+#include "irq.h"
+#include "keel.h"
+#include "msr.h"
+#include "msr_table.h"
+
+#define MCE_BANKS	0x400
+#define NR_MCE_BANKS	32
+#define NR_VAR_MTRR	8
+#define NR_FIXED_MTRR	11
+#define MTRR_CAP_MSR	0xfe
+#define MTRR_VARIABLE	0x200
+#define MTRR_FIXED_64K	0x250
+#define MTRR_FIXED_16K	0x258		/* two of them */
+#define MTRR_FIXED_4K	0x268		/* eight of them */
+#define MTRR_DEFAULT	0x2ff
+/* Write combining, fixed ranges, variable ranges. */
+#define MTRR_CAP	(BIT(10) | BIT(8) | NR_VAR_MTRR)
+
+#define MISC_ENABLE_READ_ONLY	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
+				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
+#define MISC_ENABLE_KNOWN	(MSR_IA32_MISC_ENABLE_FAST_STRING |		\
+				 MSR_IA32_MISC_ENABLE_EMON |			\
+				 MISC_ENABLE_READ_ONLY |			\
+				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP |	\
+				 MSR_IA32_MISC_ENABLE_MWAIT |			\
+				 MSR_IA32_MISC_ENABLE_LIMIT_CPUID |		\
+				 MSR_IA32_MISC_ENABLE_XTPR_DISABLE |		\
+				 MSR_IA32_MISC_ENABLE_XD_DISABLE |		\
+				 MSR_IA32_MISC_ENABLE_TURBO_DISABLE)
+
+/* Host immunities that hold for a guest as well, with nothing for it to write. */
+#define ARCH_CAPS_OFFERED	(ARCH_CAP_RDCL_NO | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO |		\
+				 ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO |	\
+				 ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO |	\
+				 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO |		\
+				 ARCH_CAP_PBRSB_NO)
+
+/* Registers that no hardware of the guest's reads: they only hold their value. */
+struct keel_msrs {
+	u64 pat;
+	u64 misc_enable;
+	u64 cstar;
+	u64 microcode;
+	u64 arch_capabilities;
+	u64 mtrr_default;
+	u64 mtrr_fixed[NR_FIXED_MTRR];
+	u64 mtrr_variable[2 * NR_VAR_MTRR];
+	u64 mcg_status;
+	u64 mcg_ctl;
+	u64 mce_bank[4 * NR_MCE_BANKS];
+};
+
+static bool canonical(u64 addr)
+{
+	return (u64)((s64)(addr << 16) >> 16) == addr;
+}
+
+/* --- registers that vmx/ keeps ------------------------------------------- */
+
+static int get_hardware(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	return vmx_get_msr(&vcpu->vmx, index, val) ? 0 : -EINVAL;
+}
+
+static int set_hardware(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return vmx_set_msr(&vcpu->vmx, index, val) ? 0 : -EINVAL;
+}
+
+static int set_address(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return canonical(val) ? set_hardware(vcpu, index, val, host) : -EINVAL;
+}
+
+static int set_32bit(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return val >> 32 ? -EINVAL : set_hardware(vcpu, index, val, host);
+}
+
+static int set_sysenter_cs(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return set_hardware(vcpu, index, (u32)val, host);
+}
+
+/* Branch records are accepted and not kept, as on a processor that has none. */
+static int set_debugctl(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (val & ~(DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR))
+		return -EINVAL;
+	return set_hardware(vcpu, index, val & DEBUGCTLMSR_BTF, host);
+}
+
+/* --- registers with a meaning of their own ------------------------------- */
+
+static int get_efer(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = vmx_efer(&vcpu->vmx);
+	return 0;
+}
+
+static int set_efer(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return keel_set_efer(vcpu, val, host);
+}
+
+static int get_tsc(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = keel_tsc_read(vcpu);
+	return 0;
+}
+
+static int set_tsc(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (host)
+		keel_tsc_synchronize(vcpu, val);
+	else
+		keel_tsc_write(vcpu, val);
+	return 0;
+}
+
+static int get_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = vcpu->tsc_adjust;
+	return 0;
+}
+
+/* Userspace restores the register; the counter is restored by itself. */
+static int set_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (host)
+		vcpu->tsc_adjust = val;
+	else
+		keel_tsc_set_adjust(vcpu, val);
+	return 0;
+}
+
+static int get_apic_base(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = vcpu->apic_base;
+	return 0;
+}
+
+int keel_set_apic_base(struct keel_vcpu *vcpu, u64 val)
+{
+	u64 legal = GENMASK_ULL(vcpu->maxphyaddr - 1, 12) |
+		    MSR_IA32_APICBASE_ENABLE | MSR_IA32_APICBASE_BSP;
+
+	if (val & ~legal)
+		return -EINVAL;
+	vcpu->apic_base = val;
+	keel_cpuid_update(vcpu);
+	return 0;
+}
+
+static int set_apic_base(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return keel_set_apic_base(vcpu, val);
+}
+
+static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	u64 old = vcpu->msrs->misc_enable;
+
+	if (val & ~MISC_ENABLE_KNOWN)
+		return -EINVAL;
+	if (!host) {
+		if ((old ^ val) & MISC_ENABLE_READ_ONLY)
+			return -EINVAL;
+		val &= ~MSR_IA32_MISC_ENABLE_EMON;
+		val |= old & MSR_IA32_MISC_ENABLE_EMON;
+	}
+	vcpu->msrs->misc_enable = val;
+	return 0;
+}
+
+/* --- memory types -------------------------------------------------------- */
+
+static bool memory_type_valid(u8 type, bool pat)
+{
+	switch (type) {
+	case 0:		/* uncacheable */
+	case 1:		/* write combining */
+	case 4:		/* write through */
+	case 5:		/* write protected */
+	case 6:		/* write back */
+		return true;
+	case 7:		/* uncacheable unless an MTRR says otherwise */
+		return pat;
+	default:
+		return false;
+	}
+}
+
+static bool memory_types_valid(u64 val, bool pat)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		if (!memory_type_valid(val >> (8 * i), pat))
+			return false;
+	return true;
+}
+
+static int set_pat(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (!memory_types_valid(val, true))
+		return -EINVAL;
+	vcpu->msrs->pat = val;
+	vmx_set_pat(&vcpu->vmx, val);
+	return 0;
+}
+
+static int set_mtrr_default(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if ((val & ~0xcffULL) || !memory_type_valid(val, false))
+		return -EINVAL;
+	vcpu->msrs->mtrr_default = val;
+	return 0;
+}
+
+/* Base registers have even numbers, masks odd ones. */
+static int set_mtrr_variable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	bool mask = index & 1;
+	u64 legal = GENMASK_ULL(vcpu->maxphyaddr - 1, 12) | (mask ? BIT(11) : 0xff);
+
+	if ((val & ~legal) || (!mask && !memory_type_valid(val, false)))
+		return -EINVAL;
+	vcpu->msrs->mtrr_variable[index - MTRR_VARIABLE] = val;
+	return 0;
+}
+
+/* --- registers that are only kept ---------------------------------------- */
+
+/* Where a fixed-range register is kept, in order of the addresses it covers. */
+static unsigned int fixed_mtrr(u32 index)
+{
+	if (index == MTRR_FIXED_64K)
+		return 0;
+	if (index < MTRR_FIXED_4K)
+		return 1 + index - MTRR_FIXED_16K;
+	return 3 + index - MTRR_FIXED_4K;
+}
+
+static u64 *kept(struct keel_vcpu *vcpu, u32 index)
+{
+	struct keel_msrs *m = vcpu->msrs;
+
+	switch (index) {
+	case MSR_IA32_CR_PAT:
+		return &m->pat;
+	case MSR_IA32_MISC_ENABLE:
+		return &m->misc_enable;
+	case MSR_CSTAR:
+		return &m->cstar;
+	case MSR_IA32_UCODE_REV:
+		return &m->microcode;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		return &m->arch_capabilities;
+	case MTRR_DEFAULT:
+		return &m->mtrr_default;
+	case MTRR_VARIABLE ... MTRR_VARIABLE + 2 * NR_VAR_MTRR - 1:
+		return &m->mtrr_variable[index - MTRR_VARIABLE];
+	case MTRR_FIXED_64K:
+	case MTRR_FIXED_16K ... MTRR_FIXED_16K + 1:
+	case MTRR_FIXED_4K ... MTRR_FIXED_4K + 7:
+		return &m->mtrr_fixed[fixed_mtrr(index)];
+	case MSR_IA32_MCG_STATUS:
+		return &m->mcg_status;
+	case MSR_IA32_MCG_CTL:
+		return &m->mcg_ctl;
+	case MCE_BANKS ... MCE_BANKS + 4 * NR_MCE_BANKS - 1:
+		return &m->mce_bank[index - MCE_BANKS];
+	default:
+		return NULL;
+	}
+}
+
+static int get_kept(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	u64 *p = kept(vcpu, index);
+
+	if (!p)
+		return -EINVAL;
+	*val = *p;
+	return 0;
+}
+
+static int keep(struct keel_vcpu *vcpu, u32 index, u64 val)
+{
+	u64 *p = kept(vcpu, index);
+
+	if (!p)
+		return -EINVAL;
+	*p = val;
+	return 0;
+}
+
+static int set_mtrr_fixed(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return memory_types_valid(val, false) ? keep(vcpu, index, val) : -EINVAL;
+}
+
+static int set_cstar(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return canonical(val) ? keep(vcpu, index, val) : -EINVAL;
+}
+
+/* Machine-check state: the guest may clear it, userspace may set it. */
+static int set_machine_check(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return host || !val ? keep(vcpu, index, val) : -EINVAL;
+}
+
+static int set_host_only(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return host ? keep(vcpu, index, val) : -EINVAL;
+}
+
+/* The guest writes the microcode revision before it asks for it. */
+static int set_microcode(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return host ? keep(vcpu, index, val) : 0;
+}
+
+/* --- registers that are constant ----------------------------------------- */
+
+static int get_zero(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = 0;
+	return 0;
+}
+
+static int set_zero(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return val ? -EINVAL : 0;
+}
+
+static int set_ignored(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return 0;
+}
+
+static int get_mtrr_cap(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = MTRR_CAP;
+	return 0;
+}
+
+/* Nominal bus ratio and clock: what guests divide by must not be zero. */
+static int get_perf_status(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = 1000 | 4ULL << 40;
+	return 0;
+}
+
+static int get_fsb_freq(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = 3;	/* 166 MHz */
+	return 0;
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+#define ONE(i)		RANGE(i, 1)
+#define RANGE(i, n)	.first = (i), .count = (n)
+#define NEEDS(f)	.has_feature = true, .feature = FEAT_##f
+#define SAVED		.saved = true
+
+const struct msr_row keel_msr_table[] = {
+	{ ONE(MSR_IA32_TSC), SAVED, .get = get_tsc, .set = set_tsc },
+	{ ONE(MSR_EFER), .get = get_efer, .set = set_efer },
+	{ ONE(MSR_IA32_SYSENTER_CS), SAVED, .get = get_hardware, .set = set_sysenter_cs },
+	{ ONE(MSR_IA32_SYSENTER_ESP), SAVED, .get = get_hardware, .set = set_address },
+	{ ONE(MSR_IA32_SYSENTER_EIP), SAVED, .get = get_hardware, .set = set_address },
+	{ ONE(MSR_STAR), SAVED, .get = get_hardware, .set = set_hardware },
+	{ ONE(MSR_LSTAR), SAVED, .get = get_hardware, .set = set_address },
+	{ ONE(MSR_CSTAR), SAVED, .get = get_kept, .set = set_cstar },
+	{ ONE(MSR_SYSCALL_MASK), SAVED, .get = get_hardware, .set = set_32bit },
+	{ ONE(MSR_FS_BASE), .get = get_hardware, .set = set_address },
+	{ ONE(MSR_GS_BASE), .get = get_hardware, .set = set_address },
+	{ ONE(MSR_KERNEL_GS_BASE), SAVED, .get = get_hardware, .set = set_address },
+	{ ONE(MSR_TSC_AUX), NEEDS(RDTSCP), SAVED, .get = get_hardware, .set = set_32bit },
+	{ ONE(MSR_IA32_DEBUGCTLMSR), .get = get_hardware, .set = set_debugctl },
+	{ ONE(MSR_IA32_TSC_ADJUST), NEEDS(TSC_ADJUST), SAVED,
+	  .get = get_tsc_adjust, .set = set_tsc_adjust },
+	{ ONE(MSR_IA32_APICBASE), .get = get_apic_base, .set = set_apic_base },
+	{ ONE(MSR_IA32_MISC_ENABLE), SAVED, .get = get_kept, .set = set_misc_enable },
+	{ ONE(MSR_IA32_CR_PAT), SAVED, .get = get_kept, .set = set_pat },
+	{ ONE(MTRR_CAP_MSR), .get = get_mtrr_cap },
+	{ ONE(MTRR_DEFAULT), SAVED, .get = get_kept, .set = set_mtrr_default },
+	{ RANGE(MTRR_VARIABLE, 2 * NR_VAR_MTRR), SAVED,
+	  .get = get_kept, .set = set_mtrr_variable },
+	{ ONE(MTRR_FIXED_64K), SAVED, .get = get_kept, .set = set_mtrr_fixed },
+	{ RANGE(MTRR_FIXED_16K, 2), SAVED, .get = get_kept, .set = set_mtrr_fixed },
+	{ RANGE(MTRR_FIXED_4K, 8), SAVED, .get = get_kept, .set = set_mtrr_fixed },
+	{ ONE(MSR_IA32_UCODE_REV), SAVED, .get = get_kept, .set = set_microcode },
+	{ ONE(MSR_IA32_UCODE_WRITE), .set = set_ignored },
+	{ ONE(MSR_IA32_ARCH_CAPABILITIES), NEEDS(ARCH_CAPABILITIES), SAVED,
+	  .get = get_kept, .set = set_host_only },
+
+	/* No machine-check banks are offered; userspace may keep state there. */
+	{ ONE(MSR_IA32_MCG_CAP), .get = get_zero, .set = set_zero },
+	{ ONE(MSR_IA32_MCG_STATUS), .get = get_kept, .set = set_machine_check },
+	{ ONE(MSR_IA32_MCG_CTL), .host_only = true, .get = get_kept, .set = set_machine_check },
+	{ RANGE(MCE_BANKS, 4 * NR_MCE_BANKS), .host_only = true,
+	  .get = get_kept, .set = set_machine_check },
+
+	/* The paravirtual clock is not offered; userspace resets it all the same. */
+	{ ONE(MSR_KVM_WALL_CLOCK), .host_only = true, .get = get_zero, .set = set_zero },
+	{ ONE(MSR_KVM_SYSTEM_TIME), .host_only = true, .get = get_zero, .set = set_zero },
+
+	{ ONE(MSR_IA32_PLATFORM_ID), .get = get_zero },
+	{ ONE(MSR_IA32_EBL_CR_POWERON), .get = get_zero, .set = set_zero },
+	{ ONE(MSR_SMI_COUNT), .get = get_zero },
+	{ ONE(MSR_FSB_FREQ), .get = get_fsb_freq },
+	{ ONE(MSR_PLATFORM_INFO), .get = get_zero },
+	{ ONE(MSR_MISC_FEATURES_ENABLES), .get = get_zero, .set = set_zero },
+	{ ONE(MSR_IA32_PERF_STATUS), .get = get_perf_status },
+	{ ONE(MSR_IA32_PERF_CTL), .get = get_zero },
+	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, 4), .get = get_zero },
+};
+
+const unsigned int keel_msr_rows = ARRAY_SIZE(keel_msr_table);
+
+/* The row of @index if it exists for whoever asks. */
+static const struct msr_row *find_row(struct keel_vcpu *vcpu, u32 index, bool host)
+{
+	unsigned int i;
+
+	for (i = 0; i < keel_msr_rows; i++) {
+		const struct msr_row *row = &keel_msr_table[i];
+
+		if (index - row->first >= row->count)
+			continue;
+		if (host)
+			return row;
+		if (row->host_only)
+			return NULL;
+		if (row->has_feature && !keel_guest_has(vcpu, row->feature))
+			return NULL;
+		return row;
+	}
+	return NULL;
+}
+
+int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
+{
+	const struct msr_row *row = find_row(vcpu, index, host);
+
+	return row && row->get ? row->get(vcpu, index, val) : -EINVAL;
+}
+
+int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	const struct msr_row *row = find_row(vcpu, index, host);
+
+	return row && row->set ? row->set(vcpu, index, val, host) : -EINVAL;
+}
+
+/* --- features, life ------------------------------------------------------ */
+
+static u64 arch_capabilities(void)
+{
+	u64 val = 0;
+
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, val);
+	val &= ARCH_CAPS_OFFERED;
+	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
+		val |= ARCH_CAP_RDCL_NO;
+	if (!boot_cpu_has_bug(X86_BUG_SPEC_STORE_BYPASS))
+		val |= ARCH_CAP_SSB_NO;
+	if (!boot_cpu_has_bug(X86_BUG_MDS))
+		val |= ARCH_CAP_MDS_NO;
+	return val;
+}
+
+static u64 microcode(void)
+{
+	return (u64)boot_cpu_data.microcode << 32;
+}
+
+int keel_feature_msr(u32 index, u64 *val)
+{
+	switch (index) {
+	case MSR_IA32_UCODE_REV:
+		*val = microcode();
+		return 0;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		*val = arch_capabilities();
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int keel_msr_init(struct keel_vcpu *vcpu)
+{
+	vcpu->msrs = kzalloc(sizeof(*vcpu->msrs), GFP_KERNEL_ACCOUNT);
+	return vcpu->msrs ? 0 : -ENOMEM;
+}
+
+void keel_msr_free(struct keel_vcpu *vcpu)
+{
+	kfree(vcpu->msrs);
+	vcpu->msrs = NULL;
+}
+
+void keel_msr_reset(struct keel_vcpu *vcpu)
+{
+	struct keel_msrs *m = vcpu->msrs;
+
+	memset(m, 0, sizeof(*m));
+	m->pat = 0x0007040600070406ULL;
+	m->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MISC_ENABLE_READ_ONLY;
+	m->microcode = microcode();
+	m->arch_capabilities = arch_capabilities();
+	vmx_set_pat(&vcpu->vmx, m->pat);
+	vcpu->apic_base = 0xfee00000 | MSR_IA32_APICBASE_ENABLE;
+	if (!vcpu->id)
+		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
+}
+
+/* --- exits --------------------------------------------------------------- */
+
+int keel_rdmsr_exit(struct keel_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u64 val;
+
+	STAT(vcpu, msr_exits);
+	if (keel_get_msr(vcpu, v->gpr[GPR_RCX], &val, false)) {
+		keel_inject_gp(vcpu);
+		return RUN_RESUME;
+	}
+	v->gpr[GPR_RAX] = (u32)val;
+	v->gpr[GPR_RDX] = val >> 32;
+	keel_skip_insn(vcpu);
+	return RUN_RESUME;
+}
+
+int keel_wrmsr_exit(struct keel_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u64 val = (u32)v->gpr[GPR_RAX] | (u64)(u32)v->gpr[GPR_RDX] << 32;
+
+	STAT(vcpu, msr_exits);
+	if (keel_set_msr(vcpu, v->gpr[GPR_RCX], val, false))
+		keel_inject_gp(vcpu);
+	else
+		keel_skip_insn(vcpu);
+	return RUN_RESUME;
+}
