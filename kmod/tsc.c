@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns the arithmetic of the guest's time stamp counter: offset, ratio, the
+ * agreement between the vCPUs of a VM, and the ioctls that set the rate.
+ * The VMCS fields behind it belong to vmx/.
+ */
+#include <linux/math64.h>
+#include <asm/tsc.h>
+
+#include "keel.h"
+#include "tsc.h"
+
+/* Rates closer to the host's than this many parts in a million are the host's. */
+#define TOLERANCE_PPM	250
+
+void keel_tsc_vm_init(struct keel_vm *vm)
+{
+	spin_lock_init(&vm->tsc.lock);
+	vm->tsc_khz = tsc_khz;
+}
+
+static bool near_host_rate(u64 khz)
+{
+	u64 slack = div_u64((u64)tsc_khz * TOLERANCE_PPM, 1000000);
+
+	return khz + slack >= tsc_khz && khz <= tsc_khz + slack;
+}
+
+/* What the hardware can run at, and a ratio that fits its 16 integer bits. */
+static bool rate_possible(u64 khz)
+{
+	if (near_host_rate(khz))
+		return true;
+	return vmx_caps.tsc_scaling && khz >> 16 < tsc_khz;
+}
+
+static u64 ratio_of(u64 khz)
+{
+	if (near_host_rate(khz))
+		return VMX_TSC_RATIO_ONE;
+	return mul_u64_u32_div(VMX_TSC_RATIO_ONE, khz, tsc_khz);
+}
+
+/* The guest's counter at host time @host, had it no offset. */
+static u64 scaled(struct keel_vcpu *vcpu, u64 host)
+{
+	return mul_u64_u64_shr(host, ratio_of(vcpu->tsc_khz), VMX_TSC_RATIO_SHIFT);
+}
+
+static void set_offset(struct keel_vcpu *vcpu, u64 offset)
+{
+	vmx_set_tsc(&vcpu->vmx, offset, ratio_of(vcpu->tsc_khz));
+}
+
+static u64 get_offset(struct keel_vcpu *vcpu)
+{
+	return vmx_guest_tsc(&vcpu->vmx, 0);
+}
+
+u64 keel_tsc_read(struct keel_vcpu *vcpu)
+{
+	return vmx_guest_tsc(&vcpu->vmx, rdtsc_ordered());
+}
+
+void keel_tsc_write(struct keel_vcpu *vcpu, u64 value)
+{
+	u64 delta = value - keel_tsc_read(vcpu);
+
+	set_offset(vcpu, get_offset(vcpu) + delta);
+	vcpu->tsc_adjust += delta;
+}
+
+void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value)
+{
+	set_offset(vcpu, get_offset(vcpu) + value - vcpu->tsc_adjust);
+	vcpu->tsc_adjust = value;
+}
+
+/* True if a write of @value at host time @host continues the last one. */
+static bool continues(struct keel_vcpu *vcpu, u64 value, u64 host)
+{
+	const struct keel_vm_tsc *last = &vcpu->vm->tsc;
+	u64 second = vcpu->tsc_khz * 1000;
+	u64 expected;
+
+	if (!last->written || last->khz != vcpu->tsc_khz)
+		return false;
+	/* A vCPU that is plugged in later starts from zero: let it join. */
+	if (!value)
+		return true;
+	expected = last->value + scaled(vcpu, host - last->host);
+	return value - expected + second < 2 * second;
+}
+
+void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
+{
+	struct keel_vm_tsc *last = &vcpu->vm->tsc;
+	u64 host, offset;
+
+	spin_lock(&last->lock);
+	host = rdtsc_ordered();
+	if (continues(vcpu, value, host)) {
+		offset = last->offset;
+	} else {
+		offset = value - scaled(vcpu, host);
+		last->written = true;
+		last->host = host;
+		last->value = value;
+		last->offset = offset;
+		last->khz = vcpu->tsc_khz;
+	}
+	spin_unlock(&last->lock);
+	set_offset(vcpu, offset);
+}
+
+void keel_tsc_reset(struct keel_vcpu *vcpu)
+{
+	vcpu->tsc_khz = READ_ONCE(vcpu->vm->tsc_khz);
+	vcpu->tsc_adjust = 0;
+	keel_tsc_synchronize(vcpu, 0);
+}
+
+long keel_get_tsc_khz(struct keel_vcpu *vcpu, void *data)
+{
+	return vcpu->tsc_khz;
+}
+
+/* 0 stands for the host's rate. Returns 0 if @data is no possible rate. */
+static u64 rate_argument(void *data)
+{
+	u32 khz = (unsigned long)data;
+
+	if (!khz)
+		khz = tsc_khz;
+	return khz <= INT_MAX && rate_possible(khz) ? khz : 0;
+}
+
+/* The counter runs on from where it is, at the new rate. */
+long keel_set_tsc_khz(struct keel_vcpu *vcpu, void *data)
+{
+	u64 khz = rate_argument(data);
+	u64 host, value;
+
+	if (!khz)
+		return -EINVAL;
+	if (khz == vcpu->tsc_khz)
+		return 0;
+	host = rdtsc_ordered();
+	value = vmx_guest_tsc(&vcpu->vmx, host);
+	vcpu->tsc_khz = khz;
+	set_offset(vcpu, value - scaled(vcpu, host));
+	return 0;
+}
+
+long keel_vm_get_tsc_khz(struct keel_vm *vm, void *data)
+{
+	return READ_ONCE(vm->tsc_khz);
+}
+
+long keel_vm_set_tsc_khz(struct keel_vm *vm, void *data)
+{
+	u64 khz = rate_argument(data);
+
+	if (!khz)
+		return -EINVAL;
+	WRITE_ONCE(vm->tsc_khz, khz);
+	return 0;
+}
