@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Control registers, EFER, XCR0 and debug registers: what the architecture
+ * allows to be written, what follows from a write, and the exits they cause.
+ *
+ * Setters need a loaded vCPU. They return 0, or -EINVAL and leave everything
+ * as it was: the value is one that raises #GP in a guest.
+ */
+#ifndef KEEL_CR_H
+#define KEEL_CR_H
+
+#include "types.h"
+
+struct keel_vcpu;
+
+int keel_set_cr0(struct keel_vcpu *vcpu, u64 val);
+int keel_set_cr3(struct keel_vcpu *vcpu, u64 val);
+int keel_set_cr4(struct keel_vcpu *vcpu, u64 val);
+int keel_set_cr8(struct keel_vcpu *vcpu, u64 val);
+/* @host: userspace writes it, whatever the guest's CPUID says. LMA is not writable. */
+int keel_set_efer(struct keel_vcpu *vcpu, u64 val, bool host);
+int keel_set_xcr(struct keel_vcpu *vcpu, u32 index, u64 val);
+/* @nr: 0-3, 6, 7. */
+int keel_set_dr(struct keel_vcpu *vcpu, int nr, u64 val);
+
+/* Legal by itself and for this vCPU, whatever the other registers hold. */
+bool keel_cr0_valid(u64 val);
+bool keel_cr3_valid(struct keel_vcpu *vcpu, u64 val);
+bool keel_cr4_valid(struct keel_vcpu *vcpu, u64 val);
+bool keel_dr_valid(int nr, u64 val);
+bool keel_pdptrs_valid(struct keel_vcpu *vcpu, const u64 pdptr[4]);
+
+/* PDPTEs are in use: 32-bit paging with PAE. */
+bool keel_pae_paging(struct keel_vcpu *vcpu);
+/* Load the PDPTEs that @cr3 points to. May sleep. */
+int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3);
+
+/* Exit handlers: enum keel_run or -errno. */
+int keel_cr_exit(struct keel_vcpu *vcpu);
+int keel_dr_exit(struct keel_vcpu *vcpu);
+int keel_xsetbv_exit(struct keel_vcpu *vcpu);
+
+#endif
