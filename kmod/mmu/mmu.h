@@ -2,7 +2,8 @@
 /*
  * The face of the MMU room: it fills the tables that the hardware walks, and
  * removes from them. It reads memslots and asks for TLB flushes through vCPU
- * requests; it never calls vmx/.
+ * requests; it never calls vmx/ but to read the guest's registers for a walk of
+ * the guest's own page tables.
  */
 #ifndef KEEL_MMU_MMU_H
 #define KEEL_MMU_MMU_H
@@ -10,23 +11,42 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
+#include "../memslot.h"
 #include "../types.h"
+#include "access.h"
 
+struct keel_table;
 struct keel_vm;
 struct keel_vcpu;
-struct keel_memslot;
 
-/* One root per address space. @lock protects the tables and everything here. */
+/*
+ * struct keel_mmu - one tree of tables per address space, shared by all vCPUs
+ * @lock:	protects every table and all that follows
+ * @root:	host physical address of the top table; constant
+ * @table:	the same, as its bookkeeping
+ * @mmio:	tables that hold MMIO entries
+ * @next:	snapshot that an update is about to publish, while it removes the
+ *		mappings of slots that are not in it; no fault may map what
+ *		@next does not agree to
+ * @invalidate_seq: grows with the end of each invalidation by the host
+ * @invalidating:   how many are going on, within @invalidate_start..@invalidate_end
+ */
 struct keel_mmu {
-	spinlock_t lock;
-	hpa_t root[2];
-	unsigned long invalidate_seq;	/* mmu-notifier: grows with every end */
-	unsigned int invalidating;	/* ranges being invalidated right now */
+	spinlock_t lock;			/* see above */
+	hpa_t root[KEEL_ADDRESS_SPACES];
+	struct keel_table *table[KEEL_ADDRESS_SPACES];
+	struct list_head mmio[KEEL_ADDRESS_SPACES];
+	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
+	unsigned long invalidate_seq;
+	unsigned int invalidating;
 	hva_t invalidate_start, invalidate_end;
 };
 
+#define MMU_SPARE_TABLES	3	/* a root is there, so one fault needs no more */
+
+/* Tables allocated before the lock is taken; the vCPU's own. */
 struct keel_mmu_vcpu {
-	void *spare[8];			/* zeroed pages for new tables */
+	struct keel_table *spare[MMU_SPARE_TABLES];
 	int nr_spare;
 };
 
@@ -36,7 +56,8 @@ struct keel_mmu_vcpu {
  * @FAULT_FIXED:	 a mapping was installed: enter the guest again
  * @FAULT_EMULATE:	 MMIO, or a write to a read-only slot: emulate
  *
- * Negative errno: -EFAULT the hva is bad, -ENOMEM, -EIO, -EINTR.
+ * Negative errno: -EFAULT the hva is bad, -EHWPOISON its page is broken,
+ * -ENOMEM, -EINTR.
  */
 enum keel_fault_verdict {
 	FAULT_RETRY,
@@ -44,15 +65,17 @@ enum keel_fault_verdict {
 	FAULT_EMULATE,
 };
 
-/* Bits of an access. */
-#define ACC_READ	1
-#define ACC_WRITE	2
-#define ACC_EXEC	4
-#define ACC_USER	8
+/* Module life: once vmx_caps are known, before the first VM. */
+void mmu_setup(void);
 
+/* VM life. vm->srcu must be usable from before init until after free. */
 int mmu_vm_init(struct keel_vm *vm);
+/* Nobody runs, nobody reads, the notifier is unregistered. */
 void mmu_vm_free(struct keel_vm *vm);
 void mmu_vcpu_free(struct keel_vcpu *vcpu);
+
+/* gfns from here on cannot be mapped. */
+gfn_t mmu_max_gfn(void);
 
 /* An EPT violation at @gpa; @access is what the guest tried. May sleep. SRCU held. */
 int mmu_page_fault(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int access);
@@ -76,8 +99,37 @@ struct walk_fault {
  * @access: ACC_*; ACC_USER for a CPL-3 access. 0 and *@gpa, or -EFAULT and *@fault, or
  * -EAGAIN: a guest table entry changed or could not be updated, retry.
  * @set_ad: set accessed/dirty bits as the processor would (KVM_TRANSLATE does not).
+ * May sleep. SRCU held, vCPU loaded.
  */
 int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad,
 	     gpa_t *gpa, struct walk_fault *fault);
+
+/*
+ * For memory.c alone: what it removes when slots or the host's pages change.
+ * @may_yield: the lock may be dropped now and then; the caller may sleep.
+ * Whatever was removed has been flushed from all TLBs whenever the lock is free.
+ */
+
+/* The host begins or has ended to take pages of [@start, @end) away. */
+void mmu_invalidate_begin(struct keel_vm *vm, hva_t start, hva_t end);
+void mmu_invalidate_end(struct keel_vm *vm);
+
+/* Remove what maps [@first, @end). Lock held. */
+void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield);
+
+/*
+ * Has the guest used [@first, @end) since this was asked last? @clear: begin
+ * anew. Where entries have no accessed bit that means to remove them. Lock held.
+ */
+bool mmu_age_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool clear);
+
+/* True if the numbers that MMIO sptes hold come round between two generations. */
+bool mmu_number_wraps(u64 from, u64 to);
+
+/* Remove all MMIO sptes of an address space, and nothing else. Lock not held; may sleep. */
+void mmu_zap_mmio(struct keel_vm *vm, int as);
+
+/* When this returns no CPU uses a translation that was removed before. Lock held. */
+void mmu_flush(struct keel_vm *vm);
 
 #endif

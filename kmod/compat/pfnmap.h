@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The page frame behind an address of a VM_IO or VM_PFNMAP area, and whether
+ * the process may write to it. follow_pte() until 6.11, follow_pfnmap_start()
+ * from 6.12 on.
+ */
+#ifndef KEEL_COMPAT_PFNMAP_H
+#define KEEL_COMPAT_PFNMAP_H
+
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long address,
+				     unsigned long *pfn, bool *writable)
+{
+	struct follow_pfnmap_args args = { .vma = vma, .address = address };
+	int ret = follow_pfnmap_start(&args);
+
+	if (ret)
+		return ret;
+	*pfn = args.pfn;
+	*writable = args.writable;
+	follow_pfnmap_end(&args);
+	return 0;
+}
+#else
+static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long address,
+				     unsigned long *pfn, bool *writable)
+{
+	spinlock_t *lock;
+	pte_t *ptep, pte;
+	int ret = follow_pte(vma->vm_mm, address, &ptep, &lock);
+
+	if (ret)
+		return ret;
+	__acquire(lock);	/* follow_pte() does not tell sparse */
+	pte = READ_ONCE(*ptep);
+	*pfn = pte_pfn(pte);
+	*writable = pte_write(pte);
+	pte_unmap_unlock(ptep, lock);
+	return 0;
+}
+#endif
+
+#endif

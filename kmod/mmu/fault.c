@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * EPT violations: from a guest frame to an entry that maps it, or to the
+ * verdict that it is MMIO.
+ *
+ * A fault looks up the slot and the host's page without mmu.lock, then takes
+ * it and asks whether what it found is still so: the slots by fault_current(),
+ * the page by the invalidation count. An update or an invalidation that this
+ * misses begins after the entry is there, and removes it.
+ */
+#include "fault.h"
+
+/* The host is taking this page away, or has done so since the fault looked. */
+static bool fault_invalidated(const struct fault *f)
+{
+	const struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+
+	lockdep_assert_held(&mmu->lock);
+	if (mmu->invalidating && f->hva >= mmu->invalidate_start && f->hva < mmu->invalidate_end)
+		return true;
+	return mmu->invalidate_seq != f->seq;
+}
+
+bool fault_current(const struct fault *f)
+{
+	const struct keel_vm *vm = f->vcpu->vm;
+	const struct keel_memslots *now = keel_slots(vm, f->as);
+	const struct keel_memslots *next = vm->mmu.next[f->as];
+
+	lockdep_assert_held(&vm->mmu.lock);
+	/* Updates of other slots are none of this fault's business. */
+	if (now != f->slots && memslots_find(now, f->gfn) != f->slot)
+		return false;
+	return !next || memslots_find(next, f->gfn) == f->slot;
+}
+
+/* Does an entry of @level around @gfn map nothing but this slot, and hva as aligned as gfn? */
+static bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level)
+{
+	gfn_t pages = level_pages(level);
+	gfn_t first = gfn & ~(pages - 1);
+
+	return first >= slot->base && first + pages <= slot->base + slot->npages &&
+	       !(((slot->hva >> KEEL_PAGE_SHIFT) - slot->base) & (pages - 1));
+}
+
+static int fault_level(const struct fault *f)
+{
+	int level = mmu_max_level;
+
+	if (!f->host.page || level == 1 || (mmu_small_code && (f->access & ACC_EXEC)))
+		return 1;
+	level = min(level, host_level(f->vcpu->vm->mm, f->hva));
+	while (level > 1 && !slot_fits(f->slot, f->gfn, level))
+		level--;
+	return level;
+}
+
+struct keel_table *fault_descend(struct fault *f, struct zap *z, int level)
+{
+	struct keel_mmu_vcpu *mv = &f->vcpu->mmu;
+	struct keel_table *t = f->vcpu->vm->mmu.table[f->as];
+
+	while (t->level > level) {
+		unsigned int i = table_index(f->gfn, t->level);
+
+		if (!spte_is_table(t->spt[i])) {
+			if (WARN_ON_ONCE(!mv->nr_spare))
+				return NULL;
+			/* A leaf in the way must be in no TLB once the table is there. */
+			zap_entry(z, t, i);
+			zap_finish(z);
+			table_link(f->vcpu->vm, t, i, mv->spare[--mv->nr_spare]);
+		}
+		t = spte_table(t->spt[i]);
+	}
+	return t;
+}
+
+/* The table to hold the leaf. Code that is mapped in small pages stays so. */
+static struct keel_table *leaf_table(struct fault *f, struct zap *z)
+{
+	struct keel_table *t = fault_descend(f, z, fault_level(f));
+
+	while (t && mmu_small_code && spte_is_table(t->spt[table_index(f->gfn, t->level)]))
+		t = fault_descend(f, z, t->level - 1);
+	return t;
+}
+
+static u64 leaf_spte(const struct fault *f, int level)
+{
+	struct spte_leaf leaf = {
+		.address = PFN_PHYS(f->host.pfn & ~(level_pages(level) - 1)),
+		.level = level,
+		.write = f->host.writable && !(f->slot->flags & KVM_MEM_READONLY),
+		.exec = level == 1 || !mmu_small_code,
+		.ram = f->host.ram,
+		.tracked = f->host.page && !PageReserved(f->host.page),
+	};
+	u64 spte = spte_make_leaf(&leaf);
+
+	/* The access that faulted is about to set these; save the hardware the work. */
+	if (mmu_format.ad)
+		spte |= SPTE_ACCESSED | (f->access & ACC_WRITE ? SPTE_DIRTY : 0);
+	return spte;
+}
+
+/* True if @new may simply take the place of @old: the same frame, and no right less. */
+static bool can_replace(u64 old, u64 new)
+{
+	return !spte_is_present(old) ||
+	       (spte_is_leaf(old) && spte_address(old) == spte_address(new) &&
+		!(old & ~new & SPTE_RIGHTS));
+}
+
+static int fault_map(struct fault *f)
+{
+	struct keel_vm *vm = f->vcpu->vm;
+	struct keel_table *t;
+	unsigned int i;
+	struct zap z;
+	u64 old, new;
+
+	zap_init(&z, vm);
+	t = leaf_table(f, &z);
+	if (!t)
+		return -ENOMEM;
+	i = table_index(f->gfn, t->level);
+	old = READ_ONCE(t->spt[i]);
+	new = leaf_spte(f, t->level);
+	if (!can_replace(old, new)) {
+		zap_entry(&z, t, i);
+		zap_finish(&z);
+	} else if (spte_is_present(old)) {
+		if (!(new & ~old & SPTE_RIGHTS))
+			return FAULT_RETRY;
+		new |= old & (SPTE_ACCESSED | SPTE_DIRTY);
+	}
+	table_set(vm, t, i, new);
+	return FAULT_FIXED;
+}
+
+static int map_ram(struct fault *f)
+{
+	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+	bool read_only = f->slot->flags & KVM_MEM_READONLY;
+	int ret;
+
+	if (read_only && (f->access & ACC_WRITE))
+		return FAULT_EMULATE;
+	f->hva = memslot_hva(f->slot, f->gfn);
+	f->seq = READ_ONCE(mmu->invalidate_seq);
+	/* Read the count before the page it vouches for; pairs with the lock in its writers. */
+	smp_rmb();
+	ret = host_page_get(f->hva, f->access & ACC_WRITE, !read_only, &f->host);
+	if (ret)
+		return ret == -EAGAIN ? FAULT_RETRY : ret;
+	ret = FAULT_RETRY;
+	spin_lock(&mmu->lock);
+	if (fault_current(f) && !fault_invalidated(f))
+		ret = fault_map(f);
+	spin_unlock(&mmu->lock);
+	host_page_put(&f->host);
+	return ret;
+}
+
+int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access)
+{
+	struct fault f = {
+		.vcpu = vcpu,
+		.gfn = gfn,
+		.access = access,
+		.as = keel_as(vcpu),
+	};
+	int ret = tables_topup(&vcpu->mmu);
+
+	if (ret)
+		return ret;
+	f.slots = keel_slots(vcpu->vm, f.as);
+	f.slot = memslots_find(f.slots, gfn);
+	ret = f.slot ? map_ram(&f) : mmio_mark(&f);
+	if (ret == FAULT_FIXED)
+		STAT(vcpu, page_fixed);
+	return ret;
+}
+
+int mmu_page_fault(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int access)
+{
+	STAT(vcpu, page_faults);
+	return fault_handle(vcpu, gpa_to_gfn(gpa), access);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From an hva to a page frame: ordinary memory by reference, which is given
+ * back as soon as the entry is made, and VM_PFNMAP areas by looking at the
+ * process's table. Nothing stays pinned; the mmu notifier is what keeps an
+ * entry and the host's mapping in agreement.
+ */
+#include <linux/ioport.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+
+#include "../compat/pfnmap.h"
+#include "host.h"
+
+static bool get_fast(hva_t hva, bool write, struct host_page *hp)
+{
+	if (get_user_pages_fast_only(hva, 1, write ? FOLL_WRITE : 0, &hp->page) != 1)
+		return false;
+	hp->writable = write;
+	return true;
+}
+
+/* Exchange a page that is held for the one that can be written to, if that is there. */
+static void try_writable(hva_t hva, struct host_page *hp)
+{
+	struct host_page again = {};
+
+	if (!get_fast(hva, true, &again))
+		return;
+	put_page(hp->page);
+	hp->page = again.page;
+	hp->writable = true;
+}
+
+static int get_slow(hva_t hva, bool write, bool may_write, struct host_page *hp)
+{
+	long n = get_user_pages_unlocked(hva, 1, &hp->page,
+					 FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+
+	if (n != 1) {
+		hp->page = NULL;
+		return n < 0 ? n : -EFAULT;
+	}
+	hp->writable = write;
+	if (!write && may_write)
+		try_writable(hva, hp);
+	return 0;
+}
+
+static int follow(struct vm_area_struct *vma, hva_t hva, bool write, struct host_page *hp)
+{
+	if (keel_follow_pfnmap(vma, hva, &hp->pfn, &hp->writable))
+		return -EFAULT;
+	if (write && !hp->writable)
+		return -EFAULT;
+	hp->ram = page_is_ram(hp->pfn);
+	return 0;
+}
+
+/*
+ * A VM_IO or VM_PFNMAP area. No reference is taken, as none may exist.
+ * -EAGAIN: the lock had to be dropped, so nothing seen before counts.
+ */
+static int get_pfnmap(hva_t hva, bool write, struct host_page *hp)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool unlocked = false;
+	int ret = -EFAULT;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, hva);
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		goto unlock;
+	ret = follow(vma, hva, write, hp);
+	if (!ret)
+		goto unlock;
+	ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	if (!ret)
+		ret = unlocked ? -EAGAIN : follow(vma, hva, write, hp);
+unlock:
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+int host_page_get(hva_t hva, bool write, bool may_write, struct host_page *hp)
+{
+	int ret;
+
+	*hp = (struct host_page){};
+	if (may_write && get_fast(hva, true, hp))
+		goto found;
+	ret = get_slow(hva, write, may_write, hp);
+	if (ret == -EFAULT)
+		return get_pfnmap(hva, write, hp);
+	if (ret)
+		return ret;
+found:
+	hp->pfn = page_to_pfn(hp->page);
+	hp->ram = true;
+	return 0;
+}
+
+void host_page_put(struct host_page *hp)
+{
+	if (hp->page)
+		put_page(hp->page);
+	hp->page = NULL;
+}
+
+static int level_at(struct mm_struct *mm, hva_t hva)
+{
+	pgd_t pgd = READ_ONCE(*pgd_offset(mm, hva));
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	if (pgd_none(pgd))
+		return 1;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		return 1;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (pud_none(pud) || !pud_present(pud))
+		return 1;
+	if (pud_leaf(pud))
+		return 3;
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (pmd_none(pmd) || !pmd_present(pmd))
+		return 1;
+	return pmd_leaf(pmd) ? 2 : 1;
+}
+
+/* Interrupts off keep the tables from being freed: whoever frees one sends an IPI first. */
+int host_level(struct mm_struct *mm, hva_t hva)
+{
+	unsigned long flags;
+	int level;
+
+	local_irq_save(flags);
+	level = level_at(mm, hva);
+	local_irq_restore(flags);
+	return level;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MMIO verdicts in the page tables: "no slot backs this gfn", recorded in an
+ * entry that makes the hardware report a misconfiguration, with the generation
+ * of the snapshot that said so. Advancing the generation makes every verdict
+ * void at once; none is ever looked for.
+ *
+ * The per-vCPU cache, which saves the guest's page walk as well, is not here.
+ */
+#include <linux/moduleparam.h>
+
+#include "fault.h"
+
+static bool mmio_caching = true;
+module_param(mmio_caching, bool, 0444);
+MODULE_PARM_DESC(mmio_caching, "remember in the page tables that an address is MMIO");
+
+static bool can_mark(gfn_t gfn)
+{
+	return mmio_caching && mmu_format.number_mask && gfn < mmu_max_gfn();
+}
+
+/*
+ * The generation is that of the snapshot in which the look-up found no slot. If
+ * an update was going on, its number is one that is never current again.
+ */
+static void put_mark(struct fault *f)
+{
+	u64 spte = spte_make_mmio(&mmu_format, f->gfn, ACC_READ | ACC_WRITE | ACC_USER,
+				  memslots_generation(f->slots));
+	struct keel_table *t;
+	unsigned int i;
+	struct zap z;
+
+	zap_init(&z, f->vcpu->vm);
+	t = fault_descend(f, &z, 1);
+	if (!t)
+		return;
+	i = table_index(f->gfn, 1);
+	/* What is mapped here must be in no TLB before the mark says it is not. */
+	if (spte_is_present(t->spt[i])) {
+		zap_entry(&z, t, i);
+		zap_finish(&z);
+	}
+	table_set(f->vcpu->vm, t, i, spte);
+}
+
+int mmio_mark(struct fault *f)
+{
+	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+	int ret = FAULT_RETRY;
+
+	if (!can_mark(f->gfn))
+		return FAULT_EMULATE;
+	spin_lock(&mmu->lock);
+	if (fault_current(f)) {
+		put_mark(f);
+		ret = FAULT_EMULATE;
+	}
+	spin_unlock(&mmu->lock);
+	return ret;
+}
+
+/* The entry for @gfn on the lowest level, or 0. No lock: SRCU keeps the tables. */
+static u64 read_entry(const struct keel_mmu *mmu, int as, gfn_t gfn)
+{
+	const struct keel_table *t = mmu->table[as];
+
+	for (;;) {
+		u64 spte = READ_ONCE(t->spt[table_index(gfn, t->level)]);
+
+		if (t->level == 1 || !spte_is_table(spte))
+			return spte;
+		t = spte_table(spte);
+	}
+}
+
+/* Can the verdict in @spte be used now? Counts which way it went. */
+static bool believe(struct keel_vcpu *vcpu, u64 spte, u64 generation)
+{
+	STAT(vcpu, mmio_misconfig);
+	if (!spte_is_mmio(spte)) {
+		STAT(vcpu, mmio_uncached);
+		return false;
+	}
+	if (generation & KEEL_GEN_UPDATE_IN_PROGRESS) {
+		STAT(vcpu, mmio_in_window);
+		return false;
+	}
+	if (spte_mmio_number(&mmu_format, spte) != spte_number(&mmu_format, generation)) {
+		STAT(vcpu, mmio_spte_stale);
+		return false;
+	}
+	STAT(vcpu, mmio_spte_hit);
+	return true;
+}
+
+int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	struct keel_vm *vm = vcpu->vm;
+	gfn_t gfn = gpa_to_gfn(gpa);
+	int as = keel_as(vcpu);
+	u64 spte = read_entry(&vm->mmu, as, gfn);
+
+	if (believe(vcpu, spte, memslots_generation(keel_slots(vm, as))))
+		return FAULT_EMULATE;
+	/* What the access is cannot be told from the exit; every access includes a read. */
+	return fault_handle(vcpu, gfn, ACC_READ);
+}

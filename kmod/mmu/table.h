@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tables of sptes, their bookkeeping and how to step through them. Private to
+ * mmu/; everything here but the allocation needs mmu.lock unless it says
+ * otherwise.
+ */
+#ifndef KEEL_MMU_TABLE_H
+#define KEEL_MMU_TABLE_H
+
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+
+#include "../keel.h"
+#include "mmu.h"
+#include "spte.h"
+
+#define MMU_TOP_LEVEL	4
+#define TABLE_BITS	9
+#define TABLE_ENTRIES	BIT(TABLE_BITS)
+
+/*
+ * struct keel_table - one page of sptes
+ * @spt:	the page; written by table_set() only, read by the hardware and,
+ *		without lock, by mmu_misconfig()
+ * @parent:	the table with the entry that points here; NULL: a root, or
+ *		not linked
+ * @gfn:	the first one mapped here
+ * @used:	entries that are not 0
+ * @mmio:	of which MMIO entries
+ * @mmio_link:	on mmu->mmio[as] while @mmio is not 0
+ * @dead_link:	on the list of tables that wait for a flush
+ *
+ * Found from the page by its private field.
+ */
+struct keel_table {
+	u64 *spt;
+	struct keel_table *parent;
+	gfn_t gfn;
+	u8 level;
+	u8 as;
+	u16 used;
+	u16 mmio;
+	struct list_head mmio_link;
+	struct list_head dead_link;
+	struct rcu_head rcu;
+};
+
+extern struct spte_format mmu_format;
+
+static inline gfn_t level_pages(int level)
+{
+	return 1ULL << ((level - 1) * TABLE_BITS);
+}
+
+static inline unsigned int table_index(gfn_t gfn, int level)
+{
+	return gfn >> ((level - 1) * TABLE_BITS) & (TABLE_ENTRIES - 1);
+}
+
+/* First gfn after the entry of @level that maps @gfn. */
+static inline gfn_t next_entry(gfn_t gfn, int level)
+{
+	return (gfn | (level_pages(level) - 1)) + 1;
+}
+
+static inline hpa_t table_address(const struct keel_table *t)
+{
+	return __pa(t->spt);
+}
+
+static inline struct keel_table *spte_table(u64 spte)
+{
+	return (struct keel_table *)page_private(pfn_to_page(PHYS_PFN(spte_address(spte))));
+}
+
+struct keel_table *table_alloc(void);
+void table_free(struct keel_table *t);
+
+/* Fill the vCPU's spares. Process context, no lock. */
+int tables_topup(struct keel_mmu_vcpu *mv);
+
+/*
+ * Replace an entry and return what it held, accessed and dirty bits as the
+ * hardware left them. Keeps all counts. The only writer of tables.
+ */
+u64 table_set(struct keel_vm *vm, struct keel_table *t, unsigned int index, u64 spte);
+
+/* Point entry @index of @parent, which is 0, to @t. */
+void table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
+		struct keel_table *t);
+
+/*
+ * struct zap - removals that have not been flushed yet
+ * @dead:	tables that the hardware may still be walking
+ *
+ * Ends with zap_finish() before the lock is dropped.
+ */
+struct zap {
+	struct keel_vm *vm;
+	bool flush;
+	struct list_head dead;
+};
+
+static inline void zap_init(struct zap *z, struct keel_vm *vm)
+{
+	z->vm = vm;
+	z->flush = false;
+	INIT_LIST_HEAD(&z->dead);
+}
+
+/* Empty one entry, a whole table below it included. */
+void zap_entry(struct zap *z, struct keel_table *t, unsigned int index);
+/* Unlink @t, which is empty, and each table above that gets empty by it. */
+void zap_empty(struct zap *z, struct keel_table *t);
+void zap_finish(struct zap *z);
+
+/*
+ * struct spte_iter - steps through the leaves and MMIO entries of a range
+ * @gfn, @end:	what is left of it
+ * @root:	where to start
+ * @table, @index, @spte: the entry found
+ */
+struct spte_iter {
+	struct keel_table *root;
+	gfn_t gfn, end;
+	struct keel_table *table;
+	unsigned int index;
+	u64 spte;
+};
+
+void iter_init(struct spte_iter *it, struct keel_table *root, gfn_t first, gfn_t end);
+/* Find the first entry at or after it->gfn. */
+bool iter_find(struct spte_iter *it);
+/* Go on after the entry found. */
+void iter_advance(struct spte_iter *it);
+/* Tables may have gone since the last step: find the way from the root again. */
+void iter_restart(struct spte_iter *it);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Removing from the tables: a range, MMIO entries only, everything at the end.
+ * What the hardware noted in an entry is handed to the host's page as the
+ * entry goes. Owns the order of removal, flush and free.
+ *
+ * A table that has been unlinked may still be walked by a CPU in the guest,
+ * until the flush, and by mmu_misconfig(), until the end of its SRCU section.
+ * So: unlink, flush, wait for readers, free.
+ *
+ * A long removal gives way to others now and then. It flushes first, so
+ * whoever takes the lock finds that what is not in the tables is in no TLB
+ * either. What keeps the part already removed from being mapped anew is the
+ * caller's: mmu->next for slots, the invalidation count for the host's pages.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/swap.h>
+
+#include "table.h"
+
+void mmu_flush(struct keel_vm *vm)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	STAT(vm, remote_flushes);
+	keel_request_all(vm, REQ_TLB_FLUSH);
+}
+
+static void free_table_rcu(struct rcu_head *head)
+{
+	table_free(container_of(head, struct keel_table, rcu));
+}
+
+void zap_finish(struct zap *z)
+{
+	struct keel_table *t, *next;
+
+	lockdep_assert_held(&z->vm->mmu.lock);
+	if (z->flush)
+		mmu_flush(z->vm);
+	z->flush = false;
+	list_for_each_entry_safe(t, next, &z->dead, dead_link) {
+		list_del(&t->dead_link);
+		call_srcu(&z->vm->srcu, &t->rcu, free_table_rcu);
+	}
+}
+
+/* Tell the host's page what the guest has done to it through @spte. */
+static void hand_back(u64 spte)
+{
+	struct page *page;
+
+	if (!(spte & SPTE_TRACKED))
+		return;
+	page = pfn_to_page(PHYS_PFN(spte_address(spte)));
+	if (spte_dirty(&mmu_format, spte))
+		SetPageDirty(page);
+	if (spte_accessed(&mmu_format, spte))
+		mark_page_accessed(page);
+}
+
+static void kill_table(struct zap *z, struct keel_table *t)
+{
+	list_add(&t->dead_link, &z->dead);
+	t->parent = NULL;
+	z->flush = true;
+}
+
+static void drop_leaf(struct zap *z, struct keel_table *t, unsigned int index)
+{
+	u64 old = table_set(z->vm, t, index, 0);
+
+	if (!spte_is_leaf(old))
+		return;
+	hand_back(old);
+	STAT(z->vm, zapped_ptes);
+	z->flush = true;
+}
+
+/* Empty @top, which is unlinked, and all tables below it. Depth first, without a stack. */
+static void drop_tables(struct zap *z, struct keel_table *top)
+{
+	struct keel_table *t = top;
+	unsigned int i = 0;
+
+	while (t != top || i < TABLE_ENTRIES) {
+		if (i == TABLE_ENTRIES) {
+			struct keel_table *parent = t->parent;
+
+			i = table_index(t->gfn, parent->level);
+			table_set(z->vm, parent, i++, 0);
+			kill_table(z, t);
+			t = parent;
+		} else if (spte_is_table(t->spt[i])) {
+			t = spte_table(t->spt[i]);
+			i = 0;
+		} else {
+			drop_leaf(z, t, i++);
+		}
+	}
+}
+
+void zap_entry(struct zap *z, struct keel_table *t, unsigned int index)
+{
+	u64 spte = READ_ONCE(t->spt[index]);
+
+	lockdep_assert_held(&z->vm->mmu.lock);
+	if (!spte_is_table(spte)) {
+		drop_leaf(z, t, index);
+		return;
+	}
+	table_set(z->vm, t, index, 0);
+	drop_tables(z, spte_table(spte));
+	kill_table(z, spte_table(spte));
+}
+
+void zap_empty(struct zap *z, struct keel_table *t)
+{
+	lockdep_assert_held(&z->vm->mmu.lock);
+	while (!t->used && t->parent) {
+		struct keel_table *parent = t->parent;
+
+		table_set(z->vm, parent, table_index(t->gfn, parent->level), 0);
+		kill_table(z, t);
+		t = parent;
+	}
+}
+
+/* Let others have the lock and the CPU, if they want it. True: tables may have changed. */
+static bool give_way(struct zap *z)
+{
+	spinlock_t *lock = &z->vm->mmu.lock;
+
+	if (!need_resched() && !spin_needbreak(lock))
+		return false;
+	zap_finish(z);
+	cond_resched_lock(lock);
+	return true;
+}
+
+void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield)
+{
+	struct spte_iter it;
+	struct zap z;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	zap_init(&z, vm);
+	iter_init(&it, vm->mmu.table[as], first, end);
+	while (iter_find(&it)) {
+		struct keel_table *t = it.table;
+
+		drop_leaf(&z, t, it.index);
+		iter_advance(&it);
+		if (!t->used) {
+			zap_empty(&z, t);
+			iter_restart(&it);
+		}
+		if (may_yield && give_way(&z))
+			iter_restart(&it);
+	}
+	zap_finish(&z);
+}
+
+static bool age_entry(struct zap *z, struct spte_iter *it, bool clear)
+{
+	bool young = spte_accessed(&mmu_format, it->spte);
+
+	if (!young || !clear)
+		return young;
+	if (mmu_format.ad)
+		clear_bit(SPTE_ACCESSED_BIT, (unsigned long *)&it->table->spt[it->index]);
+	else
+		drop_leaf(z, it->table, it->index);
+	return true;
+}
+
+bool mmu_age_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool clear)
+{
+	struct spte_iter it;
+	struct zap z;
+	bool young = false;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	zap_init(&z, vm);
+	iter_init(&it, vm->mmu.table[as], first, end);
+	for (; iter_find(&it); iter_advance(&it))
+		if (spte_is_leaf(it.spte))
+			young |= age_entry(&z, &it, clear);
+	zap_finish(&z);
+	return young;
+}
+
+bool mmu_number_wraps(u64 from, u64 to)
+{
+	return spte_number_wraps(&mmu_format, from, to);
+}
+
+static void drop_mmio(struct zap *z, struct keel_table *t)
+{
+	unsigned int i;
+
+	for (i = 0; t->mmio && i < TABLE_ENTRIES; i++)
+		if (spte_is_mmio(t->spt[i]))
+			table_set(z->vm, t, i, 0);
+	zap_empty(z, t);
+}
+
+/*
+ * The hardware does not cache an entry that it reports as misconfigured, so
+ * only the tables that get empty need a flush. Entries made meanwhile carry
+ * the number that is about to be left behind, and may stay.
+ */
+void mmu_zap_mmio(struct keel_vm *vm, int as)
+{
+	LIST_HEAD(todo);
+	struct zap z;
+
+	zap_init(&z, vm);
+	spin_lock(&vm->mmu.lock);
+	list_splice_init(&vm->mmu.mmio[as], &todo);
+	while (!list_empty(&todo)) {
+		drop_mmio(&z, list_first_entry(&todo, struct keel_table, mmio_link));
+		give_way(&z);
+	}
+	zap_finish(&z);
+	spin_unlock(&vm->mmu.lock);
+}
