@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Access to guest-physical memory through the owner's address space. A slot's
+ * addresses were checked to be the user's when it was set; whether something
+ * is mapped there is found out by touching it.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "gpa.h"
+#include "keel.h"
+
+/* Where @gpa is in the owner's process. False: not memory, or not for writing. */
+static bool gpa_to_hva(const struct keel_memslots *slots, gpa_t gpa, bool write, hva_t *hva)
+{
+	const struct keel_memslot *slot = memslots_find(slots, gpa_to_gfn(gpa));
+
+	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
+		return false;
+	*hva = memslot_hva(slot, gpa_to_gfn(gpa)) + offset_in_page(gpa);
+	return true;
+}
+
+bool keel_gpa_is_ram(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	hva_t hva;
+
+	return gpa_to_hva(keel_slots(vcpu->vm, keel_as(vcpu)), gpa, write, &hva);
+}
+
+/* What of the access lies on the first page. */
+static unsigned int piece(gpa_t gpa, unsigned int len)
+{
+	return min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
+}
+
+#define READ_AS(type, from, buf)						\
+({										\
+	type val;								\
+	int err = get_user(val, (type __user *)(from));				\
+										\
+	memcpy(buf, &val, sizeof(val));						\
+	err;									\
+})
+
+#define WRITE_AS(type, to, buf)							\
+({										\
+	type val;								\
+										\
+	memcpy(&val, buf, sizeof(val));						\
+	put_user(val, (type __user *)(to));					\
+})
+
+/* As on the guest's own CPU, an aligned access is not torn. */
+static int read_piece(void *buf, hva_t hva, unsigned int len)
+{
+	switch (hva & (len - 1) ? 0 : len) {
+	case 1:
+		return READ_AS(u8, hva, buf);
+	case 2:
+		return READ_AS(u16, hva, buf);
+	case 4:
+		return READ_AS(u32, hva, buf);
+	case 8:
+		return READ_AS(u64, hva, buf);
+	}
+	return copy_from_user(buf, (void __user *)hva, len) ? -EFAULT : 0;
+}
+
+static int write_piece(hva_t hva, const void *buf, unsigned int len)
+{
+	switch (hva & (len - 1) ? 0 : len) {
+	case 1:
+		return WRITE_AS(u8, hva, buf);
+	case 2:
+		return WRITE_AS(u16, hva, buf);
+	case 4:
+		return WRITE_AS(u32, hva, buf);
+	case 8:
+		return WRITE_AS(u64, hva, buf);
+	}
+	return copy_to_user((void __user *)hva, buf, len) ? -EFAULT : 0;
+}
+
+int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+{
+	const struct keel_memslots *slots = keel_slots(vcpu->vm, keel_as(vcpu));
+
+	while (len) {
+		unsigned int n = piece(gpa, len);
+		hva_t hva;
+
+		if (!gpa_to_hva(slots, gpa, false, &hva) || read_piece(buf, hva, n))
+			return -EFAULT;
+		gpa += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
+{
+	const struct keel_memslots *slots = keel_slots(vcpu->vm, keel_as(vcpu));
+
+	while (len) {
+		unsigned int n = piece(gpa, len);
+		hva_t hva;
+
+		if (!gpa_to_hva(slots, gpa, true, &hva) || write_piece(hva, buf, n))
+			return -EFAULT;
+		gpa += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+#define CMPXCHG_AS(type, hva, old, new)						\
+({										\
+	type was, val;								\
+										\
+	memcpy(&was, old, sizeof(was));						\
+	memcpy(&val, new, sizeof(val));						\
+	__try_cmpxchg_user((type __user *)(hva), &was, val, fault);		\
+})
+
+/* 0; 1: holds something else; -EFAULT. One function each, for the label it jumps to. */
+static int cmpxchg_1(hva_t hva, const void *old, const void *new)
+{
+	return CMPXCHG_AS(u8, hva, old, new);
+}
+
+static int cmpxchg_2(hva_t hva, const void *old, const void *new)
+{
+	return CMPXCHG_AS(u16, hva, old, new);
+}
+
+static int cmpxchg_4(hva_t hva, const void *old, const void *new)
+{
+	return CMPXCHG_AS(u32, hva, old, new);
+}
+
+static int cmpxchg_8(hva_t hva, const void *old, const void *new)
+{
+	return CMPXCHG_AS(u64, hva, old, new);
+}
+
+static bool cmpxchg16(void *p, const u64 old[2], const u64 new[2])
+{
+	u64 low = old[0], high = old[1];
+	bool done;
+
+	asm volatile("lock cmpxchg16b %1"
+		     : "=@ccz" (done), "+m" (*(struct { u64 half[2]; } *)p), "+a" (low),
+		       "+d" (high)
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory");
+	return done;
+}
+
+/* There is no user-space accessor of this width: hold the page for the moment. */
+static int cmpxchg_16(hva_t hva, const void *old, const void *new)
+{
+	u64 was[2], val[2];
+	struct page *page;
+	void *base;
+	bool done;
+
+	if (!boot_cpu_has(X86_FEATURE_CX16) || get_user_pages_fast(hva, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	memcpy(was, old, sizeof(was));
+	memcpy(val, new, sizeof(val));
+	base = kmap_local_page(page);
+	done = cmpxchg16(base + offset_in_page(hva), was, val);
+	kunmap_local(base);
+	if (done)
+		set_page_dirty_lock(page);
+	put_page(page);
+	return !done;
+}
+
+int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
+		     unsigned int len)
+{
+	static int (*const by_size[])(hva_t hva, const void *old, const void *new) = {
+		cmpxchg_1, cmpxchg_2, cmpxchg_4, cmpxchg_8, cmpxchg_16,
+	};
+	hva_t hva;
+	int ret;
+
+	if (!len || len > 16 || len & (len - 1) || gpa & (len - 1))
+		return -EINVAL;
+	if (!gpa_to_hva(keel_slots(vcpu->vm, keel_as(vcpu)), gpa, true, &hva))
+		return -EFAULT;
+	ret = by_size[ilog2(len)](hva, old, new);
+	return ret > 0 ? -EAGAIN : ret;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest-physical memory as the kernel reads and writes it: through the slots
+ * of the vCPU's address space, into the owner's process. For page walks, the
+ * emulator and string I/O. Callers are in the owner's context, may sleep, and
+ * hold vm->srcu.
+ */
+#ifndef KEEL_GPA_H
+#define KEEL_GPA_H
+
+#include "types.h"
+
+struct keel_vcpu;
+
+/*
+ * Copy @len bytes, over pages and slots. One snapshot explains the whole copy.
+ * 1, 2, 4 and 8 aligned bytes are copied in one access. -EFAULT: some byte is
+ * not memory, or must not be written; bytes before it may have been copied.
+ */
+int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
+int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
+
+/*
+ * If @len bytes at @gpa equal @old, make them @new, in one atomic step.
+ * @len: 1, 2, 4, 8 or 16, @gpa a multiple of it. -EAGAIN: they hold something
+ * else. -EFAULT: not memory, or must not be written. -EINVAL: length or
+ * alignment.
+ */
+int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
+		     unsigned int len);
+
+/* True if a slot backs @gpa and, if @write, is not read-only: the access is not MMIO. */
+bool keel_gpa_is_ram(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
+
+#endif
