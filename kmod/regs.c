@@ -155,20 +155,24 @@ static long set_common(struct keel_vcpu *vcpu, const struct kvm_sregs2 *s)
 
 long keel_get_sregs(struct keel_vcpu *vcpu, void *data)
 {
+	u8 nr = vcpu->events.interrupt.nr;
 	struct kvm_sregs *s = data;
 	struct kvm_sregs2 all;
 
 	get_common(vcpu, &all);
 	memset(s, 0, sizeof(*s));
 	memcpy(s, &all, offsetof(struct kvm_sregs, interrupt_bitmap));
-	if (vcpu->events.interrupt.injected && !vcpu->events.interrupt.soft)
-		__set_bit(vcpu->events.interrupt.nr, (unsigned long *)s->interrupt_bitmap);
+	if ((vcpu->events.interrupt.pending || vcpu->events.interrupt.injected) &&
+	    !vcpu->events.interrupt.soft)
+		s->interrupt_bitmap[nr / 64] = BIT_ULL(nr % 64);
 	return 0;
 }
 
 static void queue_interrupt(struct keel_vcpu *vcpu, u8 vector)
 {
-	vcpu->events.interrupt.injected = true;
+	keel_uninject(vcpu);
+	vcpu->events.interrupt.pending = true;
+	vcpu->events.interrupt.injected = false;
 	vcpu->events.interrupt.soft = false;
 	vcpu->events.interrupt.nr = vector;
 }
