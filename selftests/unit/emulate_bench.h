@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A bench to run the instruction emulator on: a small linear memory with
+ * rights per page, vector registers, and an emu_ctx ready to go. Shared by the
+ * emulator's native tests.
+ */
+#ifndef KEEL_UNIT_EMULATE_BENCH_H
+#define KEEL_UNIT_EMULATE_BENCH_H
+
+#include "emulate/emulate.h"
+
+#define BENCH_PAGE	4096u
+#define BENCH_PAGES	32u
+#define BENCH_SIZE	(BENCH_PAGES * BENCH_PAGE)
+
+#define BENCH_FLAG_CF	0x001u
+#define BENCH_FLAG_PF	0x004u
+#define BENCH_FLAG_AF	0x010u
+#define BENCH_FLAG_ZF	0x040u
+#define BENCH_FLAG_SF	0x080u
+#define BENCH_FLAG_TF	0x100u
+#define BENCH_FLAG_IF	0x200u
+#define BENCH_FLAG_DF	0x400u
+#define BENCH_FLAG_OF	0x800u
+#define BENCH_FLAGS_ARITH \
+	(BENCH_FLAG_CF | BENCH_FLAG_PF | BENCH_FLAG_AF | BENCH_FLAG_ZF | BENCH_FLAG_SF | \
+	 BENCH_FLAG_OF)
+
+enum bench_page {
+	BENCH_ABSENT,
+	BENCH_READ_ONLY,
+	BENCH_WRITABLE,
+	BENCH_IO,		/* reads need userspace until one is answered */
+};
+
+/*
+ * struct bench - one emulated processor and its memory
+ * @origin:	linear address of memory[0]
+ * @outside:	an access left the memory altogether
+ * @reads, @writes, @fetches: calls of the callbacks; @fetched bytes given
+ * @io_answer, @io_answers: value for reads of BENCH_IO pages, and how many
+ *		answers are there; without one a read is EMU_IO
+ * @change_on_cmpxchg: pretend that another processor was faster
+ */
+struct bench {
+	struct emu_ctx ctx;
+	u64 origin;
+	u8 memory[BENCH_SIZE];
+	u8 rights[BENCH_PAGES];
+	u8 xmm[16][32];
+	bool user;
+	bool outside;
+	bool wrote_before_read;
+	unsigned int reads, writes, fetches, fetched, locked;
+	u64 io_answer;
+	unsigned int io_answers;
+	bool change_on_cmpxchg;
+};
+
+/* Registers zero, flat segments, all pages writable, code to be at @rip. */
+void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip);
+
+/* Forget what the last instruction did to the counters. */
+void bench_clear_counters(struct bench *b);
+
+/* Pointer to the byte at linear address @linear, which must be in memory. */
+u8 *bench_at(struct bench *b, u64 linear);
+
+/* Put the bytes of @hex, "89 03", at CS:RIP; returns how many. */
+unsigned int bench_put_code(struct bench *b, const char *hex);
+
+/* Decode and execute; repeats a string instruction to its end or first failure. */
+enum emu_result bench_step(struct bench *b);
+
+extern const struct emu_ops bench_ops;
+
+#endif
