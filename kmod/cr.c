@@ -7,7 +7,6 @@
  */
 #include <linux/bits.h>
 #include <asm/msr-index.h>
-#include <asm/processor-flags.h>
 
 #include "cpuid.h"
 #include "cr.h"
@@ -16,9 +15,6 @@
 #include "irq.h"
 #include "keel.h"
 
-#define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS |	\
-			 X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |	\
-			 X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 /* Writes that change one of these load the PDPTEs anew under PAE paging. */
 #define CR0_PDPTR	(X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
 #define CR4_PDPTR	(X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)

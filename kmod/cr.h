@@ -9,7 +9,14 @@
 #ifndef KEEL_CR_H
 #define KEEL_CR_H
 
+#include <asm/processor-flags.h>
+
 #include "types.h"
+
+/* Writes to other bits are without effect. */
+#define CR0_KNOWN	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS |	\
+			 X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |	\
+			 X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
 
 struct keel_vcpu;
 

@@ -85,13 +85,19 @@ long keel_get_feature_msrs(void *data)
 	return msr_io(NULL, (void __user *)data, get_feature_entry, true);
 }
 
+/* TSC_AUX is of use, and switched, only with RDTSCP. */
+static bool saved(const struct msr_row *row)
+{
+	return row->saved && (row->first != MSR_TSC_AUX || vmx_caps.rdtscp);
+}
+
 static u32 count_saved(void)
 {
 	unsigned int i;
 	u32 nr = 0;
 
 	for (i = 0; i < keel_msr_rows; i++)
-		if (keel_msr_table[i].saved)
+		if (saved(&keel_msr_table[i]))
 			nr += keel_msr_table[i].count;
 	return nr;
 }
@@ -126,7 +132,7 @@ long keel_get_msr_index_list(void *data)
 	for (i = 0; !r && i < keel_msr_rows; i++) {
 		const struct msr_row *row = &keel_msr_table[i];
 
-		if (!row->saved)
+		if (!saved(row))
 			continue;
 		r = put_row(indices, row);
 		indices += row->count;

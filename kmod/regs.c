@@ -8,7 +8,6 @@
 #include <linux/bitmap.h>
 #include <linux/string.h>
 #include <asm/msr-index.h>
-#include <asm/processor-flags.h>
 
 #include "cpuid.h"
 #include "cr.h"
@@ -143,7 +142,7 @@ static long set_common(struct keel_vcpu *vcpu, const struct kvm_sregs2 *s)
 	v->cr2 = s->cr2;
 	vcpu->cr8 = s->cr8;
 	vmx_set_efer(v, s->efer);
-	vmx_set_cr0(v, s->cr0 | X86_CR0_ET);
+	vmx_set_cr0(v, (s->cr0 & CR0_KNOWN) | X86_CR0_ET);
 	vmx_set_cr3(v, s->cr3);
 	vmx_set_cr4(v, s->cr4);
 	set_segments(v, s);

@@ -89,6 +89,12 @@ static u64 legal_cr4(const struct cpuid_table *t)
 	return legal & vmx_caps.cr4_fixed1;
 }
 
+/* As the processor counts them: what memory encryption takes is the host's matter. */
+static int host_maxphyaddr(void)
+{
+	return cpuid_eax(0x80000008) & 0xff;
+}
+
 static void derive(struct keel_vcpu *vcpu)
 {
 	const struct cpuid_table *t = vcpu->cpuid;
@@ -96,7 +102,7 @@ static void derive(struct keel_vcpu *vcpu)
 	vcpu->cr4_reserved = ~legal_cr4(t);
 	vcpu->supported_xcr0 = t ? cpuid_xcr0(t) & keel_host_xcr0() : 0;
 	vcpu->maxphyaddr = clamp_t(int, t ? cpuid_maxphyaddr(t) : 36, 32,
-				   boot_cpu_data.x86_phys_bits);
+				   host_maxphyaddr());
 }
 
 static void update_table(struct keel_vcpu *vcpu, struct cpuid_table *t)
@@ -211,7 +217,8 @@ static long install(struct keel_vcpu *vcpu, struct cpuid_table *t)
 	update_table(vcpu, t);
 	r = cpuid_check(t);
 	if (!r && rcu_access_pointer(vcpu->pid)) {
-		r = old && cpuid_equal(old, t) ? 0 : -EINVAL;
+		if (old ? !cpuid_equal(old, t) : t->nr)
+			r = -EINVAL;
 		goto free_table;
 	}
 	if (r)
