@@ -25,6 +25,8 @@ void keel_mmio_rewind(struct keel_vcpu *vcpu);
 void keel_mmio_reset(struct keel_vcpu *vcpu);
 /* Ask userspace for the next read; called after -EAGAIN. */
 int keel_mmio_ask(struct keel_vcpu *vcpu);
+/* Take its answer, before the instruction is run again. */
+void keel_mmio_answer(struct keel_vcpu *vcpu);
 /* Hand queued writes over, one exit each; RUN_RESUME if there are none. */
 int keel_mmio_flush(struct keel_vcpu *vcpu);
 

@@ -4,7 +4,7 @@
  * carries it, injected until an exit shows that it was delivered, and goes
  * back to injected if that exit interrupted its delivery.
  */
-#include <linux/nospec.h>
+#include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 
@@ -12,6 +12,7 @@
 #include "keel.h"
 #include "mmu/mmu.h"
 
+#define DR_GENERAL_DETECT	(1ull << 13)
 #define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static void want_injection(struct keel_vcpu *vcpu)
@@ -175,7 +176,7 @@ static void apply_payload(struct keel_vcpu *vcpu, struct keel_exception *e)
 	if (e->vector == X86_TRAP_PF)
 		vcpu->vmx.cr2 = e->payload;
 	if (e->vector == X86_TRAP_DB) {
-		u64 dr6 = vmx_dr(&vcpu->vmx, 6) & ~(u64)DR_TRAP_BITS;
+		u64 dr6 = vmx_dr(&vcpu->vmx, 6) & ~(u64)(DR_TRAP0 | DR_TRAP1 | DR_TRAP2 | DR_TRAP3);
 
 		vmx_set_dr(&vcpu->vmx, 6, dr6 | e->payload);
 		vmx_set_dr(&vcpu->vmx, 7, vmx_dr(&vcpu->vmx, 7) & ~(u64)DR_GENERAL_DETECT);

@@ -28,8 +28,6 @@
 #define KEEL_MAX_VCPUS		1024
 #define KEEL_MAX_VCPU_ID	4096		/* ids are below this */
 #define KEEL_MAX_CPUID_ENTRIES	256
-#define KEEL_ADDRESS_SPACES	2		/* 0: normal, 1: SMM */
-#define KEEL_MAX_SLOTS		32764		/* ids of one address space */
 
 struct cpuid_table;
 struct file;
@@ -132,16 +130,16 @@ struct keel_mmio_fragment {
  * struct keel_mmio - MMIO accesses of the one instruction being emulated
  *
  * An instruction that reads MMIO is executed again from the start after each
- * answer; @frag[0..@answered) are replayed to it. Writes are queued and given
- * to userspace one by one once the instruction has been committed.
+ * answer: @frag[0..@answered) are replayed to it, the one after is the question.
+ * Writes follow the reads; they are handed to userspace one by one once the
+ * instruction has been committed.
  */
 #define KEEL_MMIO_FRAGMENTS	12
 struct keel_mmio {
 	struct keel_mmio_fragment frag[KEEL_MMIO_FRAGMENTS];
-	u8 nr_reads;		/* fragments that reads have asked for */
-	u8 answered;		/* of which userspace has answered */
+	u8 answered;		/* reads that userspace has answered */
 	u8 replayed;		/* of which this execution has consumed */
-	u8 first_write;		/* next write to hand over */
+	u8 next;		/* next write to hand over */
 	u8 nr;			/* all fragments in use */
 };
 
@@ -149,10 +147,11 @@ struct keel_pio {
 	u16 port;
 	u8 size;
 	bool in;
-	bool string;
+	u64 rip;		/* of the instruction */
 	u32 count;		/* elements in this exit */
-	gva_t linear;		/* string: address of the first element */
-	u8 addr_bytes;		/* string: address size */
+	/* INS and OUTS */
+	gva_t linear;		/* address of the first element */
+	u8 addr_bytes;		/* address size */
 	bool rep, down;
 };
 
@@ -198,13 +197,19 @@ struct keel_vcpu {
 
 	struct keel_mmu_vcpu mmu;
 	struct keel_vcpu_stats stats;
-	struct dentry *debugfs;
 };
 
 /* Address space that the vCPU's accesses go to. */
 static inline int keel_as(const struct keel_vcpu *vcpu)
 {
 	return vcpu->events.smm ? 1 : 0;
+}
+
+/* The current snapshot of an address space. SRCU or slots_lock held. */
+static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, int as)
+{
+	return srcu_dereference_check(vm->memslots[as], &vm->srcu,
+				      lockdep_is_held(&vm->slots_lock));
 }
 
 /* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */

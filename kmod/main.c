@@ -32,12 +32,10 @@ static int __init keel_init(void)
 
 	if (err)
 		return err;
-	err = mmu_module_init();
-	if (err)
-		goto exit_vcpu;
 	err = vmx_setup();
 	if (err)
-		goto exit_mmu;
+		goto exit_vcpu;
+	mmu_setup();
 	keel_debugfs_init();
 	err = misc_register(&keel_device);
 	if (err)
@@ -47,8 +45,6 @@ static int __init keel_init(void)
 exit_debugfs:
 	keel_debugfs_exit();
 	vmx_teardown();
-exit_mmu:
-	mmu_module_exit();
 exit_vcpu:
 	keel_vcpu_module_exit();
 	return err;
@@ -59,7 +55,6 @@ static void __exit keel_exit(void)
 	misc_deregister(&keel_device);
 	keel_debugfs_exit();
 	vmx_teardown();
-	mmu_module_exit();
 	keel_vcpu_module_exit();
 }
 

@@ -15,6 +15,7 @@
 #include <asm/fpu/api.h>
 
 #include "cpuid.h"
+#include "cr.h"
 #include "debugfs.h"
 #include "exit.h"
 #include "fpu.h"
@@ -319,9 +320,6 @@ static int run_loaded(struct keel_vcpu *vcpu, bool immediate_exit)
 		return r;
 	if (immediate_exit)
 		return -EINTR;
-	r = keel_check_runnable(vcpu);
-	if (r != RUN_RESUME)
-		return r;
 	return run_loop(vcpu);
 }
 
@@ -437,7 +435,6 @@ static void free_shared_pages(struct keel_vcpu *vcpu)
 
 static void destroy_vcpu(struct keel_vcpu *vcpu)
 {
-	keel_debugfs_remove_vcpu(vcpu);
 	mmu_vcpu_free(vcpu);
 	keel_cpuid_free(vcpu);
 	keel_msr_free(vcpu);

@@ -28,11 +28,11 @@ void keel_vm_kill(struct keel_vm *vm)
 static void destroy_vm(struct keel_vm *vm)
 {
 	keel_debugfs_remove_vm(vm);
-	/* First the notifier: after it nobody but us knows the VM. */
-	memory_unregister(vm);
+	/* First the notifier: afterwards nobody but us knows the vCPUs. */
+	memory_release(vm);
 	keel_destroy_vcpus(vm);
 	mmu_vm_free(vm);
-	memory_release(vm);
+	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
 	vmx_hardware_put();
 	preempt_notifier_dec();
@@ -82,21 +82,21 @@ static struct keel_vm *alloc_vm(void)
 	err = vmx_hardware_get();
 	if (err)
 		goto drop_mm;
-	err = memory_init(vm);
+	err = init_srcu_struct(&vm->srcu);
 	if (err)
 		goto put_hardware;
 	err = mmu_vm_init(vm);
 	if (err)
-		goto release_memory;
-	err = memory_register(vm);
+		goto cleanup_srcu;
+	err = memory_init(vm);
 	if (err)
 		goto free_mmu;
 	return vm;
 
 free_mmu:
 	mmu_vm_free(vm);
-release_memory:
-	memory_release(vm);
+cleanup_srcu:
+	cleanup_srcu_struct(&vm->srcu);
 put_hardware:
 	vmx_hardware_put();
 drop_mm:

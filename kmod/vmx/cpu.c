@@ -14,7 +14,6 @@
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 
-#include "../compat/compat.h"
 #include "caps.h"
 #include "controls.h"
 #include "ops.h"

@@ -20,6 +20,10 @@
 #include "ops.h"
 #include "vmcs.h"
 
+/* Debug registers after power-on: the bits that read as 1 come first. */
+#define DR6_RESET	0xffff0ff0
+#define DR7_RESET	0x400
+
 /* vmenter.S */
 int vmx_enter(struct vmx_vcpu *v, bool launched);
 
@@ -345,8 +349,8 @@ void vmx_reset(struct vmx_vcpu *v)
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
-	vmx_set_dr(v, 6, DR6_ACTIVE_LOW);
-	vmx_set_dr(v, 7, DR7_FIXED_1);
+	vmx_set_dr(v, 6, DR6_RESET);
+	vmx_set_dr(v, 7, DR7_RESET);
 	vmx_set_rip(v, 0xfff0);
 	vmx_set_rsp(v, 0);
 	vmx_set_rflags(v, 0);

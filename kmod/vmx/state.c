@@ -6,6 +6,7 @@
  */
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
+#include <asm/tlbflush.h>
 
 #include "controls.h"
 #include "ops.h"

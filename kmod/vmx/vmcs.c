@@ -5,6 +5,7 @@
  * changes while the guest runs is in state.c and run.c.
  */
 #include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <asm/cpu_entry_area.h>
@@ -161,7 +162,6 @@ static void write_controls(struct vmx_vcpu *v)
 static void write_host_constants(void)
 {
 	u64 val;
-	u32 low, high;
 
 	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
@@ -172,8 +172,8 @@ static void write_host_constants(void)
 	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
 	vmcs_write(HOST_IDTR_BASE, (unsigned long)idt_base);
 	vmcs_write(HOST_RIP, (unsigned long)vmx_exit_point);
-	rdmsr(MSR_IA32_SYSENTER_CS, low, high);
-	vmcs_write(HOST_IA32_SYSENTER_CS, low);
+	rdmsrl(MSR_IA32_SYSENTER_CS, val);
+	vmcs_write(HOST_IA32_SYSENTER_CS, (u32)val);
 	rdmsrl(MSR_IA32_SYSENTER_EIP, val);
 	vmcs_write(HOST_IA32_SYSENTER_EIP, val);
 	rdmsrl(MSR_EFER, val);

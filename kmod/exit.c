@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a VM exit means: one handler for each reason, in one table. Handlers
+ * return the run verdict. Policy lives here; how the exit came about is vmx/'s
+ * business.
+ */
+#include <linux/kernel.h>
+#include <uapi/asm/debugreg.h>
+#include <asm/trapnr.h>
+#include <asm/vmx.h>
+#include <uapi/linux/kvm_para.h>
+
+#include "cpuid.h"
+#include "cr.h"
+#include "emulate/bridge.h"
+#include "exit.h"
+#include "io.h"
+#include "irq.h"
+#include "keel.h"
+#include "msr.h"
+
+void keel_skip_insn(struct keel_vcpu *vcpu)
+{
+	bool stepping = vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF;
+
+	vmx_skip_insn(&vcpu->vmx);
+	if (unlikely(stepping))
+		keel_queue_debug(vcpu, DR_STEP);
+}
+
+/* --- exits that are errors ---------------------------------------------- */
+
+int keel_shutdown(struct keel_vcpu *vcpu)
+{
+	vcpu->events.triple_fault = false;
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return RUN_USER;
+}
+
+static int fail_entry(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	vmx_dump(&vcpu->vmx, exit);
+	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	vcpu->run->fail_entry.hardware_entry_failure_reason = exit->vmfail ?: exit->raw;
+	vcpu->run->fail_entry.cpu = raw_smp_processor_id();
+	return RUN_USER;
+}
+
+static int internal_error(struct keel_vcpu *vcpu, u32 suberror, const u64 *data, unsigned int n)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	run->internal.ndata = n;
+	memcpy(run->internal.data, data, n * sizeof(*data));
+	return RUN_USER;
+}
+
+static int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u64 data[] = { exit->raw, raw_smp_processor_id() };
+
+	return internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, data,
+			      ARRAY_SIZE(data));
+}
+
+/* An event was being delivered through memory that is MMIO: nothing to emulate. */
+static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
+{
+	u64 data[] = {
+		exit->vectoring, exit->reason, vmx_exit_qualification(&vcpu->vmx), gpa,
+		raw_smp_processor_id(),
+	};
+
+	return internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, data, ARRAY_SIZE(data));
+}
+
+/*
+ * Guest user code gets #UD, so that it cannot take its kernel down; for the
+ * kernel itself userspace is told, with the bytes, and #UD is what follows if
+ * it goes on regardless.
+ */
+int keel_emulation_failed(struct keel_vcpu *vcpu, const u8 *insn, unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+	unsigned int n = min_t(unsigned int, len, sizeof(run->emulation_failure.insn_bytes));
+
+	keel_inject_ud(vcpu);
+	if (vmx_cpl(&vcpu->vmx) != 0)
+		return RUN_RESUME;
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.flags = 0;
+	run->emulation_failure.ndata = 1;
+	if (n) {
+		run->emulation_failure.ndata = 3;
+		run->emulation_failure.flags |= KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = n;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, insn, n);
+	}
+	return RUN_USER;
+}
+
+/* --- events ------------------------------------------------------------- */
+
+static int handle_irq(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	STAT(vcpu, irq_exits);
+	return RUN_RESUME;
+}
+
+static int handle_window(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	keel_make_request(vcpu, REQ_EVENT);
+	return RUN_RESUME;
+}
+
+/* An IRET that faulted had opened NMIs too early: close them again. */
+static void restore_nmi_blocking(struct keel_vcpu *vcpu, const struct keel_exit *exit, u64 flags)
+{
+	if (!(flags & INTR_INFO_UNBLOCK_NMI) || exit->vectoring & VECTORING_INFO_VALID_MASK)
+		return;
+	vmx_set_interruptibility(&vcpu->vmx,
+				 vmx_interruptibility(&vcpu->vmx) | GUEST_INTR_STATE_NMI);
+}
+
+static int handle_debug(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	/* INT1 is a trap: its RIP is behind it. */
+	if ((exit->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vmx_skip_insn(&vcpu->vmx);
+	restore_nmi_blocking(vcpu, exit, exit->intr_info);
+	keel_queue_debug(vcpu, vmx_exit_qualification(&vcpu->vmx));
+	return RUN_RESUME;
+}
+
+/* NMIs and machine checks have been given to the host already. */
+static int handle_exception(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u32 info = exit->intr_info;
+
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
+		STAT(vcpu, nmi_exits);
+		return RUN_RESUME;
+	}
+	switch (info & INTR_INFO_VECTOR_MASK) {
+	case X86_TRAP_MC:
+		return RUN_RESUME;
+	case X86_TRAP_DB:
+		return handle_debug(vcpu, exit);
+	}
+	return unexpected_exit(vcpu, exit);
+}
+
+static int handle_triple_fault(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	return keel_shutdown(vcpu);
+}
+
+/* --- memory ------------------------------------------------------------- */
+
+static int emulate_mmio(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
+{
+	if (unlikely(exit->vectoring & VECTORING_INFO_VALID_MASK))
+		return delivery_error(vcpu, exit, gpa);
+	return keel_emulate(vcpu, gpa);
+}
+
+static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa, int v)
+{
+	if (v == FAULT_EMULATE)
+		return emulate_mmio(vcpu, exit, gpa);
+	return v < 0 ? v : RUN_RESUME;
+}
+
+static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u64 qual = vmx_exit_qualification(&vcpu->vmx);
+	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
+	unsigned int access = 0;
+
+	restore_nmi_blocking(vcpu, exit, qual);
+	if (qual & EPT_VIOLATION_ACC_READ)
+		access |= ACC_READ;
+	if (qual & EPT_VIOLATION_ACC_WRITE)
+		access |= ACC_WRITE;
+	if (qual & EPT_VIOLATION_ACC_INSTR)
+		access |= ACC_EXEC;
+	return fault_verdict(vcpu, exit, gpa, mmu_page_fault(vcpu, gpa, access));
+}
+
+static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
+
+	return fault_verdict(vcpu, exit, gpa, mmu_misconfig(vcpu, gpa));
+}
+
+/* --- instructions ------------------------------------------------------- */
+
+static int handle_hlt(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	STAT(vcpu, halt_exits);
+	keel_skip_insn(vcpu);
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return RUN_USER;
+}
+
+/* Caches are the host's: INVD and WBINVD need no more than to be stepped over. */
+static int handle_skip(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	keel_skip_insn(vcpu);
+	return RUN_RESUME;
+}
+
+static int handle_ud(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	keel_inject_ud(vcpu);
+	return RUN_RESUME;
+}
+
+/* There is no performance counter to read. */
+static int handle_rdpmc(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	keel_inject_gp(vcpu);
+	return RUN_RESUME;
+}
+
+/* No hypercall is offered; the answer is what KVM gives to an unknown one. */
+static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	long answer = vmx_cpl(&vcpu->vmx) ? -KVM_EPERM : -KVM_ENOSYS;
+
+	vcpu->vmx.gpr[GPR_RAX] = vmx_in_long_mode_code(&vcpu->vmx) ? answer : (u32)answer;
+	keel_skip_insn(vcpu);
+	return RUN_RESUME;
+}
+
+#define INSTRUCTION(name, function)						\
+static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
+{										\
+	return function(vcpu);							\
+}
+
+INSTRUCTION(cpuid, keel_cpuid_exit)
+INSTRUCTION(cr, keel_cr_exit)
+INSTRUCTION(dr, keel_dr_exit)
+INSTRUCTION(io, keel_io_exit)
+INSTRUCTION(rdmsr, keel_rdmsr_exit)
+INSTRUCTION(wrmsr, keel_wrmsr_exit)
+INSTRUCTION(xsetbv, keel_xsetbv_exit)
+
+/* --- the table ---------------------------------------------------------- */
+
+/* @slots: looks at guest memory, so the SRCU read side is taken around it. */
+struct handler {
+	int (*handle)(struct keel_vcpu *vcpu, const struct keel_exit *exit);
+	bool slots;
+};
+
+static const struct handler handlers[] = {
+	[EXIT_REASON_EXCEPTION_NMI]		= { handle_exception },
+	[EXIT_REASON_EXTERNAL_INTERRUPT]	= { handle_irq },
+	[EXIT_REASON_TRIPLE_FAULT]		= { handle_triple_fault },
+	[EXIT_REASON_INTERRUPT_WINDOW]		= { handle_window },
+	[EXIT_REASON_NMI_WINDOW]		= { handle_window },
+	[EXIT_REASON_CPUID]			= { handle_cpuid },
+	[EXIT_REASON_HLT]			= { handle_hlt },
+	[EXIT_REASON_INVD]			= { handle_skip },
+	[EXIT_REASON_RDPMC]			= { handle_rdpmc },
+	[EXIT_REASON_VMCALL]			= { handle_vmcall },
+	[EXIT_REASON_VMCLEAR]			= { handle_ud },
+	[EXIT_REASON_VMLAUNCH]			= { handle_ud },
+	[EXIT_REASON_VMPTRLD]			= { handle_ud },
+	[EXIT_REASON_VMPTRST]			= { handle_ud },
+	[EXIT_REASON_VMREAD]			= { handle_ud },
+	[EXIT_REASON_VMRESUME]			= { handle_ud },
+	[EXIT_REASON_VMWRITE]			= { handle_ud },
+	[EXIT_REASON_VMOFF]			= { handle_ud },
+	[EXIT_REASON_VMON]			= { handle_ud },
+	[EXIT_REASON_CR_ACCESS]			= { handle_cr, true },
+	[EXIT_REASON_DR_ACCESS]			= { handle_dr },
+	[EXIT_REASON_IO_INSTRUCTION]		= { handle_io },
+	[EXIT_REASON_MSR_READ]			= { handle_rdmsr },
+	[EXIT_REASON_MSR_WRITE]			= { handle_wrmsr },
+	[EXIT_REASON_MWAIT_INSTRUCTION]		= { handle_skip },
+	[EXIT_REASON_MONITOR_INSTRUCTION]	= { handle_skip },
+	[EXIT_REASON_EPT_VIOLATION]		= { handle_ept_violation, true },
+	[EXIT_REASON_EPT_MISCONFIG]		= { handle_ept_misconfig, true },
+	[EXIT_REASON_INVEPT]			= { handle_ud },
+	[EXIT_REASON_INVVPID]			= { handle_ud },
+	[EXIT_REASON_WBINVD]			= { handle_skip },
+	[EXIT_REASON_XSETBV]			= { handle_xsetbv },
+};
+
+static int call_with_slots(struct keel_vcpu *vcpu, const struct keel_exit *exit,
+			   const struct handler *h)
+{
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int r = h->handle(vcpu, exit);
+
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return r;
+}
+
+int keel_handle_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	const struct handler *h;
+
+	if (unlikely(exit->vmfail || exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return fail_entry(vcpu, exit);
+	if (unlikely(exit->reason >= ARRAY_SIZE(handlers) || !handlers[exit->reason].handle))
+		return unexpected_exit(vcpu, exit);
+	h = &handlers[exit->reason];
+	return h->slots ? call_with_slots(vcpu, exit, h) : h->handle(vcpu, exit);
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Linear addresses of the guest: translation of a range that may cross a page.
+ * The walk itself is the MMU room's, physical memory is gpa.c's.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+
+#include "gpa.h"
+#include "gva.h"
+#include "keel.h"
+
+int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len,
+		       unsigned int access, struct gva_span *span, struct walk_fault *fault)
+{
+	bool wraps = !vmx_in_long_mode_code(&vcpu->vmx);
+
+	span->parts = 0;
+	while (len) {
+		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
+		int err;
+
+		if (wraps)
+			gva = (u32)gva;
+		err = mmu_walk(vcpu, gva, access, true, &span->part[span->parts].gpa, fault);
+		if (err)
+			return err;
+		span->part[span->parts++].len = n;
+		gva += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *buf)
+{
+	int i;
+
+	for (i = 0; i < span->parts; i++) {
+		if (keel_gpa_read(vcpu, span->part[i].gpa, buf, span->part[i].len))
+			return -ENXIO;
+		buf += span->part[i].len;
+	}
+	return 0;
+}
+
+int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf)
+{
+	int i;
+
+	for (i = 0; i < span->parts; i++) {
+		if (keel_gpa_write(vcpu, span->part[i].gpa, buf, span->part[i].len))
+			return -ENXIO;
+		buf += span->part[i].len;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest memory by linear address: translates page by page with the guest's own
+ * tables, then reads or writes guest-physical memory.
+ */
+#ifndef KEEL_GVA_H
+#define KEEL_GVA_H
+
+#include "types.h"
+
+struct keel_vcpu;
+struct walk_fault;
+
+/* A linear range of at most two pages, translated. */
+struct gva_span {
+	int parts;
+	struct {
+		gpa_t gpa;
+		unsigned int len;
+	} part[2];
+};
+
+/*
+ * Translate [@gva, @gva + @len), @len <= 4096, for @access (ACC_*). Addresses
+ * wrap at 4 GiB outside 64-bit code. 0; -EFAULT and *@fault to be injected;
+ * -EAGAIN: enter the guest and try again. SRCU held.
+ */
+int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len,
+		       unsigned int access, struct gva_span *span, struct walk_fault *fault);
+
+/* RAM only: -ENXIO if a byte is not. SRCU held. */
+int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *buf);
+int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf);
+
+#endif

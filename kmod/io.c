@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * I/O that userspace must answer: what kvm_run says about it, and what is done
+ * with the answer on the next KVM_RUN. Ports come straight from the exit;
+ * MMIO comes from the emulator, fragment by fragment.
+ */
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "exit.h"
+#include "gva.h"
+#include "io.h"
+#include "irq.h"
+#include "keel.h"
+
+/* --- ports -------------------------------------------------------------- */
+
+/* Layout of the exit qualification. */
+#define QUAL_SIZE(q)		(((q) & 7) + 1)
+#define QUAL_IN			BIT(3)
+#define QUAL_STRING		BIT(4)
+#define QUAL_REP		BIT(5)
+#define QUAL_PORT(q)		(((q) >> 16) & 0xffff)
+
+/* Layout of the instruction information of INS and OUTS. */
+#define INFO_ADDR_BYTES(i)	(2u << (((i) >> 7) & 3))
+#define INFO_SEG(i)		(((i) >> 15) & 7)
+
+static u64 pio_mask(const struct keel_pio *pio)
+{
+	return pio->addr_bytes == 8 ? ~0ull : (1ull << (pio->addr_bytes * 8)) - 1;
+}
+
+static void set_gpr_masked(struct keel_vcpu *vcpu, enum vmx_gpr reg, u64 val)
+{
+	unsigned long *gpr = &vcpu->vmx.gpr[reg];
+	u8 bytes = vcpu->pio.addr_bytes;
+
+	/* A 32-bit register write clears the upper half, a 16-bit one keeps the rest. */
+	if (bytes == 2)
+		*gpr = (*gpr & ~0xfffful) | (val & 0xffff);
+	else
+		*gpr = bytes == 4 ? (u32)val : val;
+}
+
+static int pio_to_user(struct keel_vcpu *vcpu)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = pio->in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = pio->size;
+	run->io.port = pio->port;
+	run->io.count = pio->count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	return RUN_USER;
+}
+
+/* Userspace may have moved RIP meanwhile: then there is nothing to step over. */
+static void skip_if_unmoved(struct keel_vcpu *vcpu)
+{
+	if (vmx_rip(&vcpu->vmx) == vcpu->pio.rip)
+		keel_skip_insn(vcpu);
+}
+
+static int complete_out(struct keel_vcpu *vcpu)
+{
+	skip_if_unmoved(vcpu);
+	return RUN_RESUME;
+}
+
+static int complete_in(struct keel_vcpu *vcpu)
+{
+	unsigned long *rax = &vcpu->vmx.gpr[GPR_RAX];
+	u32 val = 0;
+
+	memcpy(&val, vcpu->pio_data, vcpu->pio.size);
+	if (vcpu->pio.size == 4)
+		*rax = val;
+	else
+		memcpy(rax, &val, vcpu->pio.size);
+	skip_if_unmoved(vcpu);
+	return RUN_RESUME;
+}
+
+static int simple_io(struct keel_vcpu *vcpu)
+{
+	vcpu->pio.count = 1;
+	if (vcpu->pio.in) {
+		vcpu->complete = complete_in;
+	} else {
+		memcpy(vcpu->pio_data, &vcpu->vmx.gpr[GPR_RAX], vcpu->pio.size);
+		vcpu->complete = complete_out;
+	}
+	return pio_to_user(vcpu);
+}
+
+/* --- string ports ------------------------------------------------------- */
+
+static enum vmx_gpr string_reg(const struct keel_pio *pio)
+{
+	return pio->in ? GPR_RDI : GPR_RSI;
+}
+
+static u64 rep_count(struct keel_vcpu *vcpu)
+{
+	return vcpu->pio.rep ? vcpu->vmx.gpr[GPR_RCX] & pio_mask(&vcpu->pio) : 1;
+}
+
+/*
+ * Elements that fit one exit: all within a page, none beyond where the index
+ * register wraps; one by one backwards, across a page, or single-stepped.
+ */
+static u32 batch(struct keel_vcpu *vcpu)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	u64 index = vcpu->vmx.gpr[string_reg(pio)] & pio_mask(pio);
+	u64 in_page = (PAGE_SIZE - (pio->linear & ~PAGE_MASK)) / pio->size;
+	u64 before_wrap = (pio_mask(pio) - index) / pio->size + 1;
+
+	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF))
+		return 1;
+	return min3(rep_count(vcpu), in_page, before_wrap);
+}
+
+static bool canonical(u64 addr)
+{
+	return (u64)((s64)(addr << 16) >> 16) == addr;
+}
+
+/* Segment checks of the operand; the exit comes before the processor's own. */
+static bool segment_allows(struct keel_vcpu *vcpu, enum vmx_seg seg)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	u64 first = vcpu->vmx.gpr[string_reg(pio)] & pio_mask(pio), last = first + pio->size - 1;
+	struct kvm_segment s;
+
+	if (vmx_in_long_mode_code(&vcpu->vmx))
+		return canonical(pio->linear) && canonical(pio->linear + pio->size - 1);
+	vmx_get_segment(&vcpu->vmx, seg, &s);
+	if (s.unusable)
+		return false;
+	if (vmx_cr0(&vcpu->vmx) & X86_CR0_PE) {
+		bool code = s.type & 8, rw = s.type & 2;
+
+		if (pio->in ? code || !rw : code && !rw)
+			return false;
+		if (!code && (s.type & 4))	/* expand-down: above the limit only */
+			return first > s.limit && last <= (s.db ? 0xffffffffu : 0xffffu);
+	}
+	return last <= s.limit;
+}
+
+static u32 user_access(struct keel_vcpu *vcpu)
+{
+	return vmx_cpl(&vcpu->vmx) == 3 ? ACC_USER : 0;
+}
+
+/* RUN_RESUME: an exception is queued or the guest must be entered again. */
+static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	struct walk_fault fault;
+	int err;
+
+	err = keel_gva_translate(vcpu, pio->linear, pio->count * pio->size,
+			     user_access(vcpu) | (pio->in ? ACC_WRITE : ACC_READ), span, &fault);
+	if (err == -EFAULT)
+		keel_queue_page_fault(vcpu, &fault);
+	return err ? RUN_RESUME : RUN_USER;
+}
+
+static void advance_string(struct keel_vcpu *vcpu)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	enum vmx_gpr reg = string_reg(pio);
+	s64 step = (s64)pio->count * pio->size;
+
+	set_gpr_masked(vcpu, reg, vcpu->vmx.gpr[reg] + (pio->down ? -step : step));
+	if (pio->rep)
+		set_gpr_masked(vcpu, GPR_RCX, vcpu->vmx.gpr[GPR_RCX] - pio->count);
+	if (!pio->rep || !rep_count(vcpu))
+		skip_if_unmoved(vcpu);
+}
+
+static int complete_outs(struct keel_vcpu *vcpu)
+{
+	advance_string(vcpu);
+	return RUN_RESUME;
+}
+
+/* The tables may have changed while userspace had the vCPU: translate afresh. */
+static int complete_ins(struct keel_vcpu *vcpu)
+{
+	struct gva_span span;
+	u8 bounce[8];
+
+	if (translate_operand(vcpu, &span) == RUN_RESUME)
+		return RUN_RESUME;
+	if (span.parts == 1) {
+		if (keel_span_write(vcpu, &span, vcpu->pio_data))
+			return keel_emulation_failed(vcpu, NULL, 0);
+	} else {
+		memcpy(bounce, vcpu->pio_data, vcpu->pio.size);
+		if (keel_span_write(vcpu, &span, bounce))
+			return keel_emulation_failed(vcpu, NULL, 0);
+	}
+	advance_string(vcpu);
+	return RUN_RESUME;
+}
+
+/* SRCU held. */
+static int start_string(struct keel_vcpu *vcpu)
+{
+	struct keel_pio *pio = &vcpu->pio;
+	struct gva_span span;
+
+	pio->count = batch(vcpu);
+	if (translate_operand(vcpu, &span) == RUN_RESUME)
+		return RUN_RESUME;
+	if (!pio->in && keel_span_read(vcpu, &span, vcpu->pio_data))
+		return keel_emulation_failed(vcpu, NULL, 0);
+	vcpu->complete = pio->in ? complete_ins : complete_outs;
+	return pio_to_user(vcpu);
+}
+
+static int string_io(struct keel_vcpu *vcpu)
+{
+	u32 info = vmx_exit_insn_info(&vcpu->vmx);
+	struct keel_pio *pio = &vcpu->pio;
+	enum vmx_seg seg = pio->in ? SEG_ES : INFO_SEG(info);
+	int idx, r;
+
+	pio->addr_bytes = INFO_ADDR_BYTES(info);
+	pio->linear = vmx_exit_linear(&vcpu->vmx);
+	pio->down = vmx_rflags(&vcpu->vmx) & X86_EFLAGS_DF;
+	if (!rep_count(vcpu)) {
+		keel_skip_insn(vcpu);
+		return RUN_RESUME;
+	}
+	if (!segment_allows(vcpu, seg)) {
+		keel_queue_exception_error(vcpu, seg == SEG_SS ? 12 : 13, 0);
+		return RUN_RESUME;
+	}
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	r = start_string(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return r;
+}
+
+int keel_io_exit(struct keel_vcpu *vcpu)
+{
+	u64 qual = vmx_exit_qualification(&vcpu->vmx);
+
+	STAT(vcpu, io_exits);
+	vcpu->pio = (struct keel_pio) {
+		.port = QUAL_PORT(qual),
+		.size = QUAL_SIZE(qual),
+		.in = qual & QUAL_IN,
+		.rep = qual & QUAL_REP,
+		.rip = vmx_rip(&vcpu->vmx),
+	};
+	return qual & QUAL_STRING ? string_io(vcpu) : simple_io(vcpu);
+}
+
+/* --- MMIO --------------------------------------------------------------- */
+
+void keel_mmio_reset(struct keel_vcpu *vcpu)
+{
+	vcpu->mmio.answered = 0;
+	vcpu->mmio.replayed = 0;
+	vcpu->mmio.nr = 0;
+	vcpu->mmio.next = 0;
+}
+
+/* What a run that ended in a question has queued behind it is queued again. */
+void keel_mmio_rewind(struct keel_vcpu *vcpu)
+{
+	vcpu->mmio.replayed = 0;
+	vcpu->mmio.nr = vcpu->mmio.answered;
+	vcpu->mmio.next = vcpu->mmio.answered;
+}
+
+static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	struct keel_mmio_fragment *f;
+
+	if (m->nr >= KEEL_MMIO_FRAGMENTS)
+		return NULL;
+	f = &m->frag[m->nr++];
+	f->gpa = gpa;
+	f->len = len;
+	return f;
+}
+
+int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+
+	if (m->replayed < m->answered) {
+		struct keel_mmio_fragment *f = &m->frag[m->replayed];
+
+		if (f->gpa == gpa && f->len == len) {
+			memcpy(buf, f->data, len);
+			m->replayed++;
+			return 0;
+		}
+		/* Userspace has moved the vCPU: these are answers to other questions. */
+		m->answered = m->replayed;
+		m->nr = m->answered;
+	}
+	return new_fragment(vcpu, gpa, len) ? -EAGAIN : -ENOSPC;
+}
+
+int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
+{
+	struct keel_mmio_fragment *f = new_fragment(vcpu, gpa, len);
+
+	if (!f)
+		return -ENOSPC;
+	memcpy(f->data, buf, len);
+	return 0;
+}
+
+static int mmio_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment *f, bool write)
+{
+	struct kvm_run *run = vcpu->run;
+
+	STAT(vcpu, mmio_exits);
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = f->gpa;
+	run->mmio.len = f->len;
+	run->mmio.is_write = write;
+	if (write)
+		memcpy(run->mmio.data, f->data, f->len);
+	return RUN_USER;
+}
+
+int keel_mmio_ask(struct keel_vcpu *vcpu)
+{
+	return mmio_to_user(vcpu, &vcpu->mmio.frag[vcpu->mmio.answered], false);
+}
+
+void keel_mmio_answer(struct keel_vcpu *vcpu)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	struct keel_mmio_fragment *f = &m->frag[m->answered];
+
+	memcpy(f->data, vcpu->run->mmio.data, f->len);
+	m->answered++;
+}
+
+int keel_mmio_flush(struct keel_vcpu *vcpu)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+
+	if (m->next >= m->nr) {
+		keel_mmio_reset(vcpu);
+		return RUN_RESUME;
+	}
+	vcpu->complete = keel_mmio_flush;
+	return mmio_to_user(vcpu, &m->frag[m->next++], true);
+}

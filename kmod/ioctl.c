@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tables of ioctls, one for each kind of file, and the dispatcher that
+ * copies arguments and takes locks as a row says. What a command does is in
+ * the file of its noun; only the smallest system calls are answered here.
+ */
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "cpuid.h"
+#include "fpu.h"
+#include "ioctl.h"
+#include "irq.h"
+#include "keel.h"
+#include "memory.h"
+#include "msr.h"
+#include "regs.h"
+#include "tsc.h"
+#include "vcpu.h"
+#include "vm.h"
+
+#define RAW		KEEL_IOCTL_RAW
+#define LOAD		KEEL_IOCTL_LOAD
+
+/* --- capabilities ------------------------------------------------------- */
+
+struct capability {
+	u32 cap;
+	int value;
+};
+
+static const struct capability capabilities[] = {
+	{ KVM_CAP_USER_MEMORY,			1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS,	1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,	1 },
+	{ KVM_CAP_READONLY_MEM,			1 },
+	{ KVM_CAP_SYNC_MMU,			1 },
+	{ KVM_CAP_NR_MEMSLOTS,			KEEL_MAX_SLOTS },
+	{ KVM_CAP_MULTI_ADDRESS_SPACE,		KEEL_ADDRESS_SPACES },
+	{ KVM_CAP_NR_VCPUS,			KEEL_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPUS,			KEEL_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID,			KEEL_MAX_VCPU_ID },
+	{ KVM_CAP_CHECK_EXTENSION_VM,		1 },
+	{ KVM_CAP_IMMEDIATE_EXIT,		1 },
+	{ KVM_CAP_SET_TSS_ADDR,			1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR,	1 },
+	{ KVM_CAP_EXT_CPUID,			1 },
+	{ KVM_CAP_MP_STATE,			1 },
+	{ KVM_CAP_VCPU_EVENTS,			1 },
+	{ KVM_CAP_USER_NMI,			1 },
+	{ KVM_CAP_DEBUGREGS,			1 },
+	{ KVM_CAP_XSAVE,			1 },
+	{ KVM_CAP_XCRS,				1 },
+	{ KVM_CAP_SREGS2,			1 },
+	{ KVM_CAP_GET_TSC_KHZ,			1 },
+	{ KVM_CAP_VM_TSC_CONTROL,		1 },
+	{ KVM_CAP_INTERNAL_ERROR_DATA,		1 },
+	{ KVM_CAP_GET_MSR_FEATURES,		1 },
+	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
+};
+
+static long check_extension(void *data)
+{
+	unsigned long cap = (unsigned long)data;
+	int i;
+
+	if (cap == KVM_CAP_TSC_CONTROL)
+		return vmx_caps.tsc_scaling;
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
+		if (capabilities[i].cap == cap)
+			return capabilities[i].value;
+	return 0;
+}
+
+static long vm_check_extension(struct keel_vm *vm, void *data)
+{
+	return check_extension(data);
+}
+
+static long get_api_version(void *data)
+{
+	return data ? -EINVAL : KVM_API_VERSION;
+}
+
+/* kvm_run, then the port I/O data. */
+static long get_vcpu_mmap_size(void *data)
+{
+	return data ? -EINVAL : 2 * PAGE_SIZE;
+}
+
+/*
+ * Places for state that old CPUs need in guest memory to run real mode. With
+ * an unrestricted guest nothing lies there: the calls are accepted.
+ */
+static long set_tss_addr(struct keel_vm *vm, void *data)
+{
+	unsigned long addr = (unsigned long)data;
+
+	return addr > U32_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
+}
+
+static long set_identity_map_addr(struct keel_vm *vm, void *data)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->nr_vcpus)
+		err = -EINVAL;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/* --- tables ------------------------------------------------------------- */
+
+static const struct keel_ioctl system_ioctls[] = {
+	{ KVM_GET_API_VERSION,		0,	.system = get_api_version },
+	{ KVM_CREATE_VM,		0,	.system = keel_create_vm },
+	{ KVM_CHECK_EXTENSION,		0,	.system = check_extension },
+	{ KVM_GET_VCPU_MMAP_SIZE,	0,	.system = get_vcpu_mmap_size },
+	{ KVM_GET_SUPPORTED_CPUID,	RAW,	.system = keel_get_supported_cpuid },
+	{ KVM_GET_MSR_INDEX_LIST,	RAW,	.system = keel_get_msr_index_list },
+	{ KVM_GET_MSR_FEATURE_INDEX_LIST, RAW,	.system = keel_get_msr_feature_index_list },
+	{ KVM_GET_MSRS,			RAW,	.system = keel_get_feature_msrs },
+};
+
+static const struct keel_ioctl vm_ioctls[] = {
+	{ KVM_CHECK_EXTENSION,		0,	.vm = vm_check_extension },
+	{ KVM_CREATE_VCPU,		0,	.vm = keel_create_vcpu },
+	{ KVM_SET_USER_MEMORY_REGION,	0,	.vm = keel_ioctl_set_user_memory_region },
+	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
+	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
+	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
+	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
+};
+
+static const struct keel_ioctl vcpu_ioctls[] = {
+	{ KVM_RUN,			LOAD,	.vcpu = keel_run },
+	{ KVM_GET_REGS,			LOAD,	.vcpu = keel_get_regs },
+	{ KVM_SET_REGS,			LOAD,	.vcpu = keel_set_regs },
+	{ KVM_GET_SREGS,		LOAD,	.vcpu = keel_get_sregs },
+	{ KVM_SET_SREGS,		LOAD,	.vcpu = keel_set_sregs },
+	{ KVM_GET_FPU,			0,	.vcpu = keel_get_fpu },
+	{ KVM_SET_FPU,			0,	.vcpu = keel_set_fpu },
+	{ KVM_GET_XSAVE,		0,	.vcpu = keel_get_xsave },
+	{ KVM_SET_XSAVE,		0,	.vcpu = keel_set_xsave },
+	{ KVM_GET_XCRS,			0,	.vcpu = keel_get_xcrs },
+	{ KVM_SET_XCRS,			LOAD,	.vcpu = keel_set_xcrs },
+	{ KVM_GET_MSRS,			RAW | LOAD, .vcpu = keel_get_msrs },
+	{ KVM_SET_MSRS,			RAW | LOAD, .vcpu = keel_set_msrs },
+	{ KVM_SET_CPUID,		RAW | LOAD, .vcpu = keel_set_cpuid },
+	{ KVM_SET_CPUID2,		RAW | LOAD, .vcpu = keel_set_cpuid2 },
+	{ KVM_GET_CPUID2,		RAW,	.vcpu = keel_get_cpuid2 },
+	{ KVM_GET_VCPU_EVENTS,		LOAD,	.vcpu = keel_get_vcpu_events },
+	{ KVM_SET_VCPU_EVENTS,		LOAD,	.vcpu = keel_set_vcpu_events },
+	{ KVM_GET_DEBUGREGS,		LOAD,	.vcpu = keel_get_debugregs },
+	{ KVM_SET_DEBUGREGS,		LOAD,	.vcpu = keel_set_debugregs },
+	{ KVM_GET_MP_STATE,		0,	.vcpu = keel_get_mp_state },
+	{ KVM_SET_MP_STATE,		0,	.vcpu = keel_set_mp_state },
+	{ KVM_GET_TSC_KHZ,		0,	.vcpu = keel_get_tsc_khz },
+	{ KVM_SET_TSC_KHZ,		LOAD,	.vcpu = keel_set_tsc_khz },
+	{ KVM_INTERRUPT,		0,	.vcpu = keel_ioctl_interrupt },
+	{ KVM_NMI,			0,	.vcpu = keel_ioctl_nmi },
+	{ KVM_TRANSLATE,		LOAD,	.vcpu = keel_translate },
+	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
+	{ KVM_GET_SREGS2,		LOAD,	.vcpu = keel_get_sregs2 },
+	{ KVM_SET_SREGS2,		LOAD,	.vcpu = keel_set_sregs2 },
+};
+
+static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (table[i].cmd == cmd)
+			return &table[i];
+	return NULL;
+}
+
+/* --- arguments ---------------------------------------------------------- */
+
+/* Small ones live on the stack; kvm_xsave does not. */
+#define SMALL_ARGUMENT	320
+
+struct argument {
+	void *data;
+	void *heap;
+	unsigned int size;
+	void __user *user;
+	u64 small[SMALL_ARGUMENT / sizeof(u64)];
+};
+
+static bool by_value(const struct keel_ioctl *row)
+{
+	return (row->flags & RAW) || _IOC_DIR(row->cmd) == _IOC_NONE ||
+	       row->cmd == KVM_SET_TSC_KHZ || row->cmd == KVM_GET_TSC_KHZ;
+}
+
+static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned long arg)
+{
+	a->heap = NULL;
+	a->user = (void __user *)arg;
+	if (by_value(row)) {
+		a->data = (void *)arg;
+		a->size = 0;
+		return 0;
+	}
+	a->size = _IOC_SIZE(row->cmd);
+	a->data = a->small;
+	if (a->size > sizeof(a->small)) {
+		a->heap = kvzalloc(a->size, GFP_KERNEL_ACCOUNT);
+		a->data = a->heap;
+		if (!a->data)
+			return -ENOMEM;
+	} else {
+		memset(a->small, 0, sizeof(a->small));
+	}
+	if (!(_IOC_DIR(row->cmd) & _IOC_WRITE) || !copy_from_user(a->data, a->user, a->size))
+		return 0;
+	kvfree(a->heap);
+	return -EFAULT;
+}
+
+static long copy_out(struct argument *a, const struct keel_ioctl *row, long r)
+{
+	if (r >= 0 && a->size && (_IOC_DIR(row->cmd) & _IOC_READ) &&
+	    copy_to_user(a->user, a->data, a->size))
+		r = -EFAULT;
+	kvfree(a->heap);
+	return r;
+}
+
+/* --- dispatch ----------------------------------------------------------- */
+
+long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct keel_ioctl *row = find(system_ioctls, ARRAY_SIZE(system_ioctls), cmd);
+
+	/* All of them are RAW or take a value. */
+	return row ? row->system((void *)arg) : -ENOTTY;
+}
+
+static bool usable(const struct keel_vm *vm)
+{
+	return vm->mm == current->mm && !READ_ONCE(vm->dead);
+}
+
+long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct keel_ioctl *row = find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd);
+	struct keel_vm *vm = file->private_data;
+	struct argument a;
+	long r;
+
+	if (!usable(vm))
+		return -EIO;
+	if (!row)
+		return -ENOTTY;
+	r = copy_in(&a, row, arg);
+	if (r)
+		return r;
+	return copy_out(&a, row, row->vm(vm, a.data));
+}
+
+static long call_vcpu(struct keel_vcpu *vcpu, const struct keel_ioctl *row, void *data)
+{
+	long r;
+
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (row->flags & LOAD)
+		keel_vcpu_load(vcpu);
+	r = row->vcpu(vcpu, data);
+	if (row->flags & LOAD)
+		keel_vcpu_put(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+long keel_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct keel_ioctl *row = find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
+	struct keel_vcpu *vcpu = file->private_data;
+	struct argument a;
+	long r;
+
+	if (!usable(vcpu->vm))
+		return -EIO;
+	if (!row)
+		return -ENOTTY;
+	r = copy_in(&a, row, arg);
+	if (r)
+		return r;
+	return copy_out(&a, row, call_vcpu(vcpu, row, a.data));
+}
