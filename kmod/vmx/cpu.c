@@ -24,16 +24,13 @@ DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 bool vmx_going_down;
 
 static struct vmx_wants wants = {
-	.vpid = true, .ept_ad = true, .huge_pages = true,
-	.unrestricted = true, .tsc_scaling = true,
+	.vpid = true, .ept_ad = true, .unrestricted = true, .tsc_scaling = true,
 };
 
 module_param_named(vpid, wants.vpid, bool, 0444);
 MODULE_PARM_DESC(vpid, "tag linear translations with a virtual-processor id (default: if the CPU can)");
 module_param_named(ept_ad, wants.ept_ad, bool, 0444);
 MODULE_PARM_DESC(ept_ad, "let the CPU keep accessed and dirty bits in EPT entries (default: if it can)");
-module_param_named(huge_pages, wants.huge_pages, bool, 0444);
-MODULE_PARM_DESC(huge_pages, "map 2 MiB and 1 GiB EPT pages (default: if the CPU can)");
 module_param_named(unrestricted, wants.unrestricted, bool, 0444);
 MODULE_PARM_DESC(unrestricted, "run real mode and unpaged code directly (default: if the CPU can)");
 module_param_named(tsc_scaling, wants.tsc_scaling, bool, 0444);
