@@ -21,6 +21,7 @@ struct demo_cpu {
 	struct keel_vcpu *vcpu;
 	pthread_t thread;
 	bool started;
+	int stats_fd;		/* open for keelstat(1) to borrow */
 	__u64 mmio;		/* accesses that came to the host */
 	__u64 wrong;		/* of those, with a value that is not the guest's */
 	int result;		/* of keel_vcpu_run() */
@@ -47,6 +48,7 @@ struct churn {
 struct demo {
 	struct keel *keel;
 	struct keel_vm *vm;
+	int stats_fd;
 	unsigned int cpu_count;
 	struct demo_cpu cpus[MAX_CPUS];
 	struct shared *shared;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "host.h"
@@ -70,6 +71,8 @@ static int add_cpu(struct demo *demo, unsigned int i)
 	ret = keel_vcpu_create(demo->vm, i, &cpu->vcpu);
 	if (!ret)
 		ret = keel_vcpu_set_host_cpuid(cpu->vcpu);
+	if (!ret)
+		cpu->stats_fd = keel_vcpu_stats_fd(cpu->vcpu);
 	return ret ? ret : enter_guest_main(cpu->vcpu, i);
 }
 
@@ -103,6 +106,8 @@ int vm_build(struct demo *demo, const char *device)
 		ret = add_ram(demo);
 	for (i = 0; !ret && i < demo->cpu_count; i++)
 		ret = add_cpu(demo, i);
+	if (!ret)
+		demo->stats_fd = keel_vm_stats_fd(demo->vm);
 	return ret;
 }
 
@@ -153,8 +158,13 @@ void vm_destroy(struct demo *demo)
 {
 	unsigned int i;
 
-	for (i = 0; i < demo->cpu_count; i++)
+	for (i = 0; i < demo->cpu_count; i++) {
+		if (demo->cpus[i].stats_fd > 0)
+			close(demo->cpus[i].stats_fd);
 		keel_vcpu_destroy(demo->cpus[i].vcpu);
+	}
+	if (demo->stats_fd > 0)
+		close(demo->stats_fd);
 	keel_vm_destroy(demo->vm);
 	keel_close(demo->keel);
 }

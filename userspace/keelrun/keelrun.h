@@ -74,6 +74,7 @@ struct cpu {
 	struct keel_vcpu *vcpu;
 	pthread_t thread;
 	bool started;
+	int stats_fd;
 	__u64 exits;
 };
 
@@ -81,6 +82,7 @@ struct machine {
 	const struct options *options;
 	struct keel *keel;
 	struct keel_vm *vm;
+	int stats_fd;
 	struct cpu cpus[MAX_CPUS];
 
 	/* How vCPUs start; image.c writes it. */

@@ -162,6 +162,16 @@ static int add_cpu(struct machine *machine, unsigned int i)
 	return ret;
 }
 
+/* Kept open to the end, for keelstat(1) to borrow; a device without them is fine. */
+static void open_stats(struct machine *machine)
+{
+	unsigned int i;
+
+	machine->stats_fd = keel_vm_stats_fd(machine->vm);
+	for (i = 0; i < machine->options->cpus; i++)
+		machine->cpus[i].stats_fd = keel_vcpu_stats_fd(machine->cpus[i].vcpu);
+}
+
 static int build(struct machine *machine)
 {
 	const struct options *options = machine->options;
@@ -182,6 +192,8 @@ static int build(struct machine *machine)
 	devices_init(machine);
 	for (i = 0; !ret && i < options->cpus; i++)
 		ret = add_cpu(machine, i);
+	if (!ret)
+		open_stats(machine);
 	return ret;
 }
 
@@ -189,8 +201,13 @@ static void tear_down(struct machine *machine)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_CPUS; i++)
+	for (i = 0; i < MAX_CPUS; i++) {
+		if (machine->cpus[i].stats_fd > 0)
+			close(machine->cpus[i].stats_fd);
 		keel_vcpu_destroy(machine->cpus[i].vcpu);
+	}
+	if (machine->stats_fd > 0)
+		close(machine->stats_fd);
 	keel_vm_destroy(machine->vm);
 	keel_close(machine->keel);
 }

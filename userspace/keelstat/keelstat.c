@@ -2,10 +2,10 @@
 /*
  * keelstat: watch the counters of a running virtual machine of another process.
  *
- * The counters come from KVM_GET_STATS_FD, on Keel or KVM alike: the file says of
- * itself what it holds, so this program knows no counter by name. The file
- * descriptors of the VM are borrowed from the process that owns it, which needs
- * the right to trace that process.
+ * The counters come from the files that KVM_GET_STATS_FD makes, on Keel or KVM
+ * alike. Such a file says of itself what it holds, so this program knows no counter
+ * by name. Only the owner of a VM can make them, so they are borrowed from it: it
+ * must have them open, and we must have the right to trace it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,13 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/keel.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define PREFIX		"anon_inode:"	/* of what /proc/PID/fd says */
 #define MAX_SOURCES	256
 #define MAX_STATS	4096	/* in one source; more means a bad header */
 #define MAX_NAME	256
@@ -30,7 +29,7 @@ enum exit_status { EXIT_OK = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2, EXIT_NOTHING =
 
 /* A VM or a vCPU: its stats file, read through the descriptors at its start. */
 struct source {
-	char name[64];
+	char name[128];
 	int fd;
 	struct kvm_stats_header header;
 	unsigned char *descriptors;
@@ -46,7 +45,7 @@ struct options {
 
 static struct source sources[MAX_SOURCES];
 static size_t source_count;
-static volatile sig_atomic_t interrupted;
+static int interrupted;
 
 static size_t descriptor_size(const struct source *source)
 {
@@ -97,38 +96,26 @@ static void free_source(struct source *source)
 	free(source->descriptors);
 	free(source->last);
 	free(source->now);
-	if (source->fd >= 0)
-		close(source->fd);
+	close(source->fd);
 	memset(source, 0, sizeof(*source));
 }
 
-/* "anon_inode:kvm-vm" is a VM, "anon_inode:keel-vcpu:0" a vCPU; others are nothing. */
-static bool is_interesting(const char *target)
+/* The kernel names them kvm-vm-stats and kvm-vcpu-stats:0, Keel the same with keel. */
+static bool is_stats_file(const char *target)
 {
-	static const char *const names[] = {
-		"anon_inode:kvm-vm", "anon_inode:kvm-vcpu", "anon_inode:keel-vm",
-		"anon_inode:keel-vcpu",
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strncmp(target, names[i], strlen(names[i])))
-			return true;
-	return false;
+	return !strncmp(target, PREFIX, strlen(PREFIX)) && strstr(target, "-stats");
 }
 
-/* Borrow descriptor @number and ask it for its stats file. */
+/* Borrow descriptor @number of the other process. */
 static void add_source(int pidfd, int number, const char *target)
 {
 	struct source *source = &sources[source_count];
-	int fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
 
-	if (fd < 0)
+	source->fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	if (source->fd < 0)
 		return;
-	source->fd = ioctl(fd, KVM_GET_STATS_FD, 0);
-	close(fd);
-	snprintf(source->name, sizeof(source->name), "%s", strchr(target, ':') + 1);
-	if (source->fd >= 0 && open_source(source))
+	snprintf(source->name, sizeof(source->name), "%s", target + strlen(PREFIX));
+	if (open_source(source))
 		source_count++;
 	else
 		free_source(source);
@@ -155,7 +142,7 @@ static int find_sources(pid_t pid)
 		if (n <= 0)
 			continue;
 		target[n] = '\0';
-		if (is_interesting(target))
+		if (is_stats_file(target))
 			add_source(pidfd, atoi(entry->d_name), target);
 	}
 	closedir(dir);
@@ -205,7 +192,7 @@ static void print_table(const struct options *options)
 static void on_interrupt(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	__atomic_store_n(&interrupted, 1, __ATOMIC_RELAXED);
 }
 
 static bool is_alive(pid_t pid)
@@ -221,7 +208,7 @@ static void watch(const struct options *options)
 
 	for (i = 0; i < source_count; i++)
 		read_values(&sources[i]);
-	while (!interrupted && is_alive(options->pid)) {
+	while (!__atomic_load_n(&interrupted, __ATOMIC_RELAXED) && is_alive(options->pid)) {
 		nanosleep(&ts, NULL);
 		print_table(options);
 		if (++row == options->rows)
@@ -279,7 +266,7 @@ int main(int argc, char **argv)
 		return EXIT_TROUBLE;
 	}
 	if (!source_count) {
-		fprintf(stderr, "keelstat: process %d has no VM with counters (or is not ours)\n",
+		fprintf(stderr, "keelstat: process %d holds no counters open, or not for us\n",
 			options.pid);
 		return EXIT_NOTHING;
 	}

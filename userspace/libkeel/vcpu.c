@@ -67,6 +67,11 @@ KEEL_API int keel_vcpu_fd(const struct keel_vcpu *vcpu)
 	return vcpu ? vcpu->fd : -EINVAL;
 }
 
+KEEL_API int keel_vcpu_stats_fd(const struct keel_vcpu *vcpu)
+{
+	return vcpu ? keel_ioctl_value(vcpu->fd, KVM_GET_STATS_FD, 0) : -EINVAL;
+}
+
 KEEL_API __u32 keel_vcpu_id(const struct keel_vcpu *vcpu)
 {
 	return vcpu ? vcpu->id : 0;
@@ -205,7 +210,6 @@ KEEL_API int keel_vcpu_set_cpuid(struct keel_vcpu *vcpu, const struct kvm_cpuid2
 #define LEAF1_EBX_APIC_ID_SHIFT	24
 #define LEAF1_ECX_X2APIC	0x00200000u
 #define LEAF1_ECX_TSC_DEADLINE	0x01000000u
-#define LEAF1_EDX_APIC		0x00000200u
 
 /* The leaves come with the ids of the CPU that happened to be asked. */
 static void personalise(struct kvm_cpuid_entry2 *entry, __u32 id)
@@ -215,7 +219,6 @@ static void personalise(struct kvm_cpuid_entry2 *entry, __u32 id)
 		entry->ebx &= (1u << LEAF1_EBX_APIC_ID_SHIFT) - 1;
 		entry->ebx |= id << LEAF1_EBX_APIC_ID_SHIFT;
 		entry->ecx &= ~(LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE);
-		entry->edx &= ~LEAF1_EDX_APIC;
 		break;
 	case 0xb:
 	case 0x1f:

@@ -82,3 +82,8 @@ KEEL_API int keel_vm_check_extension(const struct keel_vm *vm, int cap)
 		return -EINVAL;
 	return keel_ioctl_value(vm->fd, KVM_CHECK_EXTENSION, cap);
 }
+
+KEEL_API int keel_vm_stats_fd(const struct keel_vm *vm)
+{
+	return vm ? keel_ioctl_value(vm->fd, KVM_GET_STATS_FD, 0) : -EINVAL;
+}

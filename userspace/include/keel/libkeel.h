@@ -98,6 +98,16 @@ void keel_vm_destroy(struct keel_vm *vm);
 /** keel_vm_fd() - the file descriptor, still owned by @vm. */
 int keel_vm_fd(const struct keel_vm *vm);
 
+/**
+ * keel_vm_stats_fd() - a file with the counters of the VM (KVM_GET_STATS_FD).
+ *
+ * Whoever can borrow the descriptor can read it: keelstat(1) does, from outside.
+ *
+ * Return: a descriptor for the caller to close(2); -ENOTTY if the device counts
+ * nothing.
+ */
+int keel_vm_stats_fd(const struct keel_vm *vm);
+
 /** keel_vm_check_extension() - keel_check_extension() for this very VM. */
 int keel_vm_check_extension(const struct keel_vm *vm, int cap);
 
@@ -179,6 +189,9 @@ void keel_vcpu_destroy(struct keel_vcpu *vcpu);
 /** keel_vcpu_fd() - the file descriptor, still owned by @vcpu. */
 int keel_vcpu_fd(const struct keel_vcpu *vcpu);
 
+/** keel_vcpu_stats_fd() - the same as keel_vm_stats_fd() for one vCPU. */
+int keel_vcpu_stats_fd(const struct keel_vcpu *vcpu);
+
 /** keel_vcpu_id() - the number it was created with. */
 __u32 keel_vcpu_id(const struct keel_vcpu *vcpu);
 
@@ -225,8 +238,8 @@ int keel_vcpu_set_cpuid(struct keel_vcpu *vcpu, const struct kvm_cpuid2 *cpuid);
 
 /**
  * keel_vcpu_set_host_cpuid() - give the guest all that the device supports,
- * with the APIC ids of this vCPU and without a local APIC (there is none unless
- * the caller emulates one).
+ * with the APIC ids of this vCPU and without what needs a local APIC in the
+ * kernel (x2APIC mode, the TSC deadline timer).
  */
 int keel_vcpu_set_host_cpuid(struct keel_vcpu *vcpu);
 
@@ -234,8 +247,8 @@ int keel_vcpu_set_host_cpuid(struct keel_vcpu *vcpu);
  * keel_vcpu_interrupt() - queue an external interrupt.
  * @vector: 0-255
  *
- * Only while kvm_run says ready_for_interrupt_injection; -EEXIST if one is
- * queued already.
+ * Only while kvm_run says ready_for_interrupt_injection, and one at a time: a
+ * second one may replace the first.
  */
 int keel_vcpu_interrupt(struct keel_vcpu *vcpu, __u32 vector);
 
