@@ -31,7 +31,7 @@
 	X(mmio_spte_hit, "MMIO sptes believed")				\
 	X(mmio_spte_stale, "MMIO sptes of an older generation")		\
 	X(mmio_in_window, "MMIO sptes met during an update")		\
-	X(mmio_uncached, "MMIO met while caching is off")		\
+	X(mmio_uncached, "misconfigurations that left no MMIO spte to see") \
 	X(mmio_cache_hit, "vCPU MMIO cache hits")			\
 	X(walk_steps, "guest page-table entries read")
 
