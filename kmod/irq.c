@@ -348,7 +348,10 @@ long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data)
 
 long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data)
 {
-	if (vcpu->events.nmi.pending < NMI_LATCH)
+	bool serving = vcpu->events.nmi.injected ||
+		       vmx_interruptibility(&vcpu->vmx) & GUEST_INTR_STATE_NMI;
+
+	if (vcpu->events.nmi.pending < NMI_LATCH - serving)
 		vcpu->events.nmi.pending++;
 	want_injection(vcpu);
 	return 0;

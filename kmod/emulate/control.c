@@ -152,21 +152,20 @@ enum emu_result emu_run_pop(struct emu_ctx *ctx)
 	return o->kind == EMU_OPERAND_MEM ? EMU_OK : emu_write_operand(ctx, o, val);
 }
 
-/* All eight registers in one access: none is pushed if one cannot be. */
+/* One by one, downwards: where the fourth cannot be pushed, three have been. */
 enum emu_result emu_run_pusha(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.op_size;
-	u64 sp = (ctx->gpr[EMU_RSP] - 8 * size) & emu_mask(emu_stack_size(ctx));
-	u8 buf[8 * 4];
 	enum emu_result result;
 	unsigned int i;
 
-	for (i = 0; i < 8; i++)
-		memcpy(buf + i * size, &ctx->gpr[EMU_RDI - i], size);
-	result = emu_mem_write(ctx, EMU_SS, sp, buf, 8 * size);
-	if (result == EMU_OK)
-		emu_move_stack(ctx, -8 * (s64)size);
-	return result;
+	for (i = 0; i < 8; i++) {
+		result = emu_push(ctx, i * size, ctx->gpr[EMU_RAX + i], size);
+		if (result != EMU_OK)
+			return result;
+	}
+	emu_move_stack(ctx, -8 * (s64)size);
+	return EMU_OK;
 }
 
 /* The stack pointer's own place is skipped. */

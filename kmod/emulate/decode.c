@@ -20,6 +20,7 @@
  * struct decoder - the state of one decode
  * @result:	sticky: after the first failure bytes read as 0 and nothing
  *		more is fetched, so that only a few places need to look
+ * @undefined:	to be reported if all bytes of the instruction can be fetched
  * @pos:	bytes consumed
  */
 struct decoder {
@@ -32,6 +33,7 @@ struct decoder {
 	bool addr_prefix;
 	bool vex;
 	bool vvvv_used;
+	bool undefined;
 	u8 rep;
 };
 
@@ -39,12 +41,6 @@ static void stop(struct decoder *d, enum emu_result result)
 {
 	if (d->result == EMU_OK)
 		d->result = result;
-}
-
-static void undefined(struct decoder *d)
-{
-	if (d->result == EMU_OK)
-		d->result = emu_raise(d->ctx, EMU_VECTOR_UD, 0);
 }
 
 /*
@@ -168,7 +164,7 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 	u8 byte = next_byte(d);
 
 	if (insn->rex || insn->lock || d->op_prefix || d->rep)
-		undefined(d);
+		d->undefined = true;
 	insn->rex = byte & 0x80 ? 0 : REX_R;
 	if (first == 0xc4) {
 		map = byte & 0x1f;
@@ -407,7 +403,7 @@ static void sreg_operand(struct decoder *d, struct emu_operand *o)
 	o->kind = EMU_OPERAND_SEG;
 	o->reg = modrm_reg(d->insn);
 	if (o->reg >= EMU_SEG_COUNT)
-		undefined(d);
+		d->undefined = true;
 }
 
 /* Fill one operand. Called in order, so that immediates follow displacements. */
@@ -464,7 +460,7 @@ static void check_row(struct decoder *d, const struct emu_row *row)
 	bool memory = (row->flags & ROW_MODRM) && rm_is_memory(insn);
 
 	if (row->op == EMU_OP_UD || ((row->flags & ROW_NO64) && d->long64))
-		undefined(d);
+		d->undefined = true;
 	if (row->op == EMU_OP_NONE || ((row->flags & ROW_ONLY64) && !d->long64))
 		stop(d, EMU_UNHANDLED);
 	if (d->vex && !(row->flags & ROW_VECTOR))
@@ -472,13 +468,13 @@ static void check_row(struct decoder *d, const struct emu_row *row)
 	if (!memory && (row->flags & ROW_MEM_HERE))
 		stop(d, EMU_UNHANDLED);
 	if (!memory && (row->flags & ROW_MEM))
-		undefined(d);
+		d->undefined = true;
 	if (insn->lock && (!(row->flags & ROW_LOCK) || !memory))
-		undefined(d);
+		d->undefined = true;
 	if (d->vvvv_used && !(row->flags & ROW_VVVV))
-		undefined(d);
+		d->undefined = true;
 	if (insn->vector_size == 32 && (row->flags & ROW_VEX128))
-		undefined(d);
+		d->undefined = true;
 }
 
 static void reset(struct emu_insn *insn)
@@ -534,5 +530,7 @@ enum emu_result emu_decode(struct emu_ctx *ctx)
 	if (row->flags & ROW_STRING)
 		insn->rep = d.rep;
 	insn->length = d.pos;
+	if (d.undefined && d.result == EMU_OK)
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
 	return d.result;
 }

@@ -251,12 +251,10 @@ static enum emu_result run_cmpxchg8b(struct emu_ctx *ctx)
 	enum emu_result result;
 	bool equal;
 
-	result = emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), size, access,
-				    &linear);
+	result = emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), size,
+				    access | (size == 16 ? EMU_ALIGNED : 0), &linear);
 	if (result != EMU_OK)
 		return result;
-	if (size == 16 && (linear & 15))
-		return emu_raise(ctx, EMU_VECTOR_GP, 0);
 	result = ctx->ops->read(ctx, linear, old, size, access);
 	if (result != EMU_OK)
 		return result;

@@ -73,7 +73,10 @@ enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code);
  */
 const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index);
 
-/* Linear address of @size bytes at @ea, checked for @access (EMU_READ, EMU_WRITE, EMU_RMW). */
+/* With enum emu_access, for addresses only: must be a multiple of the size. */
+#define EMU_ALIGNED	0x100
+
+/* Linear address of @size bytes at @ea, checked for @access. */
 enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
 				   unsigned int size, unsigned int access, u64 *linear);
 

@@ -101,6 +101,8 @@ enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea
 			return segment_fault(ctx, seg);
 		*linear = (u32)(s->base + ea);
 	}
+	if ((access & EMU_ALIGNED) && (*linear & (size - 1)))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
 	if (misaligned(ctx, *linear, size))
 		return emu_raise(ctx, EMU_VECTOR_AC, 0);
 	return EMU_OK;

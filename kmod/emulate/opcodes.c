@@ -217,7 +217,7 @@ const struct emu_row emu_two_byte[256] = {
 	[0xbf] = ROW(MOVSX, M, GV, EW),
 	[0xc0] = ROW(XADD, L, EB, GB),
 	[0xc1] = ROW(XADD, L, EV, GV),
-	[0xc3] = ROW(MOV, MM, EY, GY),
+	[0xc3] = PREFIXED(C3),
 	[0xc7] = GROUP(9),
 	EIGHT_ROWS(0xc8, BSWAP, 0, ZV),
 	[0xd6] = PREFIXED(D6),
@@ -384,6 +384,10 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_7F] = {
 		[WITH_66] = ROW(VMOV, VECA, WX, VX),
 		[WITH_F3] = ROW(VMOV, VEC, WX, VX),
+	},
+	[PREFIX_C3] = {
+		[WITH_NONE] = ROW(MOV, MM, EY, GY),
+		[WITH_66 ... WITH_F2] = ROW(UD, M),
 	},
 	[PREFIX_D6] = {
 		[WITH_66] = ROW(VMOV, VEC | ROW_VEX128, WQ, VQ),

@@ -37,15 +37,10 @@ static unsigned int register_size(const struct emu_ctx *ctx)
 static enum emu_result operand_address(struct emu_ctx *ctx, unsigned int size,
 				       unsigned int access, u64 *linear)
 {
-	enum emu_result result;
-
-	result = emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), size, access,
-				    linear);
-	if (result != EMU_OK)
-		return result;
-	if ((ctx->insn.flags & ROW_ALIGNED) && (*linear & (size - 1)))
-		return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	return EMU_OK;
+	if (ctx->insn.flags & ROW_ALIGNED)
+		access |= EMU_ALIGNED;
+	return emu_linear_address(ctx, ctx->insn.seg, emu_effective_address(ctx), size, access,
+				  linear);
 }
 
 /* Low o->size bytes of the operand; the rest of @v is cleared. */
