@@ -5,6 +5,8 @@
 # the userspace folder; CC and CXX choose the compilers.
 
 number=0 status=0
+# Words, not one word each: a compiler may come with options.
+cc=${CC:-cc} cxx=${CXX:-c++}
 
 # compile LANGUAGE HEADER COMPILER...
 compile()
@@ -25,10 +27,11 @@ compile()
 
 echo "TAP version 13"
 echo "1..8"
+# shellcheck disable=SC2086
 for header in linux/keel.h keel/libkeel.h; do
-	compile c "$header" ${CC:-cc} -std=c99
-	compile c "$header" ${CC:-cc} -std=gnu11
-	compile c++ "$header" ${CXX:-c++} -std=c++11
-	compile c++ "$header" ${CXX:-c++} -std=c++20
+	compile c "$header" $cc -std=c99
+	compile c "$header" $cc -std=gnu11
+	compile c++ "$header" $cxx -std=c++11
+	compile c++ "$header" $cxx -std=c++20
 done
 exit $status

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guests for a keelrun that is linked with the stand-in for the kernel: the
+ * environment variable FAKE_GUEST says how the guest behaves. Lets a script test
+ * command line, images and exit statuses where there is no VMX.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fake_kvm.h"
+
+#define DATA_OFFSET	4096
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static const char *text = "";	/* still to be printed on the debug port */
+static int exit_code = -1;	/* to be written to the exit port after that */
+
+static int out(struct kvm_run *run, unsigned short port, char value)
+{
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = KVM_EXIT_IO_OUT;
+	run->io.port = port;
+	run->io.size = 1;
+	run->io.count = 1;
+	run->io.data_offset = DATA_OFFSET;
+	*((char *)run + DATA_OFFSET) = value;
+	return 0;
+}
+
+static int play_halt(struct kvm_run *run)
+{
+	run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+static int play_shutdown(struct kvm_run *run)
+{
+	run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return 0;
+}
+
+static int play_internal(struct kvm_run *run)
+{
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = 1;
+	run->internal.ndata = 0;
+	return 0;
+}
+
+static int play_debug(struct kvm_run *run)
+{
+	run->exit_reason = KVM_EXIT_DEBUG;
+	return 0;
+}
+
+static int play_reset(struct kvm_run *run)
+{
+	return out(run, 0x64, '\xfe');
+}
+
+static int play_spin(struct kvm_run *run)
+{
+	struct timespec ts = { .tv_sec = 20 };
+
+	if (run->immediate_exit)
+		return -EINTR;
+	return nanosleep(&ts, NULL) ? -errno : -EIO;
+}
+
+static int play_text(struct kvm_run *run)
+{
+	if (*text)
+		return out(run, 0x402, *text++);
+	if (exit_code >= 0)
+		return out(run, 0xf4, exit_code);
+	return play_spin(run);
+}
+
+static const struct {
+	const char *name;
+	int (*play)(struct kvm_run *run);
+} guests[] = {
+	{ "halt", play_halt },
+	{ "shutdown", play_shutdown },
+	{ "internal", play_internal },
+	{ "debug", play_debug },
+	{ "reset", play_reset },
+	{ "spin", play_spin },
+};
+
+/* "halt" and so on, a number for the exit port, or "text and spin". */
+__attribute__((constructor)) static void choose_guest(void)
+{
+	const char *name = getenv("FAKE_GUEST");
+	size_t i;
+
+	fake_reset();
+	fake.run = play_text;
+	text = "first line\nsecond line\n";
+	if (name && *name >= '0' && *name <= '9')
+		exit_code = atoi(name);
+	for (i = 0; name && i < ARRAY_SIZE(guests); i++)
+		if (!strcmp(name, guests[i].name))
+			fake.run = guests[i].play;
+}
