@@ -165,7 +165,7 @@ static const struct emu_ops ops = {
 	.fetch = fetch,
 	.read = read,
 	.write = write,
-	.cmpxchg = cmpxchg_mem,
+	.exchange = cmpxchg_mem,
 	.load_seg = load_seg,
 };
 

@@ -168,24 +168,22 @@ enum emu_result emu_run_pusha(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* The stack pointer's own place is skipped. */
+/* The stack pointer's own place is skipped, but read. */
 enum emu_result emu_run_popa(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.op_size;
-	u64 sp = ctx->gpr[EMU_RSP] & emu_mask(emu_stack_size(ctx));
-	u8 buf[8 * 4];
 	enum emu_result result;
 	unsigned int i;
+	u64 val[8];
 
-	result = emu_mem_read(ctx, EMU_SS, sp, buf, 8 * size, EMU_READ);
-	if (result != EMU_OK)
-		return result;
 	for (i = 0; i < 8; i++) {
-		u64 val = 0;
-
-		memcpy(&val, buf + i * size, size);
+		result = emu_pop(ctx, i * size, &val[i], size);
+		if (result != EMU_OK)
+			return result;
+	}
+	for (i = 0; i < 8; i++) {
 		if (EMU_RDI - i != EMU_RSP)
-			emu_set_reg(ctx, EMU_RDI - i, size, val);
+			emu_set_reg(ctx, EMU_RDI - i, size, val[i]);
 	}
 	emu_move_stack(ctx, 8 * size);
 	return EMU_OK;

@@ -186,14 +186,13 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 static const struct emu_row *map_row(struct decoder *d, u8 map)
 {
 	static const struct emu_row unknown;
-	u8 byte = next_byte(d);
 
-	d->insn->opcode = byte;
+	if (map != 1 && map != 2)
+		return &unknown;
+	d->insn->opcode = next_byte(d);
 	if (map == 1)
-		return &emu_two_byte[byte];
-	if (map == 2)
-		return emu_three_byte_38(byte);
-	return &unknown;
+		return &emu_two_byte[d->insn->opcode];
+	return emu_three_byte_38(d->insn->opcode);
 }
 
 /* Read the opcode and find its first row. */

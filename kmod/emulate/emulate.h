@@ -149,7 +149,7 @@ struct emu_ctx;
  *		instruction really reaches into it.
  * @read, @write: @size is 1-32; @access is a set of enum emu_access. EMU_OK
  *		from @write may mean that the write is queued.
- * @cmpxchg:	store @new at @linear in one atomic step if it holds @old,
+ * @exchange:	store @new at @linear in one atomic step if it holds @old,
  *		where @size is 1, 2, 4, 8 or 16. EMU_RETRY if it does not.
  * @load_seg:	fill ctx->seg[@index]; called at most once per segment and
  *		instruction, only for a bit clear in ctx->seg_valid. NULL if
@@ -166,7 +166,7 @@ struct emu_ops {
 				unsigned int access);
 	enum emu_result (*write)(struct emu_ctx *ctx, u64 linear, const void *buf,
 				 unsigned int size, unsigned int access);
-	enum emu_result (*cmpxchg)(struct emu_ctx *ctx, u64 linear, const void *old,
+	enum emu_result (*exchange)(struct emu_ctx *ctx, u64 linear, const void *old,
 				   const void *new, unsigned int size);
 	void (*load_seg)(struct emu_ctx *ctx, unsigned int index);
 	void (*read_xmm)(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);

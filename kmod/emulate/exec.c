@@ -200,11 +200,13 @@ static enum emu_result run_xadd(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], sum);
 }
 
-/* The destination is written in any case, with what it held if the values differ. */
+/*
+ * Memory is written in any case, with what it held if the values differ. A
+ * register is then left alone, its upper half included.
+ */
 static enum emu_result run_cmpxchg(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
-	unsigned int size = o[0].size;
 	enum emu_result result;
 	u64 dst, src, acc;
 	bool equal;
@@ -213,12 +215,13 @@ static enum emu_result run_cmpxchg(struct emu_ctx *ctx)
 	result = emu_read_for_update(ctx, &o[0], ctx->insn.lock, &dst);
 	if (result != EMU_OK)
 		return result;
-	acc = emu_get_reg(ctx, EMU_RAX, size);
+	acc = emu_get_reg(ctx, EMU_RAX, o[0].size);
 	equal = acc == dst;
-	emu_sub(acc, dst, size, &ctx->next_rflags);
-	result = emu_replace(ctx, &o[0], ctx->insn.lock, dst, equal ? src : dst);
+	emu_sub(acc, dst, o[0].size, &ctx->next_rflags);
+	if (equal || o[0].kind == EMU_OPERAND_MEM)
+		result = emu_replace(ctx, &o[0], ctx->insn.lock, dst, equal ? src : dst);
 	if (result == EMU_OK && !equal)
-		emu_set_reg(ctx, EMU_RAX, size, dst);
+		emu_set_reg(ctx, EMU_RAX, o[0].size, dst);
 	return result;
 }
 
@@ -226,7 +229,7 @@ static enum emu_result wide_replace(struct emu_ctx *ctx, u64 linear, const u64 *
 				    const u64 *new, unsigned int size)
 {
 	if (ctx->insn.lock)
-		return ctx->ops->cmpxchg(ctx, linear, old, new, size);
+		return ctx->ops->exchange(ctx, linear, old, new, size);
 	return ctx->ops->write(ctx, linear, new, size, EMU_WRITE);
 }
 

@@ -84,7 +84,7 @@ static bool misaligned(const struct emu_ctx *ctx, u64 linear, unsigned int size)
 {
 	if (ctx->cpl != 3 || !(ctx->cr0 & EMU_CR0_AM) || !(ctx->rflags & EMU_FLAG_AC))
 		return false;
-	return linear & ((size > 8 ? 8 : size) - 1);
+	return linear & (size - 1);
 }
 
 enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,

@@ -280,7 +280,7 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	[GROUP_4] = {
 		ROW(INC, L, EB),
 		ROW(DEC, L, EB),
-		[2 ... 7] = ROW(UD, M),
+		[2 ... 7] = ROW(UD, M, EB),
 	},
 	[GROUP_5] = {
 		[0] = ROW(INC, L, EV),
@@ -288,10 +288,10 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 		[2] = ROW(CALL_IND, M | NEAR, EV),
 		[4] = ROW(JMP_IND, M | NEAR, EV),
 		[6] = ROW(PUSH, M | STACK, EV),
-		[7] = ROW(UD, M),
+		[7] = ROW(UD, M, EV),
 	},
 	[GROUP_8] = {
-		[0 ... 3] = ROW(UD, M),
+		[0 ... 3] = ROW(UD, M, EV, IB),
 		[4] = ROW(BT, M, EV, IB),
 		[5] = ROW(BTS, L, EV, IB),
 		[6] = ROW(BTR, L, EV, IB),

@@ -91,5 +91,5 @@ enum emu_result emu_replace(struct emu_ctx *ctx, const struct emu_operand *o, bo
 				    EMU_READ | EMU_RMW, &linear);
 	if (result != EMU_OK)
 		return result;
-	return ctx->ops->cmpxchg(ctx, linear, &old, &val, o->size);
+	return ctx->ops->exchange(ctx, linear, &old, &val, o->size);
 }

@@ -11,6 +11,7 @@
 #define PF_PRESENT	1u
 #define PF_WRITE	2u
 #define PF_USER		4u
+#define PF_FETCH	16u
 
 static enum emu_result page_fault(struct bench *b, u64 linear, u32 code)
 {
@@ -37,28 +38,29 @@ u8 *bench_at(struct bench *b, u64 linear)
 	return offset < BENCH_SIZE ? &b->memory[offset] : NULL;
 }
 
-static enum emu_result check_byte(struct bench *b, u64 linear, bool write)
+/* @code: what the access is, in terms of a page fault's error code. */
+static enum emu_result check_byte(struct bench *b, u64 linear, u32 code)
 {
 	u8 rights;
 
 	if (offset_of(b, linear) >= BENCH_SIZE) {
 		b->outside = true;
-		return page_fault(b, linear, write ? PF_WRITE : 0);
+		return page_fault(b, linear, code);
 	}
 	rights = b->rights[offset_of(b, linear) / BENCH_PAGE];
 	if (rights == BENCH_ABSENT)
-		return page_fault(b, linear, write ? PF_WRITE : 0);
-	if (write && rights == BENCH_READ_ONLY)
-		return page_fault(b, linear, PF_PRESENT | PF_WRITE);
+		return page_fault(b, linear, code);
+	if ((code & PF_WRITE) && rights == BENCH_READ_ONLY)
+		return page_fault(b, linear, code | PF_PRESENT);
 	return EMU_OK;
 }
 
-static enum emu_result check(struct bench *b, u64 linear, unsigned int size, bool write)
+static enum emu_result check(struct bench *b, u64 linear, unsigned int size, u32 code)
 {
 	unsigned int i;
 
 	for (i = 0; i < size; i++) {
-		enum emu_result result = check_byte(b, emu_linear(&b->ctx, linear, i), write);
+		enum emu_result result = check_byte(b, emu_linear(&b->ctx, linear, i), code);
 
 		if (result != EMU_OK)
 			return result;
@@ -75,7 +77,7 @@ static enum emu_result bench_read(struct emu_ctx *ctx, u64 linear, void *buf, un
 				  unsigned int access)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, size, access & EMU_RMW);
+	enum emu_result result = check(b, linear, size, access & EMU_RMW ? PF_WRITE : 0);
 	unsigned int i;
 
 	b->reads++;
@@ -98,7 +100,7 @@ static enum emu_result bench_write(struct emu_ctx *ctx, u64 linear, const void *
 				   unsigned int size, unsigned int access)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, size, true);
+	enum emu_result result = check(b, linear, size, PF_WRITE);
 	unsigned int i;
 
 	b->writes++;
@@ -112,7 +114,7 @@ static enum emu_result bench_write(struct emu_ctx *ctx, u64 linear, const void *
 static enum emu_result bench_fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, len, false);
+	enum emu_result result = check(b, linear, len, PF_FETCH);
 
 	b->fetches++;
 	b->fetched += len;
@@ -158,7 +160,7 @@ const struct emu_ops bench_ops = {
 	.fetch = bench_fetch,
 	.read = bench_read,
 	.write = bench_write,
-	.cmpxchg = bench_cmpxchg,
+	.exchange = bench_cmpxchg,
 	.read_xmm = bench_read_xmm,
 	.write_xmm = bench_write_xmm,
 };
