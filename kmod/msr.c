@@ -48,7 +48,8 @@
 				 ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO |	\
 				 ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO |	\
 				 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO |		\
-				 ARCH_CAP_PBRSB_NO)
+				 ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO |	\
+				 ARCH_CAP_RFDS_CLEAR)
 
 /* Registers that no hardware of the guest's reads: they only hold their value. */
 struct keel_msrs {
@@ -488,6 +489,12 @@ static u64 arch_capabilities(void)
 		val |= ARCH_CAP_SSB_NO;
 	if (!boot_cpu_has_bug(X86_BUG_MDS))
 		val |= ARCH_CAP_MDS_NO;
+	if (!boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT))
+		val |= ARCH_CAP_PSCHANGE_MC_NO;
+	if (!boot_cpu_has_bug(X86_BUG_GDS))
+		val |= ARCH_CAP_GDS_NO;
+	if (!boot_cpu_has_bug(X86_BUG_RFDS))
+		val |= ARCH_CAP_RFDS_NO;
 	return val;
 }
 

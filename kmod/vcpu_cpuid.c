@@ -216,7 +216,7 @@ static long install(struct keel_vcpu *vcpu, struct cpuid_table *t)
 	cpuid_index(t);
 	update_table(vcpu, t);
 	r = cpuid_check(t);
-	if (!r && rcu_access_pointer(vcpu->pid)) {
+	if (!r && vcpu->stats.exits) {
 		if (old ? !cpuid_equal(old, t) : t->nr)
 			r = -EINVAL;
 		goto free_table;
