@@ -3,8 +3,8 @@
  * The guest's time stamp counter: offset and ratio against the host's, and how
  * the vCPUs of one VM come to agree on one offset.
  *
- * The host's counter is taken to be constant and synchronised; vmx_setup()
- * and the kernel's own clock source depend on the same thing.
+ * The host's counter is taken to be constant and the same on all CPUs. Where it
+ * is not (the kernel then calls it unstable), a guest sees it jump as it moves.
  */
 #ifndef KEEL_TSC_H
 #define KEEL_TSC_H
