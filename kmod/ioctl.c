@@ -54,7 +54,6 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_DEBUGREGS,			1 },
 	{ KVM_CAP_XSAVE,			1 },
 	{ KVM_CAP_XSAVE2,			sizeof(struct kvm_xsave) },
-	{ KVM_CAP_SREGS2,			1 },
 	{ KVM_CAP_XCRS,				1 },
 	{ KVM_CAP_SREGS2,			1 },
 	{ KVM_CAP_GET_TSC_KHZ,			1 },
@@ -170,8 +169,6 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_NMI,			LOAD,	.vcpu = keel_ioctl_nmi },
 	{ KVM_TRANSLATE,		LOAD,	.vcpu = keel_translate },
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
-	{ KVM_GET_SREGS2,		LOAD,	.vcpu = keel_get_sregs2 },
-	{ KVM_SET_SREGS2,		LOAD,	.vcpu = keel_set_sregs2 },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)
