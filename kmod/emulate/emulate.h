@@ -167,7 +167,7 @@ struct emu_ops {
 	enum emu_result (*write)(struct emu_ctx *ctx, u64 linear, const void *buf,
 				 unsigned int size, unsigned int access);
 	enum emu_result (*exchange)(struct emu_ctx *ctx, u64 linear, const void *old,
-				   const void *new, unsigned int size);
+				    const void *new, unsigned int size);
 	void (*load_seg)(struct emu_ctx *ctx, unsigned int index);
 	void (*read_xmm)(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
 	void (*write_xmm)(struct emu_ctx *ctx, unsigned int reg, const void *buf,

@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The emulator against the processor that this runs on: random instructions
+ * with random operands are executed by both, and every register, flag, byte
+ * of memory and fault is compared. Left out are only what the architecture
+ * leaves undefined, and what AMD's and Intel's processors do differently.
+ *
+ * FUZZ_SECONDS bounds the run, 10 by default; 0 means until interrupted, with
+ * a progress line. FUZZ_SEED repeats one.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "emulate/opcodes.h"
+#include "emulate_bench.h"
+#include "emulate_native.h"
+#include "tap.h"
+
+#define MAX_REPORTS	20
+#define BREAKPOINT	0xcc
+#define CODE_OFFSET	0x800
+#define MAX_CODE	(EMU_INSN_MAX + NATIVE_TAIL)
+#define FLAG_AC		0x40000u
+#define FLAGS_COMPARED	(BENCH_FLAGS_ARITH | BENCH_FLAG_DF | BENCH_FLAG_IF | FLAG_AC | 0x200000u)
+
+static struct bench bench;
+static u64 random_state;
+static unsigned int differences;
+static unsigned long op_count[EMU_OP_COUNT];
+static unsigned long fault_count[32];
+
+/*
+ * struct trial - one instruction in both worlds
+ * @code:	its bytes; @offset: where in the code page
+ */
+struct trial {
+	u8 code[EMU_INSN_MAX];
+	unsigned int offset;
+	bool code32;
+	u64 gpr[EMU_GPR_COUNT];
+	u64 rflags;
+};
+
+static u64 random64(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+static unsigned int below(unsigned int bound)
+{
+	return (random64() >> 20) % bound;
+}
+
+/* An address in the arena, often near the border of a page. */
+static u64 arena_address(void)
+{
+	static const u8 pages[] = {
+		NATIVE_DATA, NATIVE_DATA, NATIVE_DATA_2, NATIVE_DATA_2, NATIVE_STACK,
+		NATIVE_STACK, NATIVE_READ_ONLY, NATIVE_CODE, NATIVE_ABSENT_1, NATIVE_ABSENT_2,
+	};
+	u64 page = NATIVE_ORIGIN + pages[below(10)] * NATIVE_PAGE;
+
+	if (!below(4))
+		return page + NATIVE_PAGE - below(40);
+	return page + below(NATIVE_PAGE);
+}
+
+static u64 random_value(void)
+{
+	static const u64 special[] = {
+		0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
+		0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff, 0x800000000000,
+		0xffff7fffffffffff,
+	};
+
+	switch (below(4)) {
+	case 0:
+		return special[below(16)];
+	case 1:
+		return arena_address();
+	case 2:
+		return below(256);
+	default:
+		return random64();
+	}
+}
+
+static unsigned int put_prefixes(struct trial *t)
+{
+	static const u8 prefixes[] = {
+		0x66, 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x64, 0x65, 0x2e, 0x3e, 0x26, 0x36,
+	};
+	unsigned int len = 0;
+
+	while (len < 4 && !below(3))
+		t->code[len++] = prefixes[below(12)];
+	if (!t->code32 && below(2))
+		t->code[len++] = 0x40 | below(16);
+	return len;
+}
+
+static unsigned int put_opcode(struct trial *t, unsigned int len)
+{
+	static const u8 map38[] = { 0x2a, 0xf0, 0xf1 };
+	unsigned int kind = below(32);
+
+	if (kind < 16) {
+		t->code[len++] = random64() >> 32;
+	} else if (kind < 29) {
+		t->code[len++] = 0x0f;
+		t->code[len++] = random64() >> 32;
+	} else if (kind == 29) {
+		t->code[len++] = 0x0f;
+		t->code[len++] = 0x38;
+		t->code[len++] = map38[below(3)];
+	} else {
+		if (below(4))
+			len = 0;
+		t->code[len++] = 0xc5;
+		t->code[len++] = (random64() >> 32 & 0x87) | (below(8) ? 0x78 : random64() & 0x78);
+		t->code[len++] = random64() >> 32;
+	}
+	return len;
+}
+
+static void make_code(struct trial *t)
+{
+	unsigned int len;
+
+	t->code32 = !below(3);
+	len = put_opcode(t, put_prefixes(t));
+	for (; len < EMU_INSN_MAX; len++)
+		t->code[len] = below(3) ? random64() >> 32 : below(16);
+	t->offset = below(16) ? CODE_OFFSET : NATIVE_PAGE - 1 - below(24);
+}
+
+static void make_registers(struct trial *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < EMU_GPR_COUNT; i++)
+		t->gpr[i] = t->code32 ? (u32)random_value() : random_value();
+	if (t->code32)
+		memset(t->gpr + 8, 0, 8 * sizeof(u64));
+	if (below(8))
+		t->gpr[EMU_RSP] = arena_address();
+	if (below(8))
+		t->gpr[EMU_RSI] = arena_address();
+	if (below(8))
+		t->gpr[EMU_RDI] = arena_address();
+	if (below(4))
+		t->gpr[EMU_RCX] = below(20);
+	t->rflags = (random64() & (BENCH_FLAGS_ARITH | BENCH_FLAG_DF)) | BENCH_FLAG_IF | 2;
+	if (!below(16))
+		t->rflags |= FLAG_AC;
+}
+
+static struct emu_seg user_segment(bool code32, unsigned int index)
+{
+	struct emu_seg s = {
+		.limit = 0xffffffff, .type = index == EMU_CS ? 11 : 3, .s = 1, .dpl = 3, .p = 1,
+		.g = 1, .db = 1, .sel = index == EMU_CS ? code32 ? 0x23 : 0x33 : 0x2b,
+	};
+
+	if (index < EMU_FS)
+		return s;
+	s.sel = 0;
+	s.unusable = 1;
+	s.base = index == EMU_FS ? native_fs_base() : native_gs_base();
+	return s;
+}
+
+static void setup_context(const struct trial *t)
+{
+	struct emu_ctx *ctx = &bench.ctx;
+	unsigned int i;
+
+	ctx->mode = t->code32 ? EMU_MODE_PROT32 : EMU_MODE_LONG64;
+	for (i = 0; i < EMU_SEG_COUNT; i++)
+		ctx->seg[i] = user_segment(t->code32, i);
+	memcpy(ctx->gpr, t->gpr, sizeof(ctx->gpr));
+	ctx->rflags = t->rflags;
+	ctx->rip = NATIVE_ORIGIN + t->offset;
+	ctx->insn.fetched = 0;
+	bench_clear_counters(&bench);
+}
+
+/*
+ * Put the instruction into both views of the code page, with a way back behind
+ * it if there is room for all of it. Everything else there is breakpoints.
+ */
+static void place_code(const struct trial *t, unsigned int length)
+{
+	const u8 *tail = t->code32 ? native_tail32 : native_tail64;
+	unsigned int room = NATIVE_PAGE - t->offset;
+	u8 *at = bench.memory + t->offset;
+
+	memset(at, BREAKPOINT, room < MAX_CODE ? room : MAX_CODE);
+	memcpy(at, t->code, length < room ? length : room);
+	if (length + NATIVE_TAIL <= room)
+		memcpy(at + length, tail, NATIVE_TAIL);
+	memcpy(native_memory() + t->offset, at, room < MAX_CODE ? room : MAX_CODE);
+}
+
+static void remove_code(const struct trial *t)
+{
+	unsigned int room = NATIVE_PAGE - t->offset;
+	unsigned int size = room < MAX_CODE ? room : MAX_CODE;
+
+	memset(bench.memory + t->offset, BREAKPOINT, size);
+	memset(native_memory() + t->offset, BREAKPOINT, size);
+}
+
+/* Change an absolute or RIP-relative displacement so that it leads into the arena. */
+static void redirect(struct trial *t, s64 old, u64 new)
+{
+	unsigned int size = old == (s32)old ? 4 : 8;
+	unsigned int i;
+
+	for (i = 1; i + size <= EMU_INSN_MAX; i++) {
+		if (memcmp(t->code + i, &old, size))
+			continue;
+		memcpy(t->code + i, &new, size);
+		return;
+	}
+}
+
+static u64 operand_target(const struct emu_insn *insn)
+{
+	u64 target = arena_address();
+
+	/* Where locked operands straddle cache lines the kernel may step in. */
+	if (insn->lock || insn->op == EMU_OP_XCHG)
+		target &= ~15ull;
+	return insn->flags & ROW_ALIGNED && below(4) ? target & ~31ull : target;
+}
+
+/* Let the memory operand be in the arena. */
+static void aim(struct trial *t, const struct emu_insn *insn)
+{
+	u64 target = operand_target(insn);
+	u64 base = 0;
+
+	if (!t->code32 && insn->seg >= EMU_FS && insn->seg <= EMU_GS)
+		base = bench.ctx.seg[insn->seg].base;
+	target -= base;
+	if (insn->base != EMU_NO_REG && insn->base != insn->index) {
+		if (insn->index != EMU_NO_REG)
+			target -= t->gpr[insn->index] << insn->scale;
+		t->gpr[insn->base] = target - insn->disp;
+		if (t->code32)
+			t->gpr[insn->base] = (u32)t->gpr[insn->base];
+	} else if (insn->rip_relative) {
+		redirect(t, insn->disp, target - NATIVE_ORIGIN - t->offset - insn->length);
+	} else if (insn->base == EMU_NO_REG && insn->index == EMU_NO_REG) {
+		redirect(t, insn->disp, target);
+	}
+}
+
+/* Which of two bad operands is reported differs between processors: leave one good. */
+static void aim_second(struct trial *t, const struct emu_insn *insn)
+{
+	u64 good = NATIVE_ORIGIN + NATIVE_DATA * NATIVE_PAGE + 1024;
+
+	if (insn->op == EMU_OP_CMPS)
+		t->gpr[below(2) ? EMU_RSI : EMU_RDI] = good;
+	if (insn->op == EMU_OP_CALL_IND)
+		t->gpr[EMU_RSP] = good;
+}
+
+static bool has_memory(const struct emu_insn *insn)
+{
+	return insn->operand[0].kind == EMU_OPERAND_MEM ||
+	       insn->operand[1].kind == EMU_OPERAND_MEM;
+}
+
+static bool has_prefix(const struct trial *t, const struct emu_insn *insn, u8 prefix)
+{
+	return memchr(t->code, prefix, insn->length);
+}
+
+static unsigned int shift_count(const struct trial *t, const struct emu_insn *insn)
+{
+	const struct emu_operand *o = insn->operand[2].kind ? &insn->operand[2] : &insn->operand[1];
+	u64 count = o->kind == EMU_OPERAND_IMM ? insn->imm : t->gpr[EMU_RCX];
+
+	return count & (insn->operand[0].size == 8 ? 63 : 31);
+}
+
+/* What is not comparable at all. */
+static bool excluded(const struct trial *t, const struct emu_insn *insn)
+{
+	switch (insn->op) {
+	case EMU_OP_CLFLUSH:
+		return true;		/* the emulator leaves paging to the owner */
+	case EMU_OP_NOP:
+		return insn->opcode == 0x0d && !has_memory(insn);
+	case EMU_OP_CMPS:
+		return insn->addr_size == 2 || (t->code32 && insn->seg != EMU_NO_REG);
+	case EMU_OP_BSWAP:
+		return insn->op_size == 2;
+	case EMU_OP_SHLD:
+	case EMU_OP_SHRD:
+		return shift_count(t, insn) > 8 * insn->op_size;
+	case EMU_OP_MOVSX:
+		return insn->opcode == 0x63 && insn->op_size == 2;
+	}
+	/* AMD lets a repeat prefix change the condition of LOOP. */
+	if (insn->op == EMU_OP_LOOP && (has_prefix(t, insn, 0xf2) || has_prefix(t, insn, 0xf3)))
+		return true;
+	/* Whether unaligned vector moves are subject to alignment checks differs as well. */
+	if ((insn->flags & (ROW_VECTOR | ROW_ALIGNED)) == ROW_VECTOR && (t->rflags & FLAG_AC))
+		return true;
+	/* AMD takes the operand-size prefix of near branches seriously in 64-bit code. */
+	return (insn->flags & ROW_NEAR) && has_prefix(t, insn, 0x66);
+}
+
+/* Shifts and rotations define OF for a count of one only, and nothing changes for zero. */
+static u64 undefined_shift_flags(const struct trial *t, const struct emu_insn *insn)
+{
+	unsigned int count = shift_count(t, insn);
+	u64 flags = count > 1 ? BENCH_FLAG_OF : 0;
+
+	if (!count || (insn->op >= EMU_OP_ROL && insn->op <= EMU_OP_RCR))
+		return flags;
+	if (insn->op <= EMU_OP_SHR && count >= 8u * insn->operand[0].size)
+		flags |= BENCH_FLAG_CF;
+	return flags | BENCH_FLAG_AF;
+}
+
+/* Flags that the architecture leaves undefined. */
+static u64 undefined_flags(const struct trial *t, const struct emu_insn *insn)
+{
+	switch (insn->op) {
+	case EMU_OP_AND:
+	case EMU_OP_OR:
+	case EMU_OP_XOR:
+	case EMU_OP_TEST:
+		return BENCH_FLAG_AF;
+	case EMU_OP_ROL ... EMU_OP_SHRD:
+		return undefined_shift_flags(t, insn);
+	case EMU_OP_MUL ... EMU_OP_IMUL3:
+		return BENCH_FLAG_SF | BENCH_FLAG_ZF | BENCH_FLAG_AF | BENCH_FLAG_PF;
+	case EMU_OP_DIV ... EMU_OP_IDIV:
+		return BENCH_FLAGS_ARITH;
+	case EMU_OP_BT ... EMU_OP_BTC:
+	case EMU_OP_TZCNT ... EMU_OP_LZCNT:
+		return BENCH_FLAG_OF | BENCH_FLAG_SF | BENCH_FLAG_AF | BENCH_FLAG_PF;
+	case EMU_OP_BSF ... EMU_OP_BSR:
+		return BENCH_FLAGS_ARITH & ~BENCH_FLAG_ZF;
+	}
+	return 0;
+}
+
+/* Returns whether the vector registers are known. */
+static bool run_native(const struct trial *t, const void *xmm)
+{
+	memcpy(native_cpu.gpr, t->gpr, sizeof(native_cpu.gpr));
+	native_cpu.rflags = t->rflags;
+	native_cpu.rip = NATIVE_ORIGIN + t->offset;
+	memcpy(native_cpu.ymm, xmm, sizeof(native_cpu.ymm));
+	return native_run(t->code32, bench.ctx.insn.length);
+}
+
+static const char *what_differs(const struct trial *t, enum emu_result result, const void *ymm)
+{
+	const struct emu_ctx *ctx = &bench.ctx;
+	bool fault = native_cpu.vector != NATIVE_NO_FAULT;
+	bool emulated_fault = result == EMU_FAULT;
+	u64 flags = FLAGS_COMPARED & ~undefined_flags(t, &ctx->insn);
+
+	if (fault != emulated_fault)
+		return "whether it faults";
+	if (fault && native_cpu.vector != ctx->fault.vector)
+		return "vector";
+	if (fault && ctx->fault.has_error && native_cpu.error != ctx->fault.error_code)
+		return "error code";
+	if (fault && ctx->fault.vector == 14 && native_cpu.cr2 != ctx->fault.cr2)
+		return "fault address";
+	if (memcmp(native_cpu.gpr, ctx->gpr, sizeof(ctx->gpr)))
+		return "registers";
+	if (native_cpu.rip != ctx->rip)
+		return "instruction pointer";
+	if ((native_cpu.rflags ^ ctx->rflags) & flags)
+		return "flags";
+	if (memcmp(native_memory(), bench.memory, NATIVE_SIZE))
+		return "memory";
+	if (ymm && memcmp(native_cpu.ymm, ymm, sizeof(native_cpu.ymm)))
+		return "vector registers";
+	return NULL;
+}
+
+static void report(const struct trial *t, const char *what, enum emu_result result)
+{
+	const struct emu_ctx *ctx = &bench.ctx;
+	unsigned int i;
+
+	if (++differences > MAX_REPORTS)
+		return;
+	printf("# %s differ: %u-bit, at %03x:", what, t->code32 ? 32 : 64, t->offset);
+	for (i = 0; i < EMU_INSN_MAX; i++)
+		printf(" %02x", t->code[i]);
+	tap_note(" op %u length %u", ctx->insn.op, ctx->insn.length);
+	tap_note("  processor: vector %u error %x cr2 %llx rip %llx flags %llx", native_cpu.vector,
+		 native_cpu.error, native_cpu.cr2, native_cpu.rip, native_cpu.rflags);
+	tap_note("  emulator: result %d vector %u error %x cr2 %llx rip %llx flags %llx", result,
+		 ctx->fault.vector, ctx->fault.error_code, ctx->fault.cr2, ctx->rip, ctx->rflags);
+	for (i = 0; i < EMU_GPR_COUNT; i++) {
+		if (native_cpu.gpr[i] != ctx->gpr[i] || ctx->gpr[i] != t->gpr[i])
+			tap_note("  register %u was %llx: %llx, emulated %llx", i, t->gpr[i],
+				 native_cpu.gpr[i], ctx->gpr[i]);
+	}
+}
+
+static void refill(void)
+{
+	unsigned int i;
+
+	memset(bench.memory, BREAKPOINT, NATIVE_PAGE);
+	for (i = NATIVE_PAGE; i < NATIVE_SIZE; i += 8) {
+		u64 val = random_value();
+
+		memcpy(bench.memory + i, &val, 8);
+	}
+	memcpy(native_memory(), bench.memory, NATIVE_SIZE);
+	for (i = 0; i < sizeof(bench.xmm); i++)
+		((u8 *)bench.xmm)[i] = random64() >> 24;
+}
+
+/*
+ * Where code may run on to: anywhere in the arena but the middle of the
+ * instruction or of the way back. All else is breakpoints or not executable.
+ */
+static bool lands_safely(const struct trial *t, enum emu_result result)
+{
+	u64 start = NATIVE_ORIGIN + t->offset;
+	u64 end = start + bench.ctx.insn.length;
+	u64 rip = bench.ctx.rip;
+
+	if (result == EMU_FAULT || rip == end)
+		return true;
+	return rip - NATIVE_ORIGIN < NATIVE_SIZE && (rip < start || rip >= end + NATIVE_TAIL);
+}
+
+/* Branches with an operand-size prefix, and VEX prefixes after others. */
+static bool odd_at_page_end(const struct trial *t)
+{
+	return memchr(t->code, 0x66, sizeof(t->code)) || memchr(t->code, 0xc4, sizeof(t->code)) ||
+	       memchr(t->code, 0xc5, sizeof(t->code));
+}
+
+/* Whether the processor can be asked, and can be expected to say the same. */
+static bool comparable(const struct trial *t, enum emu_result result, bool decoded)
+{
+	const struct emu_ctx *ctx = &bench.ctx;
+
+	if (result != EMU_OK && result != EMU_FAULT)
+		return false;
+	if (bench.outside || !lands_safely(t, result) || (ctx->rflags & BENCH_FLAG_TF))
+		return false;
+	/* How far a processor looks before it finds an instruction bad or short differs. */
+	if (!decoded)
+		return t->offset == CODE_OFFSET || !odd_at_page_end(t);
+	/* AMD loads some of the registers before a fault. */
+	if (ctx->insn.op == EMU_OP_POPA)
+		return result == EMU_OK;
+	/* AMD checks alignment before the address as such. */
+	return !(ctx->insn.flags & ROW_ALIGNED) || result == EMU_OK || ctx->fault.vector != 12;
+}
+
+/* The emulator's half of a trial; @decoded says how far it got. */
+static enum emu_result run_emulated(struct trial *t, bool *decoded)
+{
+	enum emu_result result;
+
+	place_code(t, EMU_INSN_MAX);
+	setup_context(t);
+	result = emu_decode(&bench.ctx);
+	*decoded = result == EMU_OK;
+	if (!*decoded)
+		return result;
+	if (has_memory(&bench.ctx.insn) && below(32))
+		aim(t, &bench.ctx.insn);
+	aim_second(t, &bench.ctx.insn);
+	if (excluded(t, &bench.ctx.insn))
+		return EMU_UNHANDLED;
+	place_code(t, bench.ctx.insn.length);
+	setup_context(t);
+	return bench_step(&bench);
+}
+
+/*
+ * Emulate first: what is not executed there, or leaves the arena, is not
+ * tried on the processor. Returns whether the trial counted.
+ */
+static bool run_trial(struct trial *t)
+{
+	u8 before[sizeof(bench.xmm)];
+	bool decoded, counts;
+	enum emu_result result;
+	const char *what;
+
+	make_code(t);
+	make_registers(t);
+	memcpy(before, bench.xmm, sizeof(before));
+	result = run_emulated(t, &decoded);
+	counts = comparable(t, result, decoded);
+	if (counts) {
+		what = what_differs(t, result, run_native(t, before) ? bench.xmm : NULL);
+		if (what)
+			report(t, what, result);
+		op_count[bench.ctx.insn.op]++;
+		if (result == EMU_FAULT)
+			fault_count[bench.ctx.fault.vector]++;
+	}
+	if (decoded && (!counts || what))
+		memcpy(bench.memory, native_memory(), NATIVE_SIZE);
+	remove_code(t);
+	return counts;
+}
+
+static void setup_bench(void)
+{
+	static const u8 rights[NATIVE_PAGES] = {
+		[NATIVE_CODE] = BENCH_READ_ONLY, [NATIVE_DATA] = BENCH_WRITABLE,
+		[NATIVE_DATA_2] = BENCH_WRITABLE, [NATIVE_READ_ONLY] = BENCH_READ_ONLY,
+		[NATIVE_STACK] = BENCH_WRITABLE,
+	};
+
+	bench_reset(&bench, EMU_MODE_LONG64, NATIVE_ORIGIN, NATIVE_ORIGIN);
+	memset(bench.rights, BENCH_ABSENT, sizeof(bench.rights));
+	memcpy(bench.rights, rights, sizeof(rights));
+	bench.user = true;
+	bench.ctx.cpl = 3;
+	bench.ctx.cr0 |= 1 << 18;
+	bench.ctx.xcr0 = native_xcr0();
+}
+
+static unsigned long setting(const char *name, unsigned long value)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : value;
+}
+
+static unsigned long run_trials(unsigned long seconds)
+{
+	time_t start = time(NULL), told = start;
+	unsigned long tried = 0, counted = 0;
+	struct trial t;
+
+	while (differences <= MAX_REPORTS) {
+		if (tried++ % 4096 == 0) {
+			time_t now = time(NULL);
+
+			if (seconds && (unsigned long)(now - start) >= seconds)
+				break;
+			if (!seconds && now - told >= 10) {
+				tap_note("%lu instructions, %u differences", counted, differences);
+				told = now;
+			}
+			refill();
+		}
+		counted += run_trial(&t);
+	}
+	return counted;
+}
+
+int main(void)
+{
+	unsigned long seed = setting("FUZZ_SEED", time(NULL));
+	unsigned long counted;
+	unsigned int op, met = 0;
+
+	if (!native_setup()) {
+		puts("1..0 # SKIP this machine cannot run the instructions natively");
+		return 4;
+	}
+	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
+	setup_bench();
+	counted = run_trials(setting("FUZZ_SECONDS", 10));
+	tap_note("seed %lu", seed);
+	tap_note("faults: %lu page, %lu protection, %lu stack, %lu undefined, %lu divide",
+		 fault_count[14], fault_count[13], fault_count[12], fault_count[6], fault_count[0]);
+	tap_ok(!differences, "%lu instructions, %u differences from the processor", counted,
+	       differences);
+	for (op = EMU_OP_NONE + 1; op < EMU_OP_COUNT; op++) {
+		if (op_count[op])
+			met++;
+		else
+			tap_note("operation %u was not met", op);
+	}
+	/* Cache flushes are the one thing left out. */
+	tap_ok(met >= EMU_OP_COUNT - 2, "%u operations were met", met);
+	return tap_done();
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Run one instruction on the processor of this machine, in user mode, and say
+ * what it did. Works with 64-bit code and, through the flat 32-bit segments
+ * that Linux keeps for old programs, with 32-bit code.
+ */
+#ifndef KEEL_UNIT_EMULATE_NATIVE_H
+#define KEEL_UNIT_EMULATE_NATIVE_H
+
+/* Offsets in struct native_cpu. */
+#define NATIVE_RFLAGS	128
+#define NATIVE_RIP	136
+#define NATIVE_YMM	144
+#define NATIVE_FAR	656
+#define NATIVE_HOST_RSP	664
+
+#ifndef __ASSEMBLY__
+
+#include <assert.h>
+#include <signal.h>
+#include <linux/types.h>
+
+#define NATIVE_ORIGIN	0x10000000ull	/* linear address of the arena */
+#define NATIVE_PAGE	4096u
+#define NATIVE_PAGES	8u
+#define NATIVE_SIZE	(NATIVE_PAGES * NATIVE_PAGE)
+#define NATIVE_NO_FAULT	0xff
+
+/* Pages of the arena, in order. The absent ones are not mapped. */
+enum native_page {
+	NATIVE_CODE,
+	NATIVE_ABSENT_1,
+	NATIVE_DATA,
+	NATIVE_DATA_2,
+	NATIVE_READ_ONLY,
+	NATIVE_ABSENT_2,
+	NATIVE_STACK,
+	NATIVE_ABSENT_3,
+};
+
+/*
+ * struct native_cpu - registers in and out, known to the assembly by offset
+ * @vector:	exception that the instruction raised, or NATIVE_NO_FAULT;
+ *		then @error and @cr2 belong to it
+ */
+struct native_cpu {
+	u64 gpr[16];
+	u64 rflags;
+	u64 rip;
+	u8 ymm[16][32];
+	u32 far_ip;
+	u16 far_cs;
+	u16 pad;
+	u64 host_rsp;
+	u8 vector;
+	u32 error;
+	u64 cr2;
+};
+
+static_assert(offsetof(struct native_cpu, rflags) == NATIVE_RFLAGS);
+static_assert(offsetof(struct native_cpu, rip) == NATIVE_RIP);
+static_assert(offsetof(struct native_cpu, ymm) == NATIVE_YMM);
+static_assert(offsetof(struct native_cpu, far_ip) == NATIVE_FAR);
+static_assert(offsetof(struct native_cpu, host_rsp) == NATIVE_HOST_RSP);
+
+extern struct native_cpu native_cpu;
+
+/* Bytes that end the instruction stream with a jump back, for 64 and 32-bit code. */
+#define NATIVE_TAIL	8u
+extern u8 native_tail64[NATIVE_TAIL];
+extern u8 native_tail32[NATIVE_TAIL];
+
+/* Map the arena and install the signal handlers; false if this machine cannot. */
+bool native_setup(void);
+
+/* The arena for reading and writing, whatever the rights in the guest's view. */
+u8 *native_memory(void);
+
+/*
+ * Execute the @length bytes at native_cpu.rip with the registers of native_cpu,
+ * and fill it with the result. If it did not simply run through to the next
+ * instruction, returns false, and the vector registers are unknown.
+ */
+bool native_run(bool code32, unsigned int length);
+
+u64 native_fs_base(void);
+u64 native_gs_base(void);
+u64 native_xcr0(void);
+
+/* In assembly: the ways in, the ways back, and what a signal enters. */
+void native_enter64(void);
+void native_enter32(void);
+void native_return(void);
+void native_abandon(void);
+void native_signal(int nr, siginfo_t *info, void *context);
+void native_handle(int nr, siginfo_t *info, void *context);
+
+#endif /* __ASSEMBLY__ */
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Into a random instruction with all registers loaded, and back. Absolute
+ * addresses throughout: no register is free, and the program is linked below
+ * 2 GiB. What the registers hold in between is nobody's business here.
+ */
+#define __ASSEMBLY__
+#include "emulate_native.h"
+
+	.macro load_guest
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rsp, native_cpu + NATIVE_HOST_RSP
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	vmovups	native_cpu + NATIVE_YMM + 32 * \n, %ymm\n
+	.endr
+	pushq	native_cpu + NATIVE_RFLAGS
+	popfq
+	mov	native_cpu + 8 * 0, %rax
+	mov	native_cpu + 8 * 1, %rcx
+	mov	native_cpu + 8 * 2, %rdx
+	mov	native_cpu + 8 * 3, %rbx
+	mov	native_cpu + 8 * 4, %rsp
+	mov	native_cpu + 8 * 5, %rbp
+	mov	native_cpu + 8 * 6, %rsi
+	mov	native_cpu + 8 * 7, %rdi
+	.irp	n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov	native_cpu + 8 * \n, %r\n
+	.endr
+	.endm
+
+	.text
+
+	.globl	native_enter64
+native_enter64:
+	load_guest
+	jmp	*native_cpu + NATIVE_RIP
+
+	.globl	native_enter32
+native_enter32:
+	load_guest
+	ljmpl	*native_cpu + NATIVE_FAR
+
+/* The way back for an instruction that runs through. */
+	.globl	native_return
+native_return:
+	mov	%rax, native_cpu + 8 * 0
+	mov	%rcx, native_cpu + 8 * 1
+	mov	%rdx, native_cpu + 8 * 2
+	mov	%rbx, native_cpu + 8 * 3
+	mov	%rsp, native_cpu + 8 * 4
+	mov	%rbp, native_cpu + 8 * 5
+	mov	%rsi, native_cpu + 8 * 6
+	mov	%rdi, native_cpu + 8 * 7
+	.irp	n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov	%r\n, native_cpu + 8 * \n
+	.endr
+	mov	native_cpu + NATIVE_HOST_RSP, %rsp
+	pushfq
+	popq	native_cpu + NATIVE_RFLAGS
+	pushq	$0x202
+	popfq
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	vmovups	%ymm\n, native_cpu + NATIVE_YMM + 32 * \n
+	.endr
+	jmp	1f
+
+/* The way back after a signal, which has saved the general registers. */
+	.globl	native_abandon
+native_abandon:
+	mov	native_cpu + NATIVE_HOST_RSP, %rsp
+	pushq	$0x202
+	popfq
+1:	vzeroupper
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
+/* The handler must not run with the alignment checks of the instruction. */
+	.globl	native_signal
+native_signal:
+	pushfq
+	andl	$~0x40000, (%rsp)
+	popfq
+	jmp	native_handle
+
+	.section .note.GNU-stack, "", @progbits
