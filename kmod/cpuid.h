@@ -216,9 +216,8 @@ void keel_cpuid_free(struct keel_vcpu *vcpu);
 
 int keel_cpuid_exit(struct keel_vcpu *vcpu);
 
-/* KVM_GET_SUPPORTED_CPUID, KVM_GET_EMULATED_CPUID: RAW. */
+/* KVM_GET_SUPPORTED_CPUID: RAW. */
 long keel_get_supported_cpuid(void *data);
-long keel_get_emulated_cpuid(void *data);
 /* KVM_SET_CPUID, KVM_SET_CPUID2: RAW and LOAD. KVM_GET_CPUID2: RAW. */
 long keel_set_cpuid(struct keel_vcpu *vcpu, void *data);
 long keel_set_cpuid2(struct keel_vcpu *vcpu, void *data);

@@ -177,19 +177,6 @@ long keel_get_supported_cpuid(void *data)
 	return r;
 }
 
-/* Nothing is emulated that the supported list does not name. */
-long keel_get_emulated_cpuid(void *data)
-{
-	struct kvm_cpuid2 __user *user = (void __user *)data;
-	u32 max;
-
-	if (get_user(max, &user->nent))
-		return -EFAULT;
-	if (!max)
-		return -E2BIG;
-	return put_entries(user, NULL, 0);
-}
-
 static struct cpuid_table *alloc_table(u32 nr)
 {
 	struct cpuid_table *t;
