@@ -170,9 +170,13 @@ static void *run_churn(void *arg)
 {
 	struct demo *demo = arg;
 	struct churn *churn = &demo->churn;
+	const struct timespec pause = { .tv_nsec = churn->pause_us * 1000l };
 
-	while (!__atomic_load_n(&churn->stop, __ATOMIC_SEQ_CST) && !churn->error)
+	while (!__atomic_load_n(&churn->stop, __ATOMIC_SEQ_CST) && !churn->error) {
 		update(demo);
+		if (churn->pause_us)
+			nanosleep(&pause, NULL);
+	}
 	return NULL;
 }
 

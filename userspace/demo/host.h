@@ -34,6 +34,7 @@ struct churn {
 	pthread_t thread;
 	bool started;
 	bool stop;
+	unsigned int pause_us;	/* between updates */
 	int error;		/* of an update that the kernel refused */
 	__u64 updates[UPDATE_KINDS];
 	__u64 wrong;		/* writes that reached memory after its removal */

@@ -16,12 +16,24 @@
 
 #define HEADER_EVERY	20
 
+/* Time for the guest between updates, so that what it caches is of use to it. */
+#define DEFAULT_PAUSE	500
+#define MAX_PAUSE	999999
+
 enum exit_status { EXIT_RIGHT = 0, EXIT_WRONG = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE = 4 };
+
+static const char usage_text[] =
+	"usage: keel-demo [OPTION...]\n"
+	"  -s SECONDS       how long (10)\n"
+	"  -c VCPUS         1 to 4 (2)\n"
+	"  -p MICROSECONDS  pause between updates (500); 0: none\n"
+	"  -d DEVICE        instead of $KEEL_DEVICE or /dev/keel\n";
 
 struct options {
 	const char *device;
 	unsigned int seconds;
 	unsigned int cpus;
+	unsigned int pause_us;
 };
 
 /* What was seen at one moment, to be subtracted from what is seen at the next. */
@@ -199,49 +211,56 @@ static int run(const struct options *options, struct demo *demo)
 	return ret ? fail("can not start", ret) : print_summary(demo, stopped);
 }
 
-/* 0 if @text is not a number from 1 to @max. */
-static unsigned int parse_number(const char *text, unsigned long max)
+static bool parse_number(const char *text, unsigned long min, unsigned long max,
+			 unsigned int *out)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
 
-	return *text < '0' || *text > '9' || *end || value > max ? 0 : value;
+	*out = value;
+	return *text >= '0' && *text <= '9' && !*end && value >= min && value <= max;
 }
 
-static int parse(int argc, char **argv, struct options *options)
+static bool parse(int argc, char **argv, struct options *options)
 {
+	bool ok = true;
 	int c;
 
-	while ((c = getopt(argc, argv, "c:d:s:")) != -1) {
+	while (ok && (c = getopt(argc, argv, "c:d:p:s:")) != -1) {
 		switch (c) {
 		case 'c':
-			options->cpus = parse_number(optarg, MAX_CPUS);
+			ok = parse_number(optarg, 1, MAX_CPUS, &options->cpus);
 			break;
 		case 'd':
 			options->device = optarg;
 			break;
+		case 'p':
+			ok = parse_number(optarg, 0, MAX_PAUSE, &options->pause_us);
+			break;
 		case 's':
-			options->seconds = parse_number(optarg, 1000000);
+			ok = parse_number(optarg, 1, 1000000, &options->seconds);
 			break;
 		default:
-			return -EINVAL;
+			ok = false;
 		}
 	}
-	return optind == argc && options->cpus && options->seconds ? 0 : -EINVAL;
+	return ok && optind == argc;
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .seconds = 10, .cpus = 2 };
+	struct options options = {
+		.seconds = 10, .cpus = 2, .pause_us = DEFAULT_PAUSE,
+	};
 	static struct demo demo;
 	int ret;
 
-	if (parse(argc, argv, &options)) {
-		fprintf(stderr, "usage: keel-demo [-s SECONDS] [-c VCPUS (1-%u)] [-d DEVICE]\n",
-			MAX_CPUS);
+	if (!parse(argc, argv, &options)) {
+		fputs(usage_text, stderr);
 		return EXIT_USAGE;
 	}
 	demo.cpu_count = options.cpus;
+	demo.churn.pause_us = options.pause_us;
 	ret = run(&options, &demo);
 	vm_destroy(&demo);
 	churn_destroy(&demo);
