@@ -80,16 +80,18 @@ static u8 next_byte(struct decoder *d)
 	return d->insn->bytes[d->pos++];
 }
 
-/* A little-endian number of @size bytes, sign-extended. */
+/* A little-endian number of 1, 2, 4 or 8 bytes, sign-extended. */
 static u64 next_signed(struct decoder *d, unsigned int size)
 {
-	unsigned int shift = 64 - 8 * size;
 	u64 val = 0;
-	unsigned int i;
 
-	for (i = 0; i < size; i++)
-		val |= (u64)next_byte(d) << (8 * i);
-	return (u64)((s64)(val << shift) >> shift);
+	while (d->pos + size > d->insn->fetched && d->result == EMU_OK)
+		fetch_more(d);
+	if (d->result != EMU_OK)
+		return 0;
+	memcpy(&val, d->insn->bytes + d->pos, size);
+	d->pos += size;
+	return emu_sign_extend(val, size);
 }
 
 /* Take note of a legacy prefix; false if @byte is none. */
@@ -452,12 +454,17 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 	}
 }
 
+/* Rows with any of these need a closer look. */
+#define ROW_CONDITIONS	(ROW_NO64 | ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128)
+
 /* Refuse what the row, the mode and the prefixes do not allow together. */
 static void check_row(struct decoder *d, const struct emu_row *row)
 {
 	struct emu_insn *insn = d->insn;
 	bool memory = (row->flags & ROW_MODRM) && rm_is_memory(insn);
 
+	if (row->op > EMU_OP_UD && !(row->flags & ROW_CONDITIONS) && !insn->lock && !d->vex)
+		return;
 	if (row->op == EMU_OP_UD || ((row->flags & ROW_NO64) && d->long64))
 		d->undefined = true;
 	if (row->op == EMU_OP_NONE || ((row->flags & ROW_ONLY64) && !d->long64))
@@ -524,12 +531,14 @@ enum emu_result emu_decode(struct emu_ctx *ctx)
 		memory_operand(&d);
 	for (i = 0; i < 3 && row->operand[i]; i++)
 		operand(&d, row->operand[i], &insn->operand[i]);
-	insn->op = row->op;
 	insn->flags = row->flags;
 	if (row->flags & ROW_STRING)
 		insn->rep = d.rep;
 	insn->length = d.pos;
 	if (d.undefined && d.result == EMU_OK)
 		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	/* Only now can it be executed. */
+	if (d.result == EMU_OK)
+		insn->op = row->op;
 	return d.result;
 }
