@@ -87,6 +87,13 @@ bool keel_pdptrs_valid(struct keel_vcpu *vcpu, const u64 pdptr[4])
 	return true;
 }
 
+/* Linear addresses mean something else from now on. */
+static void translation_changed(struct keel_vcpu *vcpu)
+{
+	vmx_flush_tlb(&vcpu->vmx);
+	mmio_cache_forget(vcpu);
+}
+
 int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 {
 	u64 pdptr[4];
@@ -98,7 +105,7 @@ int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 	if (err || !keel_pdptrs_valid(vcpu, pdptr))
 		return -EINVAL;
 	vmx_set_pdptrs(&vcpu->vmx, pdptr);
-	vmx_flush_tlb(&vcpu->vmx);
+	translation_changed(vcpu);
 	return 0;
 }
 
@@ -153,7 +160,7 @@ int keel_set_cr0(struct keel_vcpu *vcpu, u64 val)
 		return -EINVAL;
 	vmx_set_cr0(v, val);
 	if (changed & CR0_FLUSH)
-		vmx_flush_tlb(v);
+		translation_changed(vcpu);
 	return 0;
 }
 
@@ -168,7 +175,7 @@ int keel_set_cr3(struct keel_vcpu *vcpu, u64 val)
 	if (keel_pae_paging(vcpu) && keel_load_pdptrs(vcpu, val))
 		return -EINVAL;
 	vmx_set_cr3(v, val);
-	vmx_flush_tlb(v);
+	translation_changed(vcpu);
 	return 0;
 }
 
@@ -196,7 +203,7 @@ int keel_set_cr4(struct keel_vcpu *vcpu, u64 val)
 		return -EINVAL;
 	vmx_set_cr4(v, val);
 	if (changed & CR4_FLUSH)
-		vmx_flush_tlb(v);
+		translation_changed(vcpu);
 	if (changed & X86_CR4_OSXSAVE)
 		keel_cpuid_update(vcpu);
 	return 0;
@@ -235,7 +242,7 @@ int keel_set_efer(struct keel_vcpu *vcpu, u64 val, bool host)
 		return -EINVAL;
 	vmx_set_efer(v, (val & ~EFER_LMA) | (old & EFER_LMA));
 	if (changed & EFER_NX)
-		vmx_flush_tlb(v);
+		translation_changed(vcpu);
 	return 0;
 }
 

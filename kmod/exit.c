@@ -169,6 +169,7 @@ static int emulate_mmio(struct keel_vcpu *vcpu, const struct keel_exit *exit, gp
 	return keel_emulate(vcpu, gpa);
 }
 
+/* @gpa: of the access, as far as the exit tells it. */
 static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa, int v)
 {
 	if (v == FAULT_EMULATE)
@@ -181,6 +182,7 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	u64 qual = vmx_exit_qualification(&vcpu->vmx);
 	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
 	unsigned int access = 0;
+	int r;
 
 	restore_nmi_blocking(vcpu, exit, qual);
 	if (qual & EPT_VIOLATION_ACC_READ)
@@ -189,7 +191,11 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 		access |= ACC_WRITE;
 	if (qual & EPT_VIOLATION_ACC_INSTR)
 		access |= ACC_EXEC;
-	return fault_verdict(vcpu, exit, gpa, mmu_page_fault(vcpu, gpa, access));
+	r = mmu_page_fault(vcpu, gpa, access);
+	/* On the way to the page, in a table of the guest: not where its data is. */
+	if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
+		gpa = INVALID_GPA;
+	return fault_verdict(vcpu, exit, gpa, r);
 }
 
 static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *exit)

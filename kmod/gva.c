@@ -11,17 +11,15 @@
 #include "gva.h"
 #include "keel.h"
 
-int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len,
-		       unsigned int access, struct gva_span *span, struct walk_fault *fault)
+int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len, unsigned int access,
+		       bool wide, struct gva_span *span, struct walk_fault *fault)
 {
-	bool wraps = !vmx_in_long_mode_code(&vcpu->vmx);
-
 	span->parts = 0;
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gva));
 		int err;
 
-		if (wraps)
+		if (!wide)
 			gva = (u32)gva;
 		err = mmu_walk(vcpu, gva, access, true, &span->part[span->parts].gpa, fault);
 		if (err)

@@ -165,7 +165,8 @@ static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 	int err;
 
 	err = keel_gva_translate(vcpu, pio->linear, pio->count * pio->size,
-			     user_access(vcpu) | (pio->in ? ACC_WRITE : ACC_READ), span, &fault);
+				 user_access(vcpu) | (pio->in ? ACC_WRITE : ACC_READ),
+				 vmx_in_long_mode_code(&vcpu->vmx), span, &fault);
 	if (err == -EFAULT)
 		keel_queue_page_fault(vcpu, &fault);
 	return err ? RUN_RESUME : RUN_USER;
@@ -293,6 +294,13 @@ static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa
 	f->gpa = gpa;
 	f->len = len;
 	return f;
+}
+
+bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	const struct keel_mmio *m = &vcpu->mmio;
+
+	return m->replayed < m->answered && m->frag[m->replayed].gpa == gpa;
 }
 
 int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)

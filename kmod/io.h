@@ -18,6 +18,8 @@ int keel_io_exit(struct keel_vcpu *vcpu);
  */
 int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
+/* Userspace has answered the next read, which is at @gpa: RAM that came there since is too late. */
+bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa);
 
 /* Start, or start again, the instruction: replay from the first answer. */
 void keel_mmio_rewind(struct keel_vcpu *vcpu);

@@ -274,6 +274,9 @@ static long call_vcpu(struct keel_vcpu *vcpu, const struct keel_ioctl *row, void
 		return -EINTR;
 	if (row->flags & LOAD)
 		keel_vcpu_load(vcpu);
+	/* Registers may change: an instruction that waits for an answer is decoded again. */
+	if (row->cmd != KVM_RUN)
+		vcpu->emulation.decoded = false;
 	r = row->vcpu(vcpu, data);
 	if (row->flags & LOAD)
 		keel_vcpu_put(vcpu);

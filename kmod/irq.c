@@ -465,7 +465,9 @@ long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data)
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		ev->nmi.pending = min_t(u8, in->nmi.pending, NMI_LATCH);
 	set_nmi_masked(vcpu, in->nmi.masked);
+	/* Another address space, other slots. */
 	if (in->flags & KVM_VCPUEVENT_VALID_SMM) {
+		mmio_cache_forget(vcpu);
 		ev->smm = in->smi.smm;
 		ev->smi_pending = in->smi.pending;
 		ev->smm_inside_nmi = in->smi.smm_inside_nmi;

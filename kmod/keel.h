@@ -19,6 +19,7 @@
 #include <linux/xarray.h>
 #include <asm/fpu/types.h>
 
+#include "emulate/emulate.h"
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
@@ -155,6 +156,20 @@ struct keel_pio {
 	bool rep, down;
 };
 
+/*
+ * struct keel_emulation - the instruction being emulated
+ * @gpa:	where the hardware met the access that needs it, or INVALID_GPA
+ * @alone:	that is its only access to data
+ * @decoded:	@ctx is for the registers as they are; a change from outside
+ *		makes it void
+ */
+struct keel_emulation {
+	struct emu_ctx ctx;
+	gpa_t gpa;
+	bool alone;
+	bool decoded;
+};
+
 struct keel_vcpu {
 	struct vmx_vcpu vmx;
 	struct keel_vm *vm;
@@ -168,7 +183,6 @@ struct keel_vcpu {
 	int cpu;			/* CPU it is loaded on, or -1 */
 	int mode;			/* enum keel_vcpu_mode */
 	unsigned long requests;		/* bits: enum keel_request */
-	struct pid __rcu *pid;		/* thread that ran it last */
 	struct fpu_guest fpu;
 
 	bool sigset_active;
@@ -177,6 +191,7 @@ struct keel_vcpu {
 
 	/* finishes the exit that userspace has just answered, or NULL */
 	int (*complete)(struct keel_vcpu *vcpu);
+	struct keel_emulation emulation;
 	struct keel_mmio mmio;
 	struct keel_pio pio;
 	struct keel_events events;

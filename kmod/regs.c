@@ -147,6 +147,7 @@ static long set_common(struct keel_vcpu *vcpu, const struct kvm_sregs2 *s)
 	vmx_set_cr4(v, s->cr4);
 	set_segments(v, s);
 	vmx_flush_tlb(v);
+	mmio_cache_forget(vcpu);
 	keel_cpuid_update(vcpu);
 	keel_make_request(vcpu, REQ_EVENT);
 	return 0;
@@ -341,6 +342,7 @@ int keel_sync_regs_in(struct keel_vcpu *vcpu)
 		return -EINVAL;
 	if (likely(!dirty))
 		return 0;
+	vcpu->emulation.decoded = false;
 	if (dirty & KVM_SYNC_X86_REGS) {
 		take_regs(vcpu, &run->s.regs);
 		dirty &= ~(u64)KVM_SYNC_X86_REGS;

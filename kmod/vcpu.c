@@ -575,7 +575,8 @@ void keel_destroy_vcpus(struct keel_vm *vm)
 
 int __init keel_vcpu_module_init(void)
 {
-	vcpu_cache = KMEM_CACHE(keel_vcpu, SLAB_ACCOUNT);
+	/* Instruction bytes are the one thing that user memory is read into. */
+	vcpu_cache = KMEM_CACHE_USERCOPY(keel_vcpu, SLAB_ACCOUNT, emulation);
 	return vcpu_cache ? 0 : -ENOMEM;
 }
 

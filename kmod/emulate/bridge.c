@@ -5,6 +5,7 @@
  * exit.c, the questions to userspace are io.c's.
  */
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/string.h>
 #include <asm/vmx.h>
 #include <uapi/asm/debugreg.h>
@@ -40,8 +41,8 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
 				 unsigned int access, struct gva_span *span)
 {
 	struct walk_fault fault;
-	int err = keel_gva_translate(vcpu_of(ctx), linear, len, walk_access(ctx, access), span,
-				 &fault);
+	int err = keel_gva_translate(vcpu_of(ctx), linear, len, walk_access(ctx, access),
+				     ctx->mode == EMU_MODE_LONG64, span, &fault);
 
 	if (!err)
 		return EMU_OK;
@@ -51,6 +52,26 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
 		.vector = 14, .has_error = true, .error_code = fault.error, .cr2 = fault.gva,
 	};
 	return EMU_FAULT;
+}
+
+/*
+ * The hardware has translated and checked the access that exited. If the
+ * instruction has no other, and it is the one at hand, no walk is needed; and
+ * as long as the slots are those of the verdict, no look-up either.
+ */
+static bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size, unsigned int access)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	gpa_t gpa = vcpu->emulation.gpa;
+	unsigned int acc = access & EMU_WRITE ? ACC_WRITE : ACC_READ;
+
+	if (!vcpu->emulation.alone || offset_in_page(linear) != offset_in_page(gpa) ||
+	    offset_in_page(linear) + size > PAGE_SIZE)
+		return false;
+	if (ctx->cpl == 3)
+		acc |= ACC_USER;
+	return mmio_cache_match(vcpu, linear, gpa, acc) ||
+	       mmio_cache_fill(vcpu, linear, gpa, acc);
 }
 
 static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
@@ -64,10 +85,8 @@ static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigne
 	return keel_span_read(vcpu_of(ctx), &span, buf) ? EMU_UNHANDLED : EMU_OK;
 }
 
-static enum emu_result read_part(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len)
+static enum emu_result read_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len)
 {
-	if (!keel_gpa_read(vcpu, gpa, buf, len))
-		return EMU_OK;
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, MMIO_MAX);
 		int err = keel_mmio_read(vcpu, gpa, buf, n);
@@ -81,11 +100,9 @@ static enum emu_result read_part(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, uns
 	return EMU_OK;
 }
 
-static enum emu_result write_part(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *buf,
+static enum emu_result write_mmio(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *buf,
 				  unsigned int len)
 {
-	if (!keel_gpa_write(vcpu, gpa, buf, len))
-		return EMU_OK;
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, MMIO_MAX);
 
@@ -98,15 +115,34 @@ static enum emu_result write_part(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *b
 	return EMU_OK;
 }
 
+static enum emu_result read_part(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len)
+{
+	if (!keel_mmio_answered(vcpu, gpa) && !keel_gpa_read(vcpu, gpa, buf, len))
+		return EMU_OK;
+	return read_mmio(vcpu, gpa, buf, len);
+}
+
+static enum emu_result write_part(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *buf,
+				  unsigned int len)
+{
+	if (!keel_gpa_write(vcpu, gpa, buf, len))
+		return EMU_OK;
+	return write_mmio(vcpu, gpa, buf, len);
+}
+
 static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
 			    unsigned int access)
 {
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct gva_span span;
-	enum emu_result r = translate(ctx, linear, size, access, &span);
+	enum emu_result r;
 	int i;
 
+	if (known_mmio(ctx, linear, size, access))
+		return read_mmio(vcpu, vcpu->emulation.gpa, buf, size);
+	r = translate(ctx, linear, size, access, &span);
 	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		r = read_part(vcpu_of(ctx), span.part[i].gpa, buf, span.part[i].len);
+		r = read_part(vcpu, span.part[i].gpa, buf, span.part[i].len);
 		buf += span.part[i].len;
 	}
 	return r;
@@ -115,12 +151,16 @@ static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned
 static enum emu_result write(struct emu_ctx *ctx, u64 linear, const void *buf, unsigned int size,
 			     unsigned int access)
 {
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct gva_span span;
-	enum emu_result r = translate(ctx, linear, size, access, &span);
+	enum emu_result r;
 	int i;
 
+	if (known_mmio(ctx, linear, size, access))
+		return write_mmio(vcpu, vcpu->emulation.gpa, buf, size);
+	r = translate(ctx, linear, size, access, &span);
 	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		r = write_part(vcpu_of(ctx), span.part[i].gpa, buf, span.part[i].len);
+		r = write_part(vcpu, span.part[i].gpa, buf, span.part[i].len);
 		buf += span.part[i].len;
 	}
 	return r;
@@ -132,9 +172,12 @@ static enum emu_result cmpxchg_mem(struct emu_ctx *ctx, u64 linear, const void *
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct gva_span span;
-	enum emu_result r = translate(ctx, linear, size, EMU_WRITE, &span);
+	enum emu_result r;
 	int err;
 
+	if (known_mmio(ctx, linear, size, EMU_WRITE))
+		return write_mmio(vcpu, vcpu->emulation.gpa, new, size);
+	r = translate(ctx, linear, size, EMU_WRITE, &span);
 	if (r != EMU_OK)
 		return r;
 	if (span.parts > 1)
@@ -175,9 +218,10 @@ static enum emu_mode code_mode(struct emu_ctx *ctx)
 		return EMU_MODE_REAL;
 	if (ctx->rflags & X86_EFLAGS_VM)
 		return EMU_MODE_VM86;
-	load_seg(ctx, EMU_CS);
-	if ((ctx->efer & EFER_LMA) && ctx->seg[EMU_CS].l)
+	/* The other fields of CS mean nothing in 64-bit code: do not read them. */
+	if (vmx_in_long_mode_code(&vcpu_of(ctx)->vmx))
 		return EMU_MODE_LONG64;
+	load_seg(ctx, EMU_CS);
 	return ctx->seg[EMU_CS].db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
 }
 
@@ -269,16 +313,21 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 	return RUN_RESUME;
 }
 
+/* Run the decoded instruction; userspace may have set registers since it was decoded. */
 static int emulate(struct keel_vcpu *vcpu)
 {
-	struct emu_ctx ctx;
-	enum emu_result r;
+	struct keel_emulation *e = &vcpu->emulation;
+	enum emu_result r = EMU_OK;
 
-	fill(&ctx, vcpu);
-	r = emu_decode(&ctx);
+	if (!e->decoded) {
+		fill(&e->ctx, vcpu);
+		r = emu_decode(&e->ctx);
+		e->decoded = r == EMU_OK;
+		e->alone = e->gpa != INVALID_GPA && e->decoded && emu_single_access(&e->ctx);
+	}
 	if (r == EMU_OK)
-		r = emu_execute(&ctx);
-	return finish(vcpu, &ctx, r);
+		r = emu_execute(&e->ctx);
+	return finish(vcpu, &e->ctx, r);
 }
 
 /* Userspace has answered a read: the same instruction, with one answer more. */
@@ -292,5 +341,7 @@ static int emulate_again(struct keel_vcpu *vcpu)
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	keel_mmio_reset(vcpu);
+	vcpu->emulation.gpa = gpa;
+	vcpu->emulation.decoded = false;
 	return emulate(vcpu);
 }

@@ -508,3 +508,24 @@ enum emu_result emu_execute(struct emu_ctx *ctx)
 		commit(ctx);
 	return result;
 }
+
+bool emu_single_access(const struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	int i;
+
+	switch (ctx->insn.op) {
+	case EMU_OP_STOS:
+	case EMU_OP_LODS:
+	case EMU_OP_SCAS:
+		return true;
+	case EMU_OP_PUSH:
+	case EMU_OP_POP:
+	case EMU_OP_CALL_IND:
+		return false;	/* and the stack */
+	}
+	for (i = 0; i < 3; i++)
+		if (o[i].kind == EMU_OPERAND_MEM)
+			return true;
+	return false;
+}

@@ -68,35 +68,63 @@
 #define VECA	(VEC | ROW_ALIGNED)
 #define VECM	(VEC | ROW_MEM)
 
-/* The six encodings that each of ADD ... CMP has from @_base on. */
-#define ALU_ROWS(_base, _op, _lock)			\
-	[(_base) + 0] = ROW(_op, _lock, EB, GB),	\
-	[(_base) + 1] = ROW(_op, _lock, EV, GV),	\
-	[(_base) + 2] = ROW(_op, M, GB, EB),		\
-	[(_base) + 3] = ROW(_op, M, GV, EV),		\
-	[(_base) + 4] = ROW(_op, 0, AB, IB),		\
-	[(_base) + 5] = ROW(_op, 0, AV, IZ)
-
-#define EIGHT_ROWS(_base, ...)				\
-	[(_base) ... (_base) + 7] = ROW(__VA_ARGS__)
-
 const struct emu_row emu_one_byte[256] = {
-	ALU_ROWS(0x00, ADD, L),
+	[0x00] = ROW(ADD, L, EB, GB),
+	[0x01] = ROW(ADD, L, EV, GV),
+	[0x02] = ROW(ADD, M, GB, EB),
+	[0x03] = ROW(ADD, M, GV, EV),
+	[0x04] = ROW(ADD, 0, AB, IB),
+	[0x05] = ROW(ADD, 0, AV, IZ),
 	[0x06] = ROW(PUSH_SREG, NO64 | STACK),
-	ALU_ROWS(0x08, OR, L),
+	[0x08] = ROW(OR, L, EB, GB),
+	[0x09] = ROW(OR, L, EV, GV),
+	[0x0a] = ROW(OR, M, GB, EB),
+	[0x0b] = ROW(OR, M, GV, EV),
+	[0x0c] = ROW(OR, 0, AB, IB),
+	[0x0d] = ROW(OR, 0, AV, IZ),
 	[0x0e] = ROW(PUSH_SREG, NO64 | STACK),
-	ALU_ROWS(0x10, ADC, L),
+	[0x10] = ROW(ADC, L, EB, GB),
+	[0x11] = ROW(ADC, L, EV, GV),
+	[0x12] = ROW(ADC, M, GB, EB),
+	[0x13] = ROW(ADC, M, GV, EV),
+	[0x14] = ROW(ADC, 0, AB, IB),
+	[0x15] = ROW(ADC, 0, AV, IZ),
 	[0x16] = ROW(PUSH_SREG, NO64 | STACK),
-	ALU_ROWS(0x18, SBB, L),
+	[0x18] = ROW(SBB, L, EB, GB),
+	[0x19] = ROW(SBB, L, EV, GV),
+	[0x1a] = ROW(SBB, M, GB, EB),
+	[0x1b] = ROW(SBB, M, GV, EV),
+	[0x1c] = ROW(SBB, 0, AB, IB),
+	[0x1d] = ROW(SBB, 0, AV, IZ),
 	[0x1e] = ROW(PUSH_SREG, NO64 | STACK),
-	ALU_ROWS(0x20, AND, L),
-	ALU_ROWS(0x28, SUB, L),
-	ALU_ROWS(0x30, XOR, L),
-	ALU_ROWS(0x38, CMP, M),
-	EIGHT_ROWS(0x40, INC, 0, ZV),
-	EIGHT_ROWS(0x48, DEC, 0, ZV),
-	EIGHT_ROWS(0x50, PUSH, STACK, ZV),
-	EIGHT_ROWS(0x58, POP, STACK, ZV),
+	[0x20] = ROW(AND, L, EB, GB),
+	[0x21] = ROW(AND, L, EV, GV),
+	[0x22] = ROW(AND, M, GB, EB),
+	[0x23] = ROW(AND, M, GV, EV),
+	[0x24] = ROW(AND, 0, AB, IB),
+	[0x25] = ROW(AND, 0, AV, IZ),
+	[0x28] = ROW(SUB, L, EB, GB),
+	[0x29] = ROW(SUB, L, EV, GV),
+	[0x2a] = ROW(SUB, M, GB, EB),
+	[0x2b] = ROW(SUB, M, GV, EV),
+	[0x2c] = ROW(SUB, 0, AB, IB),
+	[0x2d] = ROW(SUB, 0, AV, IZ),
+	[0x30] = ROW(XOR, L, EB, GB),
+	[0x31] = ROW(XOR, L, EV, GV),
+	[0x32] = ROW(XOR, M, GB, EB),
+	[0x33] = ROW(XOR, M, GV, EV),
+	[0x34] = ROW(XOR, 0, AB, IB),
+	[0x35] = ROW(XOR, 0, AV, IZ),
+	[0x38] = ROW(CMP, M, EB, GB),
+	[0x39] = ROW(CMP, M, EV, GV),
+	[0x3a] = ROW(CMP, M, GB, EB),
+	[0x3b] = ROW(CMP, M, GV, EV),
+	[0x3c] = ROW(CMP, 0, AB, IB),
+	[0x3d] = ROW(CMP, 0, AV, IZ),
+	[0x40 ... 0x47] = ROW(INC, 0, ZV),
+	[0x48 ... 0x4f] = ROW(DEC, 0, ZV),
+	[0x50 ... 0x57] = ROW(PUSH, STACK, ZV),
+	[0x58 ... 0x5f] = ROW(POP, STACK, ZV),
 	[0x60] = ROW(PUSHA, NO64),
 	[0x61] = ROW(POPA, NO64),
 	[0x63] = ROW(MOVSX, M | ROW_ONLY64, GV, EZ),
@@ -143,8 +171,8 @@ const struct emu_row emu_one_byte[256] = {
 	[0xad] = ROW(LODS, STR, TV),
 	[0xae] = ROW(SCAS, STR, TB),
 	[0xaf] = ROW(SCAS, STR, TV),
-	EIGHT_ROWS(0xb0, MOV, 0, ZB, IB),
-	EIGHT_ROWS(0xb8, MOV, 0, ZV, IV),
+	[0xb0 ... 0xb7] = ROW(MOV, 0, ZB, IB),
+	[0xb8 ... 0xbf] = ROW(MOV, 0, ZV, IV),
 	[0xc0] = GROUP(2_IMM8),
 	[0xc1] = GROUP(2_IMM),
 	[0xc2] = ROW(RET, NEAR, IW),
@@ -219,7 +247,7 @@ const struct emu_row emu_two_byte[256] = {
 	[0xc1] = ROW(XADD, L, EV, GV),
 	[0xc3] = PREFIXED(C3),
 	[0xc7] = GROUP(9),
-	EIGHT_ROWS(0xc8, BSWAP, 0, ZV),
+	[0xc8 ... 0xcf] = ROW(BSWAP, 0, ZV),
 	[0xd6] = PREFIXED(D6),
 	[0xe7] = PREFIXED(E7),
 	[0xf0] = PREFIXED(F0),
@@ -227,29 +255,29 @@ const struct emu_row emu_two_byte[256] = {
 };
 
 const struct emu_row emu_groups[GROUP_COUNT][8] = {
-#define GROUP_1_ROWS(_dst, _src) {		\
-		ROW(ADD, L, _dst, _src),	\
-		ROW(OR, L, _dst, _src),		\
-		ROW(ADC, L, _dst, _src),	\
-		ROW(SBB, L, _dst, _src),	\
-		ROW(AND, L, _dst, _src),	\
-		ROW(SUB, L, _dst, _src),	\
-		ROW(XOR, L, _dst, _src),	\
-		ROW(CMP, M, _dst, _src),	\
+#define GROUP_1_ROWS(...) {			\
+		ROW(ADD, L, __VA_ARGS__),	\
+		ROW(OR, L, __VA_ARGS__),	\
+		ROW(ADC, L, __VA_ARGS__),	\
+		ROW(SBB, L, __VA_ARGS__),	\
+		ROW(AND, L, __VA_ARGS__),	\
+		ROW(SUB, L, __VA_ARGS__),	\
+		ROW(XOR, L, __VA_ARGS__),	\
+		ROW(CMP, M, __VA_ARGS__),	\
 	}
 	[GROUP_1_BYTE] = GROUP_1_ROWS(EB, IB),
 	[GROUP_1] = GROUP_1_ROWS(EV, IZ),
 	[GROUP_1_IBS] = GROUP_1_ROWS(EV, IB),
 	[GROUP_1A] = { ROW(POP, M | STACK, EV) },
-#define GROUP_2_ROWS(_dst, _count) {		\
-		ROW(ROL, M, _dst, _count),	\
-		ROW(ROR, M, _dst, _count),	\
-		ROW(RCL, M, _dst, _count),	\
-		ROW(RCR, M, _dst, _count),	\
-		ROW(SHL, M, _dst, _count),	\
-		ROW(SHR, M, _dst, _count),	\
-		ROW(SHL, M, _dst, _count),	\
-		ROW(SAR, M, _dst, _count),	\
+#define GROUP_2_ROWS(...) {			\
+		ROW(ROL, M, __VA_ARGS__),	\
+		ROW(ROR, M, __VA_ARGS__),	\
+		ROW(RCL, M, __VA_ARGS__),	\
+		ROW(RCR, M, __VA_ARGS__),	\
+		ROW(SHL, M, __VA_ARGS__),	\
+		ROW(SHR, M, __VA_ARGS__),	\
+		ROW(SHL, M, __VA_ARGS__),	\
+		ROW(SAR, M, __VA_ARGS__),	\
 	}
 	[GROUP_2_IMM8] = GROUP_2_ROWS(EB, IB),
 	[GROUP_2_IMM] = GROUP_2_ROWS(EV, IB),

@@ -146,8 +146,10 @@ static int map_ram(struct fault *f)
 	bool read_only = f->slot->flags & KVM_MEM_READONLY;
 	int ret;
 
-	if (read_only && (f->access & ACC_WRITE))
+	if (read_only && (f->access & ACC_WRITE)) {
+		mmio_verdict(f->vcpu, f->gfn, ACC_WRITE, memslots_generation(f->slots));
 		return FAULT_EMULATE;
+	}
 	f->hva = memslot_hva(f->slot, f->gfn);
 	f->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Read the count before the page it vouches for; pairs with the lock in its writers. */

@@ -5,7 +5,7 @@
  * of the snapshot that said so. Advancing the generation makes every verdict
  * void at once; none is ever looked for.
  *
- * The per-vCPU cache, which saves the guest's page walk as well, is not here.
+ * The per-vCPU cache, which saves the guest's page walk as well, is in cache.c.
  */
 #include <linux/moduleparam.h>
 
@@ -50,6 +50,7 @@ int mmio_mark(struct fault *f)
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
 	int ret = FAULT_RETRY;
 
+	mmio_verdict(f->vcpu, f->gfn, ACC_READ | ACC_WRITE, memslots_generation(f->slots));
 	if (!can_mark(f->gfn))
 		return FAULT_EMULATE;
 	spin_lock(&mmu->lock);
@@ -101,9 +102,12 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 	gfn_t gfn = gpa_to_gfn(gpa);
 	int as = keel_as(vcpu);
 	u64 spte = read_entry(&vm->mmu, as, gfn);
+	u64 generation = memslots_generation(keel_slots(vm, as));
 
-	if (believe(vcpu, spte, memslots_generation(keel_slots(vm, as))))
+	if (believe(vcpu, spte, generation)) {
+		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
+	}
 	/* What the access is cannot be told from the exit; every access includes a read. */
 	return fault_handle(vcpu, gfn, ACC_READ);
 }

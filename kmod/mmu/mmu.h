@@ -44,10 +44,37 @@ struct keel_mmu {
 
 #define MMU_SPARE_TABLES	3	/* a root is there, so one fault needs no more */
 
-/* Tables allocated before the lock is taken; the vCPU's own. */
+/*
+ * struct mmio_verdict - "this gfn is MMIO"
+ * @access:	for which accesses: ACC_READ, ACC_WRITE; a write to a read-only
+ *		slot is MMIO, a read is not. In the cache also ACC_USER: reached
+ *		by user code.
+ * @generation:	of the snapshot that said so, flag included
+ */
+struct mmio_verdict {
+	gfn_t gfn;
+	unsigned int access;
+	u64 generation;
+};
+
+/* @gva: of the page. Explicitly valid: gfn 0 and gva 0 are like any other. */
+struct mmio_cache {
+	bool valid;
+	gva_t gva;
+	struct mmio_verdict verdict;
+};
+
+/*
+ * struct keel_mmu_vcpu - a vCPU's own part, under its mutex
+ * @spare:	tables allocated before mmu.lock is taken
+ * @verdict:	of the last fault or misconfiguration that asked for emulation
+ * @cache:	see cache.c
+ */
 struct keel_mmu_vcpu {
 	struct keel_table *spare[MMU_SPARE_TABLES];
 	int nr_spare;
+	struct mmio_verdict verdict;
+	struct mmio_cache cache;
 };
 
 /*
@@ -85,6 +112,20 @@ int mmu_page_fault(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int access);
  * MMIO verdict (FAULT_EMULATE). Takes no lock on that path. SRCU held.
  */
 int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa);
+
+/*
+ * The vCPU MMIO cache. SRCU held.
+ * Forget: the translation it stands for may change, and no hardware will tell.
+ * Match: is the access (ACC_READ or ACC_WRITE, and ACC_USER) at @gva, which the
+ *	hardware has found to be at @confirmed, MMIO? Counts hits.
+ * Fill: the access at @gva has led to the last verdict. Answers like match.
+ */
+void mmio_cache_forget(struct keel_vcpu *vcpu);
+bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access);
+bool mmio_cache_fill(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access);
+
+/* Record what a fault has concluded; @generation as of the snapshot it looked at. */
+void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access, u64 generation);
 
 /*
  * struct walk_fault - why a guest page walk failed: what to inject

@@ -258,6 +258,10 @@ static int probe(void)
 		pr_err("keel: a Xen PV domain cannot enter VMX operation: use an HVM or PVH domain\n");
 		return -EOPNOTSUPP;
 	}
+	if (!boot_cpu_has(X86_FEATURE_XSAVE)) {
+		pr_err("keel: the kernel does not use XSAVE, which keel needs: boot without noxsave\n");
+		return -EOPNOTSUPP;
+	}
 	read_raw_caps(&raw);
 	missing = vmx_caps_compute(&raw, &wants, &vmx_caps);
 	if (missing) {
