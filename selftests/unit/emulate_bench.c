@@ -28,7 +28,9 @@ static u64 offset_of(const struct bench *b, u64 linear)
 {
 	u64 offset = linear - b->origin;
 
-	return b->ctx.mode == EMU_MODE_LONG64 ? offset : (u32)offset;
+	if (b->ctx.mode == EMU_MODE_LONG64 || linear != (u32)linear)
+		return offset;
+	return (u32)offset;
 }
 
 u8 *bench_at(struct bench *b, u64 linear)
@@ -81,6 +83,7 @@ static enum emu_result bench_read(struct emu_ctx *ctx, u64 linear, void *buf, un
 	unsigned int i;
 
 	b->reads++;
+	b->read_access = access;
 	b->wrote_before_read |= b->writes;
 	if (result != EMU_OK)
 		return result;

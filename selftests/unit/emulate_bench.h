@@ -36,8 +36,10 @@ enum bench_page {
 /*
  * struct bench - one emulated processor and its memory
  * @origin:	linear address of memory[0]
- * @outside:	an access left the memory altogether
+ * @outside:	an access left the memory altogether, or the 4 GiB that there are
+ *		outside 64-bit code
  * @reads, @writes, @fetches: calls of the callbacks; @fetched bytes given
+ * @read_access: of the last read
  * @io_answer, @io_answers: value for reads of BENCH_IO pages, and how many
  *		answers are there; without one a read is EMU_IO
  * @change_on_cmpxchg: pretend that another processor was faster
@@ -51,7 +53,7 @@ struct bench {
 	bool user;
 	bool outside;
 	bool wrote_before_read;
-	unsigned int reads, writes, fetches, fetched, locked;
+	unsigned int reads, writes, fetches, fetched, locked, read_access;
 	u64 io_answer;
 	unsigned int io_answers;
 	bool change_on_cmpxchg;

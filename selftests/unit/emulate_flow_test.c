@@ -132,6 +132,8 @@ static void test_lock(struct bench *b)
 		b->ctx.gpr[EMU_RBX] = DATA;
 		tap_ok(bench_step(b) == EMU_OK && b->locked == 1 && b->writes == 1,
 		       "locked instruction %s is one exchange", codes[i]);
+		tap_ok(b->read_access == (EMU_READ | EMU_RMW | EMU_LOCKED),
+		       "... after a locked read with the rights of a write");
 		b->ctx.rip = CODE_AT;
 		b->ctx.gpr[EMU_RCX] = 77;
 		b->change_on_cmpxchg = true;
@@ -142,6 +144,13 @@ static void test_lock(struct bench *b)
 	bench_put_code(b, "83 03 01");
 	b->ctx.gpr[EMU_RBX] = DATA;
 	tap_ok(bench_step(b) == EMU_OK && b->locked == 0, "without the prefix nothing is locked");
+
+	bench_reset(b, EMU_MODE_LONG64, 0, CODE_AT);
+	bench_put_code(b, "0f b1 0b");
+	b->ctx.gpr[EMU_RAX] = 1;
+	b->ctx.gpr[EMU_RBX] = DATA;
+	tap_ok(bench_step(b) == EMU_OK && b->writes == 1 && !(b->ctx.rflags & BENCH_FLAG_ZF),
+	       "a comparison that fails writes the old value back");
 }
 
 /* Linear addresses outside 64-bit code are 32 bits wide, in the middle of an operand too. */
