@@ -13,7 +13,6 @@
 #include <linux/mm.h>
 
 #include "../keel.h"
-#include "../memory.h"
 #include "mmu.h"
 
 void mmio_cache_forget(struct keel_vcpu *vcpu)
@@ -46,6 +45,9 @@ bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsign
 	if (!believe(vcpu, gva, confirmed, access))
 		return false;
 	STAT(vcpu, mmio_cache_hit);
+	trace_keel_vcpu_match_mmio(vcpu->id, gva, gpa_to_gfn(confirmed),
+				   vcpu->mmu.cache.verdict.generation,
+				   memslots_generation(keel_slots(vcpu->vm, keel_as(vcpu))));
 	return true;
 }
 
