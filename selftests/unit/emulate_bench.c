@@ -28,9 +28,7 @@ static u64 offset_of(const struct bench *b, u64 linear)
 {
 	u64 offset = linear - b->origin;
 
-	if (b->ctx.mode == EMU_MODE_LONG64 || linear != (u32)linear)
-		return offset;
-	return (u32)offset;
+	return b->ctx.mode == EMU_MODE_LONG64 ? offset : (u32)offset;
 }
 
 u8 *bench_at(struct bench *b, u64 linear)
@@ -61,6 +59,10 @@ static enum emu_result check(struct bench *b, u64 linear, unsigned int size, u32
 {
 	unsigned int i;
 
+	if (linear != emu_linear(&b->ctx, linear, 0)) {
+		b->outside = true;
+		return page_fault(b, linear, code);
+	}
 	for (i = 0; i < size; i++) {
 		enum emu_result result = check_byte(b, emu_linear(&b->ctx, linear, i), code);
 
