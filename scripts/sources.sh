@@ -14,12 +14,15 @@ sources()
 
 	{
 		git ls-files -co --exclude-standard 2>/dev/null ||
-			find . -type f ! -path './build/*' -printf '%P\n'
+			find . -type f ! -path './build/*' ! -path './.git/*' -printf '%P\n'
 	} | sort -u | while read -r file; do
 		[[ -f $file ]] || continue
 		for pattern; do
 			# shellcheck disable=SC2053 # a pattern on purpose
-			[[ $file == $pattern ]] && echo "$file" && break
+			if [[ $file == $pattern ]]; then
+				echo "$file"
+				break
+			fi
 		done
 	done
 }
@@ -30,7 +33,9 @@ shell_scripts()
 	local file
 
 	sources '*' | while read -r file; do
-		head -n 1 "$file" 2>/dev/null | tr -d '\0' |
-			grep -qE '^#!.*\<(ba)?sh\>|^# shellcheck shell=' && echo "$file"
-	done || true
+		if head -n 1 "$file" | tr -d '\0' |
+			grep -qE '^#!.*\<(ba)?sh\>|^# shellcheck shell='; then
+			echo "$file"
+		fi
+	done
 }
