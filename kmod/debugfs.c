@@ -19,7 +19,7 @@ struct counter {
 static const struct counter vcpu_counters[] = { KEEL_VCPU_STATS(X) };
 #undef X
 #define X(name, text) { #name, offsetof(struct keel_vm_stats, name) },
-static const struct counter vm_counters[] = { KEEL_VM_STATS(X) };
+static const struct counter vm_counters[] = { KEEL_VM_STATS(X) KEEL_VM_LEVELS(X) };
 #undef X
 
 static struct dentry *root;

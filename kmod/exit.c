@@ -18,6 +18,7 @@
 #include "irq.h"
 #include "keel.h"
 #include "msr.h"
+#include "trace.h"
 
 void keel_skip_insn(struct keel_vcpu *vcpu)
 {
@@ -316,6 +317,8 @@ int keel_handle_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	const struct handler *h;
 
+	if (trace_keel_exit_enabled())
+		trace_keel_exit(vcpu->id, exit->raw, vmx_rip(&vcpu->vmx));
 	if (unlikely(exit->vmfail || exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return fail_entry(vcpu, exit);
 	if (unlikely(exit->reason >= ARRAY_SIZE(handlers) || !handlers[exit->reason].handle))

@@ -59,6 +59,7 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_GET_TSC_KHZ,			1 },
 	{ KVM_CAP_VM_TSC_CONTROL,		1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA,		1 },
+	{ KVM_CAP_BINARY_STATS_FD,		1 },
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
 };
@@ -135,6 +136,7 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
+	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },
 };
 
 static const struct keel_ioctl vcpu_ioctls[] = {
@@ -169,6 +171,7 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_NMI,			LOAD,	.vcpu = keel_ioctl_nmi },
 	{ KVM_TRANSLATE,		LOAD,	.vcpu = keel_translate },
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
+	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)

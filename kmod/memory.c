@@ -30,6 +30,7 @@
 
 #include "keel.h"
 #include "memory.h"
+#include "trace.h"
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)
 
@@ -168,10 +169,23 @@ static void settle(struct keel_vm *vm, int as, struct keel_memslots *set)
 	/* Before the number can be matched, and after the last reader that could store it. */
 	if (mmu_number_wraps(memslots_generation(set), next)) {
 		STAT(vm, mmio_wraps);
+		trace_keel_mmio_wrap(vm->id, as, memslots_generation(set), next);
 		mmu_zap_mmio(vm, as);
 	}
 	memslots_settle(set);
 	STAT(vm, memslot_updates);
+}
+
+/* @since: when the update began; no clock is read unless someone listens. */
+static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase,
+			const struct keel_memslots *set, u64 *since)
+{
+	if (!trace_keel_memslot_update_enabled())
+		return;
+	if (!*since)
+		*since = ktime_get_ns();
+	trace_keel_memslot_update(vm->id, as, phase, memslots_generation(set),
+				  ktime_get_ns() - *since);
 }
 
 /* Make @n changes of one address space take effect as one. */
@@ -180,6 +194,7 @@ static int update_slots(struct keel_vm *vm, int as, struct slot_change *c, int n
 	struct keel_memslots *set;
 	struct slot_object *garbage;
 	struct memslot_update u;
+	u64 since = 0;
 	int ret;
 
 	lockdep_assert_held(&vm->slots_lock);
@@ -195,12 +210,16 @@ static int update_slots(struct keel_vm *vm, int as, struct slot_change *c, int n
 	index_commit(vm->slot_index, c, n);
 	set = u.next;
 	garbage = memslots_commit(&u);
+	trace_phase(vm, as, UPDATE_BEGIN, set, &since);
 	if (removes_any(c, n))
 		replace_slots(vm, as, set, c, n);
 	else
 		rcu_assign_pointer(vm->memslots[as], set);
+	trace_phase(vm, as, UPDATE_PUBLISHED, set, &since);
 	synchronize_srcu_expedited(&vm->srcu);
+	trace_phase(vm, as, UPDATE_GRACE, set, &since);
 	settle(vm, as, set);
+	trace_phase(vm, as, UPDATE_END, set, &since);
 	memslots_free(garbage);
 	return 0;
 release:

@@ -39,15 +39,25 @@
 	X(memslot_updates, "memslot updates")				\
 	X(mmio_wraps, "wraps of the stored generation")			\
 	X(remote_flushes, "TLB flushes of all vCPUs")			\
-	X(zapped_ptes, "mappings removed")				\
+	X(zapped_ptes, "mappings removed")
+
+/* Not counts but levels: they go down as well. */
+#define KEEL_VM_LEVELS(X)						\
 	X(pages_4k, "4 KiB mappings present")				\
 	X(pages_2m, "2 MiB mappings present")				\
 	X(pages_1g, "1 GiB mappings present")
 
 #define X(name, text) u64 name;
 struct keel_vcpu_stats { KEEL_VCPU_STATS(X) };
-struct keel_vm_stats { KEEL_VM_STATS(X) };
+struct keel_vm_stats { KEEL_VM_STATS(X) KEEL_VM_LEVELS(X) };
 #undef X
+
+struct keel_vm;
+struct keel_vcpu;
+
+/* KVM_GET_STATS_FD: a file descriptor, or -errno. */
+long keel_vm_stats_fd(struct keel_vm *vm, void *unused);
+long keel_vcpu_stats_fd(struct keel_vcpu *vcpu, void *unused);
 
 #define STAT(owner, name) ((owner)->stats.name++)
 

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 
 #include "../keel.h"
+#include "../trace.h"
 #include "mmu.h"
 
 void mmio_cache_forget(struct keel_vcpu *vcpu)

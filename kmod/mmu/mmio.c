@@ -9,6 +9,7 @@
  */
 #include <linux/moduleparam.h>
 
+#include "../trace.h"
 #include "fault.h"
 
 static bool mmio_caching = true;
@@ -42,6 +43,8 @@ static void put_mark(struct fault *f)
 		zap_entry(&z, t, i);
 		zap_finish(&z);
 	}
+	trace_keel_mark_mmio_spte(f->vcpu->id, f->gfn, spte_mmio_access(spte),
+				  memslots_generation(f->slots));
 	table_set(f->vcpu->vm, t, i, spte);
 }
 
@@ -76,24 +79,40 @@ static u64 read_entry(const struct keel_mmu *mmu, int as, gfn_t gfn)
 	}
 }
 
-/* Can the verdict in @spte be used now? Counts which way it went. */
-static bool believe(struct keel_vcpu *vcpu, u64 spte, u64 generation)
+static enum keel_mmio_belief weigh(u64 spte, u64 generation)
 {
+	if (!spte_is_mmio(spte))
+		return MMIO_UNCACHED;
+	if (generation & KEEL_GEN_UPDATE_IN_PROGRESS)
+		return MMIO_IN_WINDOW;
+	if (spte_mmio_number(&mmu_format, spte) != spte_number(&mmu_format, generation))
+		return MMIO_STALE;
+	return MMIO_FRESH;
+}
+
+/* Can the verdict in @spte be used now? Counts which way it went. */
+static bool believe(struct keel_vcpu *vcpu, gfn_t gfn, u64 spte, u64 generation)
+{
+	enum keel_mmio_belief belief = weigh(spte, generation);
+
 	STAT(vcpu, mmio_misconfig);
-	if (!spte_is_mmio(spte)) {
+	trace_keel_check_mmio_spte(vcpu->id, gfn, spte_mmio_number(&mmu_format, spte),
+				   generation, belief);
+	switch (belief) {
+	case MMIO_FRESH:
+		STAT(vcpu, mmio_spte_hit);
+		return true;
+	case MMIO_STALE:
+		STAT(vcpu, mmio_spte_stale);
+		return false;
+	case MMIO_IN_WINDOW:
+		STAT(vcpu, mmio_in_window);
+		return false;
+	case MMIO_UNCACHED:
 		STAT(vcpu, mmio_uncached);
 		return false;
 	}
-	if (generation & KEEL_GEN_UPDATE_IN_PROGRESS) {
-		STAT(vcpu, mmio_in_window);
-		return false;
-	}
-	if (spte_mmio_number(&mmu_format, spte) != spte_number(&mmu_format, generation)) {
-		STAT(vcpu, mmio_spte_stale);
-		return false;
-	}
-	STAT(vcpu, mmio_spte_hit);
-	return true;
+	return false;
 }
 
 int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
@@ -104,7 +123,7 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 	u64 spte = read_entry(&vm->mmu, as, gfn);
 	u64 generation = memslots_generation(keel_slots(vm, as));
 
-	if (believe(vcpu, spte, generation)) {
+	if (believe(vcpu, gfn, spte, generation)) {
 		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
 	}
