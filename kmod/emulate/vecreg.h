@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The guest's vector registers, for instructions that move them to and from
+ * memory the hardware cannot reach.
+ */
+#ifndef KEEL_EMULATE_VECREG_H
+#define KEEL_EMULATE_VECREG_H
+
+#include "emulate.h"
+
+/*
+ * The callbacks of the same names in struct emu_ops. The guest's FPU state
+ * must be this task's: between the swaps around KVM_RUN. Process context.
+ */
+void keel_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
+void keel_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf, unsigned int size,
+		    bool clear_upper);
+
+#endif
