@@ -8,6 +8,7 @@
 #define KEEL_VMX_CONTEXT_H
 
 #include <linux/context_tracking.h>
+#include <linux/ftrace.h>
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
 #include <linux/rcupdate.h>

@@ -7,6 +7,7 @@
 #ifndef KEEL_VMX_OPS_H
 #define KEEL_VMX_OPS_H
 
+#include <linux/errno.h>
 #include <linux/types.h>
 #include <asm/asm.h>
 #include <asm/vmx.h>
