@@ -205,13 +205,10 @@ static bool by_value(const struct keel_ioctl *row)
 
 static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned long arg)
 {
+	bool in = _IOC_DIR(row->cmd) & _IOC_WRITE;
+
 	a->heap = NULL;
 	a->user = (void __user *)arg;
-	if (by_value(row)) {
-		a->data = (void *)arg;
-		a->size = 0;
-		return 0;
-	}
 	a->size = _IOC_SIZE(row->cmd);
 	a->data = a->small;
 	if (a->size > sizeof(a->small)) {
@@ -219,10 +216,11 @@ static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned lo
 		a->data = a->heap;
 		if (!a->data)
 			return -ENOMEM;
-	} else {
-		memset(a->small, 0, sizeof(a->small));
+	} else if (!in) {
+		/* What a handler leaves out must not show the stack to userspace. */
+		memset(a->small, 0, a->size);
 	}
-	if (!(_IOC_DIR(row->cmd) & _IOC_WRITE) || !copy_from_user(a->data, a->user, a->size))
+	if (!in || !copy_from_user(a->data, a->user, a->size))
 		return 0;
 	kvfree(a->heap);
 	return -EFAULT;
@@ -230,7 +228,7 @@ static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned lo
 
 static long copy_out(struct argument *a, const struct keel_ioctl *row, long r)
 {
-	if (r >= 0 && a->size && (_IOC_DIR(row->cmd) & _IOC_READ) &&
+	if (r >= 0 && (_IOC_DIR(row->cmd) & _IOC_READ) &&
 	    copy_to_user(a->user, a->data, a->size))
 		r = -EFAULT;
 	kvfree(a->heap);
@@ -245,28 +243,6 @@ long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	/* All of them are RAW or take a value. */
 	return row ? row->system((void *)arg) : -ENOTTY;
-}
-
-static bool usable(const struct keel_vm *vm)
-{
-	return vm->mm == current->mm && !READ_ONCE(vm->dead);
-}
-
-long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	const struct keel_ioctl *row = find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd);
-	struct keel_vm *vm = file->private_data;
-	struct argument a;
-	long r;
-
-	if (!usable(vm))
-		return -EIO;
-	if (!row)
-		return -ENOTTY;
-	r = copy_in(&a, row, arg);
-	if (r)
-		return r;
-	return copy_out(&a, row, row->vm(vm, a.data));
 }
 
 static long call_vcpu(struct keel_vcpu *vcpu, const struct keel_ioctl *row, void *data)
@@ -287,19 +263,46 @@ static long call_vcpu(struct keel_vcpu *vcpu, const struct keel_ioctl *row, void
 	return r;
 }
 
-long keel_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/* @vcpu: NULL for a row of the VM's table. */
+static long call_row(const struct keel_ioctl *row, struct keel_vm *vm, struct keel_vcpu *vcpu,
+		     void *data)
 {
-	const struct keel_ioctl *row = find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
-	struct keel_vcpu *vcpu = file->private_data;
-	struct argument a;
-	long r;
+	return vcpu ? call_vcpu(vcpu, row, data) : row->vm(vm, data);
+}
 
-	if (!usable(vcpu->vm))
+/* A function of its own, so that KVM_RUN does not pay for clearing the argument's room. */
+static noinline long call_copied(const struct keel_ioctl *row, struct keel_vm *vm,
+				 struct keel_vcpu *vcpu, unsigned long arg)
+{
+	struct argument a;
+	long r = copy_in(&a, row, arg);
+
+	if (r)
+		return r;
+	return copy_out(&a, row, call_row(row, vm, vcpu, a.data));
+}
+
+static long dispatch(const struct keel_ioctl *row, struct keel_vm *vm, struct keel_vcpu *vcpu,
+		     unsigned long arg)
+{
+	if (vm->mm != current->mm || READ_ONCE(vm->dead))
 		return -EIO;
 	if (!row)
 		return -ENOTTY;
-	r = copy_in(&a, row, arg);
-	if (r)
-		return r;
-	return copy_out(&a, row, call_vcpu(vcpu, row, a.data));
+	if (by_value(row))
+		return call_row(row, vm, vcpu, (void *)arg);
+	return call_copied(row, vm, vcpu, arg);
+}
+
+long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return dispatch(find(vm_ioctls, ARRAY_SIZE(vm_ioctls), cmd), file->private_data, NULL,
+			arg);
+}
+
+long keel_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct keel_vcpu *vcpu = file->private_data;
+
+	return dispatch(find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd), vcpu->vm, vcpu, arg);
 }

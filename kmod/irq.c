@@ -291,15 +291,15 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
 	u32 shadow = vmx_interruptibility(&vcpu->vmx);
-	bool wants_window = READ_ONCE(vcpu->run->request_interrupt_window);
 
 	if (ev->triple_fault)
 		return;
+	ev->window_wanted = READ_ONCE(vcpu->run->request_interrupt_window);
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
 
 	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending);
-	vmx_irq_window(&vcpu->vmx, ev->interrupt.pending || wants_window);
+	vmx_irq_window(&vcpu->vmx, ev->interrupt.pending || ev->window_wanted);
 	/* An exception behind a reinjected event has nothing to open a window for it. */
 	if (ev->in_flight && ev->exception.pending)
 		want_injection(vcpu);

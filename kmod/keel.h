@@ -111,6 +111,7 @@ struct keel_events {
 	} nmi;
 	u32 insn_len;			/* of the soft event that is injected */
 	bool in_flight;			/* the next entry carries an event */
+	u8 window_wanted;		/* request_interrupt_window as seen last */
 	bool smm;			/* state only: selects address space 1 */
 	bool smm_inside_nmi;
 	bool smi_pending;

@@ -278,8 +278,8 @@ static int take_run_input(struct keel_vcpu *vcpu)
 		return err;
 	if (keel_set_cr8(vcpu, READ_ONCE(vcpu->run->cr8)))
 		return -EINVAL;
-	/* The wish for an interrupt window may have changed. */
-	keel_make_request(vcpu, REQ_EVENT);
+	if (READ_ONCE(vcpu->run->request_interrupt_window) != vcpu->events.window_wanted)
+		keel_make_request(vcpu, REQ_EVENT);
 	return 0;
 }
 
