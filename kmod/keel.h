@@ -230,8 +230,6 @@ static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, i
 
 /* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */
 void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
-/* Bring the vCPU out of the guest if it is inside. Any context. */
-void keel_kick(struct keel_vcpu *vcpu);
 /*
  * Make @req pending for every vCPU and, when this returns, no vCPU is still in
  * the guest with @req unseen. May be called under mmu.lock; not from hard irq.
