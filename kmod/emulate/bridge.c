@@ -18,6 +18,7 @@
 #include "../keel.h"
 #include "bridge.h"
 #include "emulate.h"
+#include "vecreg.h"
 
 #define MMIO_MAX	8	/* bytes in one exit */
 
@@ -210,6 +211,8 @@ static const struct emu_ops ops = {
 	.write = write,
 	.exchange = cmpxchg_mem,
 	.load_seg = load_seg,
+	.read_xmm = keel_read_xmm,
+	.write_xmm = keel_write_xmm,
 };
 
 static enum emu_mode code_mode(struct emu_ctx *ctx)
