@@ -68,6 +68,7 @@ void vmx_switch_to_guest(struct vmx_vcpu *v)
 	write_host_segments(v);
 	load_msrs(v->msr, this_cpu_ptr(&vmx_cpu)->host_msr);
 	wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
+	v->host_debugctl = get_debugctlmsr();
 	v->l1d_unsafe = true;
 	v->host_switched = true;
 }
@@ -155,6 +156,15 @@ static void load_guest_breakpoints(const struct vmx_vcpu *v)
 	set_debugreg(v->dr[3], 3);
 }
 
+/* A VM exit empties DR7 and IA32_DEBUGCTL, whether the guest used them or not. */
+static void restore_host_debug(const struct vmx_vcpu *v)
+{
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+	if (unlikely(v->host_debugctl))
+		update_debugctlmsr(v->host_debugctl);
+}
+
 static void swap_xcr0(u64 from, u64 to)
 {
 	if (unlikely(from != to))
@@ -227,7 +237,6 @@ static void fill_exit(struct vmx_vcpu *v, struct keel_exit *exit, int failed)
 void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 {
 	u64 host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK), guest_xcr0 = entry_xcr0(v, host_xcr0);
-	bool breakpoints = breakpoints_on(v);
 	int failed;
 
 	lockdep_assert_irqs_disabled();
@@ -236,7 +245,7 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	write_host_perf();
 	if (v->need_flush)
 		vmx_do_flush(v);
-	if (unlikely(breakpoints))
+	if (unlikely(breakpoints_on(v)))
 		load_guest_breakpoints(v);
 	swap_xcr0(host_xcr0, guest_xcr0);
 
@@ -246,8 +255,7 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 	swap_xcr0(guest_xcr0, host_xcr0);
-	if (unlikely(breakpoints) && hw_breakpoint_active())
-		hw_breakpoint_restore();
+	restore_host_debug(v);
 	fill_exit(v, exit, failed);
 }
 

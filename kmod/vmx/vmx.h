@@ -77,6 +77,7 @@ struct vmx_vcpu {
 	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
 	unsigned long host_cr3, host_cr4;
+	u64 host_debugctl;
 	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
 	u32 exception_bitmap;
 	u64 tsc_offset;
