@@ -134,7 +134,9 @@ static void write_controls(struct vmx_vcpu *v)
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, v->proc_ctl);
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmx_caps.proc2_ctl);
+	/* A vCPU that got no VPID does without: VPID 0 is not for guests. */
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL,
+		   v->vpid ? vmx_caps.proc2_ctl : vmx_caps.proc2_ctl & ~PROC2_VPID);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.exit_ctl);
 	vmcs_write(VM_ENTRY_CONTROLS, v->entry_ctl);
 	vmcs_write(EXCEPTION_BITMAP, v->exception_bitmap);
@@ -150,7 +152,7 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(TSC_OFFSET, 0);
 	if (vmx_caps.tsc_scaling)
 		vmcs_write(TSC_MULTIPLIER, v->tsc_ratio);
-	if (vmx_caps.vpid)
+	if (v->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, v->vpid);
 	if (vmx_caps.load_perf_ctrl)
 		vmcs_write(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
