@@ -291,6 +291,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
 	u32 shadow = vmx_interruptibility(&vcpu->vmx);
+	bool nmi_behind_sti;
 
 	if (ev->triple_fault)
 		return;
@@ -298,8 +299,11 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
 
-	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending);
-	vmx_irq_window(&vcpu->vmx, ev->interrupt.pending || ev->window_wanted);
+	/* An STI shadow holds an NMI back, but need not hold its window: that of interrupts waits. */
+	nmi_behind_sti = ev->nmi.pending && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
+	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending && !nmi_behind_sti);
+	vmx_irq_window(&vcpu->vmx,
+		       ev->interrupt.pending || ev->window_wanted || nmi_behind_sti);
 	/* An exception behind a reinjected event has nothing to open a window for it. */
 	if (ev->in_flight && ev->exception.pending)
 		want_injection(vcpu);
