@@ -28,8 +28,10 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat/notifier.h"
 #include "keel.h"
 #include "memory.h"
+#include "test.h"
 #include "trace.h"
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)
@@ -42,6 +44,7 @@
 struct keel_slot_index {
 	struct xarray slots;
 	unsigned long npages;
+	struct memslot_pool pool;
 };
 
 /*
@@ -172,6 +175,7 @@ static void settle(struct keel_vm *vm, int as, struct keel_memslots *set)
 		trace_keel_mmio_wrap(vm->id, as, memslots_generation(set), next);
 		mmu_zap_mmio(vm, as);
 	}
+	test_point(TEST_WINDOW);
 	memslots_settle(set);
 	STAT(vm, memslot_updates);
 }
@@ -198,7 +202,7 @@ static int update_slots(struct keel_vm *vm, int as, struct slot_change *c, int n
 	int ret;
 
 	lockdep_assert_held(&vm->slots_lock);
-	ret = memslots_begin(&u, writable_slots(vm, as));
+	ret = memslots_begin(&u, &vm->slot_index->pool, writable_slots(vm, as));
 	if (ret)
 		return ret;
 	ret = build(&u, c, n);
@@ -216,11 +220,12 @@ static int update_slots(struct keel_vm *vm, int as, struct slot_change *c, int n
 	else
 		rcu_assign_pointer(vm->memslots[as], set);
 	trace_phase(vm, as, UPDATE_PUBLISHED, set, &since);
+	test_point(TEST_PUBLISHED);
 	synchronize_srcu_expedited(&vm->srcu);
 	trace_phase(vm, as, UPDATE_GRACE, set, &since);
 	settle(vm, as, set);
 	trace_phase(vm, as, UPDATE_END, set, &since);
-	memslots_free(garbage);
+	memslots_free(&vm->slot_index->pool, garbage);
 	return 0;
 release:
 	index_release(vm->slot_index, c, n);
@@ -391,20 +396,21 @@ static bool age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear, boo
 	return young;
 }
 
-static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
-			     unsigned long start, unsigned long end)
+static keel_young_t clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				      unsigned long start, unsigned long end)
 {
 	return age(mn, start, end, true, true);
 }
 
 /* A stale accessed bit in a TLB only makes the page look older than it is. */
-static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
-		       unsigned long start, unsigned long end)
+static keel_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				unsigned long start, unsigned long end)
 {
 	return age(mn, start, end, true, false);
 }
 
-static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
+static keel_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			       unsigned long address)
 {
 	return age(mn, address, address + PAGE_SIZE, false, false);
 }
@@ -438,8 +444,10 @@ static void free_slots(struct keel_vm *vm)
 		memslots_destroy(rcu_dereference_protected(vm->memslots[as], true));
 		RCU_INIT_POINTER(vm->memslots[as], NULL);
 	}
-	if (vm->slot_index)
-		xa_destroy(&vm->slot_index->slots);
+	if (!vm->slot_index)
+		return;
+	xa_destroy(&vm->slot_index->slots);
+	memslots_drain(&vm->slot_index->pool);
 	kfree(vm->slot_index);
 	vm->slot_index = NULL;
 }

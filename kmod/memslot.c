@@ -18,7 +18,7 @@ enum { BY_GFN, BY_HVA, NR_TREES };
 
 /*
  * struct slot_object - head of everything that is allocated here
- * @next:	on the list of fresh objects, or on the one of garbage
+ * @next:	on the list of fresh objects, of garbage, or of spares
  * @fresh:	belongs to the update in progress and may still be changed
  * @dropped:	was fresh, but the update has dropped it again
  */
@@ -28,7 +28,7 @@ struct slot_object {
 	bool dropped;
 };
 
-/* @object comes first in each of these, so that one function frees them all. */
+/* @object comes first in each of these, and each has the same room: any spare fits. */
 struct slot_box {
 	struct slot_object object;
 	struct keel_memslot slot;
@@ -54,9 +54,45 @@ struct keel_memslots {
 	unsigned int count;
 };
 
-static void *new_object(struct memslot_update *u, size_t size)
+union any_object {
+	struct slot_box box;
+	struct slot_node node;
+	struct keel_memslots set;
+};
+
+#define MAX_SPARE	128
+
+static void give_back(struct memslot_pool *pool, struct slot_object *o)
 {
-	struct slot_object *o = memslot_alloc(size);
+	if (pool->count == MAX_SPARE) {
+		memslot_free(o);
+		return;
+	}
+	o->next = pool->spare;
+	pool->spare = o;
+	pool->count++;
+}
+
+static struct slot_object *take(struct memslot_pool *pool)
+{
+	struct slot_object *o = pool->spare;
+
+	if (!o)
+		return memslot_alloc(sizeof(union any_object));
+	pool->spare = o->next;
+	pool->count--;
+	return o;
+}
+
+void memslots_drain(struct memslot_pool *pool)
+{
+	while (pool->count)
+		memslot_free(take(pool));
+}
+
+static void *new_object(struct memslot_update *u)
+{
+	struct slot_object *o = take(u->pool);
 
 	if (!o)
 		return NULL;
@@ -128,7 +164,7 @@ static struct slot_node *own(struct memslot_update *u, struct slot_node **link)
 
 	if (old->object.fresh)
 		return old;
-	n = new_object(u, sizeof(*n));
+	n = new_object(u);
 	if (!n)
 		return NULL;
 	head = n->object;
@@ -181,7 +217,7 @@ static int tree_insert(struct memslot_update *u, int tree, struct slot_node **li
 	int ret;
 
 	if (!*link) {
-		n = new_object(u, sizeof(*n));
+		n = new_object(u);
 		if (!n)
 			return -ENOMEM;
 		n->child[0] = NULL;
@@ -259,7 +295,7 @@ static int tree_remove(struct memslot_update *u, int tree, struct slot_node **li
 
 struct keel_memslots *memslots_new(int as)
 {
-	struct keel_memslots *set = memslot_alloc(sizeof(*set));
+	struct keel_memslots *set = memslot_alloc(sizeof(union any_object));
 
 	if (!set)
 		return NULL;
@@ -356,10 +392,18 @@ void memslots_settle(struct keel_memslots *set)
 	WRITE_ONCE(set->generation, memslots_next_generation(set));
 }
 
-int memslots_begin(struct memslot_update *u, struct keel_memslots *old)
+#ifdef KEEL_TEST
+void memslots_jump(struct keel_memslots *set, u64 generation)
 {
-	*u = (struct memslot_update){};
-	u->next = new_object(u, sizeof(*u->next));
+	WRITE_ONCE(set->generation, generation);
+}
+#endif
+
+int memslots_begin(struct memslot_update *u, struct memslot_pool *pool,
+		   struct keel_memslots *old)
+{
+	*u = (struct memslot_update){ .pool = pool };
+	u->next = new_object(u);
 	if (!u->next)
 		return -ENOMEM;
 	u->next->root[BY_GFN] = old->root[BY_GFN];
@@ -388,7 +432,7 @@ int memslots_remove(struct memslot_update *u, const struct keel_memslot *slot)
 const struct keel_memslot *memslots_insert(struct memslot_update *u,
 					   const struct keel_memslot *wanted)
 {
-	struct slot_box *box = new_object(u, sizeof(*box));
+	struct slot_box *box = new_object(u);
 	int tree;
 
 	if (!box)
@@ -403,7 +447,7 @@ const struct keel_memslot *memslots_insert(struct memslot_update *u,
 
 void memslots_abort(struct memslot_update *u)
 {
-	memslots_free(u->fresh);
+	memslots_free(u->pool, u->fresh);
 	*u = (struct memslot_update){};
 }
 
@@ -415,18 +459,18 @@ struct slot_object *memslots_commit(struct memslot_update *u)
 		next = o->next;
 		o->fresh = false;
 		if (o->dropped)
-			memslot_free(o);
+			give_back(u->pool, o);
 	}
 	u->fresh = NULL;
 	return u->garbage;
 }
 
-void memslots_free(struct slot_object *garbage)
+void memslots_free(struct memslot_pool *pool, struct slot_object *garbage)
 {
 	struct slot_object *next;
 
 	for (; garbage; garbage = next) {
 		next = garbage->next;
-		memslot_free(garbage);
+		give_back(pool, garbage);
 	}
 }

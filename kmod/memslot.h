@@ -63,6 +63,19 @@ static inline hva_t memslot_hva(const struct keel_memslot *s, gfn_t gfn)
 void *memslot_alloc(size_t size);
 void memslot_free(void *p);
 
+/*
+ * struct memslot_pool - what one update no longer needs, for the next
+ *
+ * An update of a large set copies some thirty nodes and gives as many back.
+ * Zeroed is empty; one writer at a time.
+ */
+struct memslot_pool {
+	struct slot_object *spare;
+	unsigned int count;
+};
+
+void memslots_drain(struct memslot_pool *pool);
+
 /* An empty set with the first generation of address space @as, or NULL. */
 struct keel_memslots *memslots_new(int as);
 
@@ -94,6 +107,11 @@ u64 memslots_next_generation(const struct keel_memslots *set);
 /* The grace period is over: verdicts reached with @set can be believed from now on. */
 void memslots_settle(struct keel_memslots *set);
 
+#ifdef KEEL_TEST
+/* Test builds only: as if that many updates had been made. */
+void memslots_jump(struct keel_memslots *set, u64 generation);
+#endif
+
 /*
  * struct memslot_update - any number of changes that make one new snapshot
  * @next:	the snapshot being built; its generation has the flag set
@@ -105,13 +123,15 @@ void memslots_settle(struct keel_memslots *set);
  * has failed, memslots_abort(), which leaves the old snapshot as it was.
  */
 struct memslot_update {
+	struct memslot_pool *pool;
 	struct keel_memslots *next;
 	struct slot_object *fresh;
 	struct slot_object *garbage;
 };
 
 /* 0 or -ENOMEM. */
-int memslots_begin(struct memslot_update *u, struct keel_memslots *old);
+int memslots_begin(struct memslot_update *u, struct memslot_pool *pool,
+		   struct keel_memslots *old);
 /* 0, -ENOMEM, or -ENOENT: @slot is not in the snapshot. */
 int memslots_remove(struct memslot_update *u, const struct keel_memslot *slot);
 /* A copy of *@wanted, which is what the snapshot will hold, or NULL: no memory. */
@@ -123,6 +143,6 @@ void memslots_abort(struct memslot_update *u);
  * memslots_free() once no reader of the old one is left.
  */
 struct slot_object *memslots_commit(struct memslot_update *u);
-void memslots_free(struct slot_object *garbage);
+void memslots_free(struct memslot_pool *pool, struct slot_object *garbage);
 
 #endif
