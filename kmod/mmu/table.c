@@ -126,12 +126,13 @@ bool iter_find(struct spte_iter *it)
 	while (it->gfn < it->end) {
 		it->index = table_index(it->gfn, it->table->level);
 		it->spte = READ_ONCE(it->table->spt[it->index]);
-		if (spte_is_table(it->spte))
+		if (spte_is_table(it->spte)) {
 			it->table = spte_table(it->spte);
-		else if (it->spte)
+			continue;
+		}
+		if (it->spte)
 			return true;
-		else
-			iter_advance(it);
+		iter_advance(it);
 	}
 	return false;
 }

@@ -48,15 +48,15 @@ void zap_finish(struct zap *z)
 /* Tell the host's page what the guest has done to it through @spte. */
 static void hand_back(u64 spte)
 {
-	struct page *page;
+	struct folio *folio;
 
 	if (!(spte & SPTE_TRACKED))
 		return;
-	page = pfn_to_page(PHYS_PFN(spte_address(spte)));
+	folio = page_folio(pfn_to_page(PHYS_PFN(spte_address(spte))));
 	if (spte_dirty(&mmu_format, spte))
-		SetPageDirty(page);
+		folio_set_dirty(folio);
 	if (spte_accessed(&mmu_format, spte))
-		mark_page_accessed(page);
+		folio_mark_accessed(folio);
 }
 
 static void kill_table(struct zap *z, struct keel_table *t)
