@@ -299,7 +299,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
 
-	/* An STI shadow holds an NMI back, but need not hold its window: that of interrupts waits. */
+	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
 	nmi_behind_sti = ev->nmi.pending && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
 	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending && !nmi_behind_sti);
 	vmx_irq_window(&vcpu->vmx,
