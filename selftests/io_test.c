@@ -604,7 +604,7 @@ static void guest_out_user(void)
 	GUEST_TRY_TRAP(trap);
 
 	/* No I/O permission map in the TSS: everything traps at CPL 3. */
-	asm volatile(GUEST_TRY("outb %%al, $0x50") : "=r"(trap) : "a"(1));
+	asm volatile(GUEST_TRY("outb %%al, $0x50") : "=&r"(trap) : "a"(1));
 	asm volatile("int $0x80" : : "D"(trap));
 }
 

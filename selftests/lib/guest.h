@@ -70,7 +70,7 @@ static inline int guest_rdmsr(uint32_t index, uint64_t *value)
 	uint32_t lo = 0, hi = 0;
 
 	asm volatile(GUEST_TRY("rdmsr")
-		     : "=r"(trap), "+a"(lo), "+d"(hi) : "c"(index) : "memory");
+		     : "=&r"(trap), "+a"(lo), "+d"(hi) : "c"(index) : "memory");
 	*value = (uint64_t)hi << 32 | lo;
 	return trap;
 }
@@ -80,7 +80,7 @@ static inline int guest_wrmsr(uint32_t index, uint64_t value)
 	GUEST_TRY_TRAP(trap);
 
 	asm volatile(GUEST_TRY("wrmsr")
-		     : "=r"(trap)
+		     : "=&r"(trap)
 		     : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index)
 		     : "memory");
 	return trap;
