@@ -10,7 +10,7 @@
 #include <linux/mm.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#if KERNEL_VERSION(6, 12, 0) <= LINUX_VERSION_CODE
 static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long address,
 				     unsigned long *pfn, bool *writable)
 {
@@ -28,7 +28,7 @@ static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long a
 static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long address,
 				     unsigned long *pfn, bool *writable)
 {
-	spinlock_t *lock;
+	spinlock_t *lock;	/* of the table that holds the entry */
 	pte_t *ptep, pte;
 	int ret = follow_pte(vma->vm_mm, address, &ptep, &lock);
 
