@@ -13,6 +13,7 @@
 #include "ioctl.h"
 #include "keel.h"
 #include "memory.h"
+#include "test.h"
 #include "tsc.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -117,6 +118,7 @@ long keel_create_vm(void *type)
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	keel_debugfs_add_vm(vm);
+	test_add_vm(vm);
 	fd = anon_inode_getfd("keel-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		keel_vm_put(vm);

@@ -8,6 +8,7 @@
  * the page by the invalidation count. An update or an invalidation that this
  * misses begins after the entry is there, and removes it.
  */
+#include "../test.h"
 #include "fault.h"
 
 /* The host is taking this page away, or has done so since the fault looked. */
@@ -180,6 +181,7 @@ int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access)
 		return ret;
 	f.slots = keel_slots(vcpu->vm, f.as);
 	f.slot = memslots_find(f.slots, gfn);
+	test_point(TEST_LOOKED_UP);
 	ret = f.slot ? map_ram(&f) : mmio_mark(&f);
 	if (ret == FAULT_FIXED)
 		STAT(vcpu, page_fixed);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What only test builds have: control over the generation, and points at which
+ * a race can be held open. In a release build nothing of it is left.
+ */
+#ifndef KEEL_TEST_H
+#define KEEL_TEST_H
+
+struct keel_vm;
+
+/*
+ * enum test_point - where to wait
+ * @TEST_PUBLISHED:	an update has published, readers of the old snapshot run on
+ * @TEST_WINDOW:	the grace period is over, the flag still set, MMIO entries
+ *			removed if the numbers wrap
+ * @TEST_LOOKED_UP:	a fault knows its slot and has not taken mmu.lock yet
+ */
+enum test_point {
+	TEST_PUBLISHED,
+	TEST_WINDOW,
+	TEST_LOOKED_UP,
+	TEST_POINTS,
+};
+
+#ifdef KEEL_TEST
+void test_point(enum test_point point);
+void test_add_vm(struct keel_vm *vm);
+#else
+static inline void test_point(enum test_point point)
+{
+}
+
+static inline void test_add_vm(struct keel_vm *vm)
+{
+}
+#endif
+
+#endif
