@@ -19,6 +19,7 @@ help:
 	@echo 'make demo             watch a guest work while its memory slots change; boot SeaBIOS'
 	@echo 'make check            lint and every test, in the emulated PC'
 	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
+	@echo 'make bench            speed of exits and memory updates, next to those of kvm-intel'
 	@echo 'make lint             style, static analysis, the rules of rooms and sizes'
 	@echo 'make module | userspace | tests    one part'
 	@echo 'make kmod/<file>.o    one object of the module'
@@ -49,6 +50,9 @@ check:
 check-debug:
 	@$(machine)/check --debug
 
+bench:
+	@selftests/bench/run
+
 lint:
 	@scripts/lint
 
@@ -65,4 +69,4 @@ clean:
 
 FORCE:
 
-.PHONY: all help module userspace tests demo check check-debug lint install clean FORCE
+.PHONY: all help module userspace tests demo check check-debug bench lint install clean FORCE

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 
 	CHECK(s, "out of memory");
-	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(groups); i++)
 		if (chosen(groups[i].name, argc, argv))
 			groups[i].run(s);
 	free(s);

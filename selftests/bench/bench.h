@@ -10,6 +10,8 @@
 #include "keel_test.h"
 #include "guest.h"
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 #define MAX_SAMPLES	4096
 
 /* The first MAX_SAMPLES values; what comes later is not kept. */

@@ -88,7 +88,7 @@ void bench_slots(struct samples *s)
 	unsigned int i, before;
 	u64 start;
 
-	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(stages); i++) {
 		before = sc->slots;
 		scene_add_slots(sc, stages[i].slots - 50, NULL);
 		scene_add_slots(sc, stages[i].slots, s);

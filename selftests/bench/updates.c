@@ -142,7 +142,7 @@ void bench_updates(struct samples *s)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
 		struct scene *sc = scene_open();
 
 		if (settings[i].pages)
