@@ -129,14 +129,13 @@ static void guest_hammer(void)
 	guest_done();
 }
 
-static void start(struct __test_metadata *_metadata, FIXTURE_DATA(churn) *self)
+static void start(struct vcpu **vcpu, pthread_t *thread)
 {
 	int i;
 
 	for (i = 0; i < CPUS; i++) {
-		vcpu_set_long(self->vcpu[i], guest_hammer);
-		ASSERT_EQ(0, pthread_create(&self->thread[i], NULL, serve,
-					    self->vcpu[i]));
+		vcpu_set_long(vcpu[i], guest_hammer);
+		CHECK(!pthread_create(&thread[i], NULL, serve, vcpu[i]), "thread");
 	}
 }
 
@@ -151,21 +150,21 @@ static void wait_for_rounds(struct vm *vm)
 			sched_yield();
 }
 
-static void finish(struct __test_metadata *_metadata, FIXTURE_DATA(churn) *self)
+static void finish(struct __test_metadata *_metadata, struct vm *vm, pthread_t *thread)
 {
 	int i;
 
-	wait_for_rounds(self->vm);
-	__atomic_store_n(&GUEST_VAR(self->vm, stop), 1, __ATOMIC_SEQ_CST);
+	wait_for_rounds(vm);
+	__atomic_store_n(&GUEST_VAR(vm, stop), 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < CPUS; i++)
-		pthread_join(self->thread[i], NULL);
-	EXPECT_EQ(0, GUEST_VAR(self->vm, bad)) {
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, GUEST_VAR(vm, bad)) {
 		TH_LOG("page %lu: %#lx between updates %lu and %lu",
-		       GUEST_VAR(self->vm, bad_page), GUEST_VAR(self->vm, bad_value),
-		       GUEST_VAR(self->vm, bad_low), GUEST_VAR(self->vm, bad_high));
+		       GUEST_VAR(vm, bad_page), GUEST_VAR(vm, bad_value),
+		       GUEST_VAR(vm, bad_low), GUEST_VAR(vm, bad_high));
 	}
-	EXPECT_EQ(0, GUEST_VAR(self->vm, quiet_bad));
-	EXPECT_EQ(0, GUEST_VAR(self->vm, writes_lost));
+	EXPECT_EQ(0, GUEST_VAR(vm, quiet_bad));
+	EXPECT_EQ(0, GUEST_VAR(vm, writes_lost));
 }
 
 /* Note what update number @n will show, make it, and note that it is made. */
@@ -197,7 +196,7 @@ TEST_F_TIMEOUT(churn, add_and_delete, 60)
 	struct history *h = &GUEST_VAR(self->vm, history);
 	u64 n;
 
-	start(_metadata, self);
+	start(self->vcpu, self->thread);
 	for (n = 1; n + 1 <= UPDATES; n += 2) {
 		int from = n % 5, pages = 1 + n % 3;
 		u8 *mem = self->mem + (1 + n % 100 * 4) * PAGE;
@@ -214,7 +213,7 @@ TEST_F_TIMEOUT(churn, add_and_delete, 60)
 		if (n % 32 == 1)
 			wait_for_rounds(self->vm);
 	}
-	finish(_metadata, self);
+	finish(_metadata, self->vm, self->thread);
 }
 
 /*
@@ -231,7 +230,7 @@ TEST_F_TIMEOUT(churn, move, 60)
 	begin(h, 1, at, 2, 0x700);
 	vm_set_slot(self->vm, 2, 0, BASE, 2 * PAGE, self->mem + PAGE);
 	done(h, 1);
-	start(_metadata, self);
+	start(self->vcpu, self->thread);
 	for (n = 2; n + 1 <= UPDATES; n += 2, at = to) {
 		to = (at + 3) % (WINDOW - 1);
 		begin(h, n, at, 2, DEVICE);
@@ -242,7 +241,7 @@ TEST_F_TIMEOUT(churn, move, 60)
 		if (n % 32 == 0)
 			wait_for_rounds(self->vm);
 	}
-	finish(_metadata, self);
+	finish(_metadata, self->vm, self->thread);
 }
 
 /* After the call has returned the old slot is gone for every vCPU (no race). */
@@ -251,7 +250,7 @@ TEST_F_TIMEOUT(churn, settled_after_each_update, 60)
 	struct history *h = &GUEST_VAR(self->vm, history);
 	u64 n;
 
-	start(_metadata, self);
+	start(self->vcpu, self->thread);
 	for (n = 1; n + 1 <= 60; n += 2) {
 		u8 *mem = self->mem + (1 + n) * PAGE;
 
@@ -265,7 +264,7 @@ TEST_F_TIMEOUT(churn, settled_after_each_update, 60)
 		done(h, n + 1);
 		wait_for_rounds(self->vm);
 	}
-	finish(_metadata, self);
+	finish(_metadata, self->vm, self->thread);
 }
 
 KEEL_TEST_MAIN

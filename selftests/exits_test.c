@@ -254,7 +254,6 @@ TEST_F(exits, vmx_instructions_are_ud_without_vmx)
 	free(cpuid);
 }
 
-
 static int guest_try_cr0_pg_without_pe(void)
 {
 	GUEST_TRY_TRAP(trap);

@@ -222,7 +222,10 @@ static void fill(u8 *p, int n, int seed)
 
 static const struct {
 	int size;
-	void (*outs)(void), (*rep_outs)(void), (*ins)(void), (*rep_ins)(void);
+	void (*outs)(void);
+	void (*rep_outs)(void);
+	void (*ins)(void);
+	void (*rep_ins)(void);
 } string_insn[] = {
 	{ 1, guest_outsb, guest_rep_outsb, guest_insb, guest_rep_insb },
 	{ 2, guest_outsw, guest_rep_outsw, guest_insw, guest_rep_insw },

@@ -223,9 +223,9 @@ static void __attribute__((constructor)) after_exec(void)
 
 TEST_F(life, exec_loses_the_vm)
 {
-	char *argv[] = { "after_exec", NULL };
+	char *const argv[] = { (char *)"after_exec", NULL };
 	char env[40];
-	char *envp[] = { env, NULL };
+	char *const envp[] = { env, NULL };
 	pid_t pid = fork();
 
 	if (!pid) {

@@ -293,14 +293,14 @@ static volatile u64 syscall_seen[4];
 
 extern const char guest_syscall_entry[], after_syscall[];
 asm(".pushsection .text\n"
-    "guest_syscall_entry:\n"
-    "mov %rcx, syscall_seen(%rip)\n"
-    "mov %r11, syscall_seen+8(%rip)\n"
-    "mov %cs, syscall_seen+16(%rip)\n"
-    "pushf\n"
-    "pop syscall_seen+24(%rip)\n"
-    "jmp *%rcx\n"
-    ".popsection\n");
+	"guest_syscall_entry:\n"
+	"mov %rcx, syscall_seen(%rip)\n"
+	"mov %r11, syscall_seen+8(%rip)\n"
+	"mov %cs, syscall_seen+16(%rip)\n"
+	"pushf\n"
+	"pop syscall_seen+24(%rip)\n"
+	"jmp *%rcx\n"
+	".popsection\n");
 
 static void guest_syscall(void)
 {

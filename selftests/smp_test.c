@@ -56,6 +56,24 @@ static void *run_to_done(void *arg)
 	return NULL;
 }
 
+static void start_all(struct vcpu **vcpu, pthread_t *thread, void (*fn)(void), int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		vcpu_set_long(vcpu[i], fn);
+		CHECK(!pthread_create(&thread[i], NULL, run_to_done, vcpu[i]), "thread");
+	}
+}
+
+static void join_all(pthread_t *thread, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+}
+
 /* The vCPU's number is what its stack says. */
 static int my_id(void)
 {
@@ -97,13 +115,8 @@ TEST_F(smp, locked_instructions)
 {
 	int i;
 
-	for (i = 0; i < CPUS; i++) {
-		vcpu_set_long(self->vcpu[i], guest_atomics);
-		ASSERT_EQ(0, pthread_create(&self->thread[i], NULL, run_to_done,
-					    self->vcpu[i]));
-	}
-	for (i = 0; i < CPUS; i++)
-		pthread_join(self->thread[i], NULL);
+	start_all(self->vcpu, self->thread, guest_atomics, CPUS);
+	join_all(self->thread, CPUS);
 	EXPECT_EQ(3UL * CPUS * ROUNDS, GUEST_VAR(self->vm, counter));
 	EXPECT_EQ(CPUS * ROUNDS, GUEST_VAR(self->vm, locked_counter));
 	for (i = 0; i < CPUS; i++)
@@ -131,15 +144,9 @@ static void guest_dekker(void)
 TEST_F(smp, stores_are_seen_before_later_loads)
 {
 	u64 *count;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		vcpu_set_long(self->vcpu[i], guest_dekker);
-		ASSERT_EQ(0, pthread_create(&self->thread[i], NULL, run_to_done,
-					    self->vcpu[i]));
-	}
-	for (i = 0; i < 2; i++)
-		pthread_join(self->thread[i], NULL);
+	start_all(self->vcpu, self->thread, guest_dekker, 2);
+	join_all(self->thread, 2);
 	/* In every round at most one of the two finds the other behind. */
 	count = GUEST_VAR(self->vm, mine);
 	EXPECT_GE(ROUNDS, count[0] < count[1] ? count[0] : count[1]);
@@ -182,47 +189,54 @@ static void wait_for_reads(struct vm *vm, int cpus)
 			sched_yield();
 }
 
-static void replace_slot(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(smp) *self, bool huge)
+static u8 *watched_memory(struct vm *vm, size_t size)
 {
-	size_t size = huge ? HUGE : PAGE;
 	u8 *mem = anon_alloc(8 * size);
-	int i, n;
 
-	madvise(mem, 8 * size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	madvise(mem, 8 * size, size == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	*(u64 *)mem = 0;
-	vm_set_slot(self->vm, 1, 0, A, size, mem);
-	for (i = 0; i < CPUS; i++) {
-		vcpu_set_long(self->vcpu[i], guest_watch);
-		ASSERT_EQ(0, pthread_create(&self->thread[i], NULL, run_to_done,
-					    self->vcpu[i]));
-	}
+	vm_set_slot(vm, 1, 0, A, size, mem);
+	return mem;
+}
+
+static void replace_slot(struct vm *vm, u8 *mem, size_t size)
+{
+	int n;
+
 	for (n = 1; n < 40; n++) {
 		u8 *next = mem + n % 8 * size;
 
 		*(u64 *)next = n;
-		__atomic_store_n(&GUEST_VAR(self->vm, begun), n, __ATOMIC_SEQ_CST);
-		vm_set_slot(self->vm, 1, 0, 0, 0, NULL);
-		vm_set_slot(self->vm, 1, 0, A, size, next);
-		__atomic_store_n(&GUEST_VAR(self->vm, published), n, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&GUEST_VAR(vm, begun), n, __ATOMIC_SEQ_CST);
+		vm_set_slot(vm, 1, 0, 0, 0, NULL);
+		vm_set_slot(vm, 1, 0, A, size, next);
+		__atomic_store_n(&GUEST_VAR(vm, published), n, __ATOMIC_SEQ_CST);
 		if (n % 8 == 0)
-			wait_for_reads(self->vm, CPUS);
+			wait_for_reads(vm, CPUS);
 	}
-	__atomic_store_n(&GUEST_VAR(self->vm, stop), 1, __ATOMIC_SEQ_CST);
-	for (i = 0; i < CPUS; i++)
-		pthread_join(self->thread[i], NULL);
-	EXPECT_EQ(0, GUEST_VAR(self->vm, old_seen));
-	EXPECT_EQ(0, GUEST_VAR(self->vm, hole_seen));
+	__atomic_store_n(&GUEST_VAR(vm, stop), 1, __ATOMIC_SEQ_CST);
 }
 
 TEST_F(smp, slot_replaced_under_four_vcpus)
 {
-	replace_slot(_metadata, self, false);
+	u8 *mem = watched_memory(self->vm, PAGE);
+
+	start_all(self->vcpu, self->thread, guest_watch, CPUS);
+	replace_slot(self->vm, mem, PAGE);
+	join_all(self->thread, CPUS);
+	EXPECT_EQ(0, GUEST_VAR(self->vm, old_seen));
+	EXPECT_EQ(0, GUEST_VAR(self->vm, hole_seen));
 }
 
 TEST_F(smp, huge_slot_replaced_under_four_vcpus)
 {
-	replace_slot(_metadata, self, true);
+	u8 *mem = watched_memory(self->vm, HUGE);
+
+	start_all(self->vcpu, self->thread, guest_watch, CPUS);
+	replace_slot(self->vm, mem, HUGE);
+	join_all(self->thread, CPUS);
+	EXPECT_EQ(0, GUEST_VAR(self->vm, old_seen));
+	EXPECT_EQ(0, GUEST_VAR(self->vm, hole_seen));
 }
 
 /* All vCPUs take their first faults on the same fresh memory at once. */
@@ -243,13 +257,8 @@ TEST_F(smp, same_pages_faulted_in_by_all)
 {
 	int i;
 
-	for (i = 0; i < CPUS; i++) {
-		vcpu_set_long(self->vcpu[i], guest_first_touch);
-		ASSERT_EQ(0, pthread_create(&self->thread[i], NULL, run_to_done,
-					    self->vcpu[i]));
-	}
-	for (i = 0; i < CPUS; i++)
-		pthread_join(self->thread[i], NULL);
+	start_all(self->vcpu, self->thread, guest_first_touch, CPUS);
+	join_all(self->thread, CPUS);
 	for (i = 0; i < FRESH_PAGES; i++)
 		EXPECT_EQ(CPUS, *(u64 *)vm_hva(self->vm, FRESH + i * PAGE));
 }

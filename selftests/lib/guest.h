@@ -104,6 +104,7 @@ static inline uint64_t guest_read_##name(void)				\
 	asm volatile("mov %%" #name ", %0" : "=r"(value) : : "memory");	\
 	return value;							\
 }
+
 GUEST_READ_REG(cr0)
 GUEST_READ_REG(cr2)
 GUEST_READ_REG(cr3)
@@ -114,6 +115,7 @@ static inline void guest_write_##name(uint64_t value)			\
 {									\
 	asm volatile("mov %0, %%" #name : : "r"(value) : "memory");	\
 }
+
 GUEST_WRITE_REG(cr0)
 GUEST_WRITE_REG(cr3)
 GUEST_WRITE_REG(cr4)
@@ -132,6 +134,7 @@ static inline void guest_write##bits(uint64_t addr, uint##bits##_t v)	\
 	asm volatile("mov %1, %0"					\
 		     : "=m"(*(volatile uint##bits##_t *)addr) : "r"(v));\
 }
+
 GUEST_ACCESSORS(8)
 GUEST_ACCESSORS(16)
 GUEST_ACCESSORS(32)
@@ -141,19 +144,19 @@ GUEST_ACCESSORS(64)
 #define GUEST_CODE16(name, body)					\
 extern const char name[], name##_end[];					\
 asm(".pushsection .rodata\n"						\
-    ".code16\n"								\
-    #name ":\n" body "\n"						\
-    #name "_end:\n"							\
-    ".code64\n"								\
-    ".popsection\n")
+	".code16\n"								\
+	#name ":\n" body "\n"						\
+	#name "_end:\n"							\
+	".code64\n"								\
+	".popsection\n")
 
 /* 32-bit code runs where it lies in the copied program. */
 #define GUEST_CODE32(name, body)					\
 extern const char name[];						\
 asm(".pushsection .rodata\n"						\
-    ".code32\n"								\
-    #name ":\n" body "\n"						\
-    ".code64\n"								\
-    ".popsection\n")
+	".code32\n"								\
+	#name ":\n" body "\n"						\
+	".code64\n"								\
+	".popsection\n")
 
 #endif

@@ -86,8 +86,11 @@ void vm_load(struct vm *vm, u64 gpa, const void *from, const void *end)
 	memcpy(vm_hva(vm, gpa), from, end - from);
 }
 
-/* Guest functions and their data are this program's, at the same addresses. */
-static u64 for_each_load(struct vm *vm, bool copy)
+/*
+ * Guest functions and their data are this program's, at the same addresses:
+ * where they end, and on demand their copy into the guest.
+ */
+static u64 program_end(struct vm *vm, bool copy)
 {
 	const Elf64_Phdr *ph = (void *)getauxval(AT_PHDR);
 	unsigned long n = getauxval(AT_PHNUM);
@@ -160,11 +163,11 @@ struct vm *vm_create(void)
 {
 	struct vm *vm = vm_create_bare();
 
-	vm->mem_size = (for_each_load(vm, false) + HUGE - 1) & ~(HUGE - 1);
+	vm->mem_size = (program_end(vm, false) + HUGE - 1) & ~(HUGE - 1);
 	vm->mem = anon_alloc(vm->mem_size);
 	/* Mapping a test's own pages must not depend on huge pages. */
 	madvise(vm->mem, vm->mem_size, MADV_NOHUGEPAGE);
-	for_each_load(vm, true);
+	program_end(vm, true);
 	build_page_tables(vm);
 	build_gdt(vm);
 	build_idt(vm);
