@@ -56,7 +56,7 @@ static void save_host_msrs(struct vmx_cpu *c)
 			rdmsrl(vmx_switched_msrs[i], c->host_msr[i]);
 }
 
-static int vmx_on_here(void)
+int vmx_on_here(void)
 {
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	u64 feat_ctl;
@@ -164,6 +164,7 @@ static int vmx_cpu_online(unsigned int cpu)
 	int err = 0;
 
 	local_irq_save(flags);
+	per_cpu(vmx_cpu, cpu).dying = false;
 	if (hardware_users)
 		err = vmx_on_here();
 	local_irq_restore(flags);
@@ -177,6 +178,7 @@ static int vmx_cpu_offline(unsigned int cpu)
 	unsigned long flags;
 
 	local_irq_save(flags);
+	per_cpu(vmx_cpu, cpu).dying = true;
 	vmx_off_here();
 	local_irq_restore(flags);
 	return 0;

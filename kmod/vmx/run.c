@@ -90,10 +90,8 @@ static void restore_host_segments(struct vmx_vcpu *v)
 	wrmsrl(MSR_KERNEL_GS_BASE, v->host_kernel_gs_base);
 }
 
-void vmx_put(struct vmx_vcpu *v)
+static void restore_host(struct vmx_vcpu *v)
 {
-	if (!v->host_switched)
-		return;
 	rdmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
 	restore_host_segments(v);
 	load_msrs(this_cpu_ptr(&vmx_cpu)->host_msr, v->msr);
@@ -101,6 +99,19 @@ void vmx_put(struct vmx_vcpu *v)
 	invalidate_tss_limit();
 	load_fixmap_gdt(smp_processor_id());
 	v->host_switched = false;
+}
+
+void vmx_put(struct vmx_vcpu *v)
+{
+	unsigned long flags;
+
+	if (v->host_switched)
+		restore_host(v);
+	if (unlikely(this_cpu_read(vmx_cpu.dying))) {
+		local_irq_save(flags);
+		vmx_off_here();
+		local_irq_restore(flags);
+	}
 }
 
 /* --- one entry ---------------------------------------------------------- */
@@ -300,11 +311,7 @@ int vmx_vcpu_init(struct vmx_vcpu *v)
 	v->vmcs = vmcs_alloc(raw_smp_processor_id());
 	if (!v->vmcs)
 		return -ENOMEM;
-	/* VMCLEAR before the first VMPTRLD brings the region to its initial state. */
-	if (vmx_op_vmclear(__pa(v->vmcs))) {
-		vmcs_free(v->vmcs);
-		return -EIO;
-	}
+	v->fresh = true;
 	v->vpid = vmx_alloc_vpid();
 	return 0;
 }

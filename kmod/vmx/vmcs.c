@@ -110,6 +110,12 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 	if (moved) {
 		vmcs_clear_anywhere(v);
 		local_irq_save(flags);
+		if (unlikely(c->dying && !c->on) && vmx_on_here())
+			vmx_insn_failed("vmxon", cpu);
+		/* Before its first VMPTRLD a region must be brought to its initial state. */
+		if (v->fresh && vmx_op_vmclear(__pa(v->vmcs)))
+			vmx_insn_failed("vmclear", __pa(v->vmcs));
+		v->fresh = false;
 		/* Pairs with clear_here(). */
 		smp_load_acquire(&v->cpu);
 		list_add(&v->loaded_link, &c->loaded);

@@ -29,6 +29,8 @@ struct vmcs {
  * @loaded:	 vCPUs whose VMCS is active here (struct vmx_vcpu.loaded_link);
  *		 changed with interrupts off on this CPU only
  * @on:		 VMX operation was entered by Keel
+ * @dying:	 going offline: the scheduler may still bring a vCPU here on the
+ *		 way to another CPU, which then enters VMX operation for itself
  * @host_msr:	 what struct vmx_vcpu.msr replaces
  */
 struct vmx_cpu {
@@ -36,6 +38,7 @@ struct vmx_cpu {
 	struct vmcs *current_vmcs;
 	struct list_head loaded;
 	bool on;
+	bool dying;
 	u64 host_msr[SWITCH_COUNT];
 };
 
@@ -78,7 +81,9 @@ void vmx_crash_teardown(void);
 void vmx_crash_arm(void);
 void vmx_crash_disarm(void);
 
-/* cpu.c: leave VMX operation here, if Keel entered it. Interrupts off; NMI safe. */
+/* cpu.c: enter VMX operation here. Interrupts off. 0, -EBUSY, -EOPNOTSUPP, -EIO. */
+int vmx_on_here(void);
+/* Leave it, if Keel entered it. Interrupts off; NMI safe. */
 void vmx_off_here(void);
 extern bool vmx_going_down;
 

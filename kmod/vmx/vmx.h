@@ -58,6 +58,7 @@ struct vmx_vcpu {
 	struct list_head loaded_link;	/* on the list of the CPU that holds it */
 	int cpu;			/* CPU on which the VMCS is active, or -1 */
 	bool launched;
+	bool fresh;			/* never been loaded */
 	bool injected;			/* this entry delivers an event */
 	bool host_switched;		/* guest MSRs and segments are in place */
 	bool l1d_unsafe;		/* the host's data may be in the L1D */
