@@ -22,17 +22,22 @@ static bool can_mark(gfn_t gfn)
 }
 
 /*
- * The generation is that of the snapshot in which the look-up found no slot. If
- * an update was going on, its number is one that is never current again.
+ * The generation is that of the snapshot in which the look-up found no slot.
+ * While an update is going on nothing is marked: the number would be one of the
+ * past, and if the wrap has been dealt with already, it would be met again
+ * when the stored numbers have come round to it.
  */
 static void put_mark(struct fault *f)
 {
+	u64 generation = memslots_generation(f->slots);
 	u64 spte = spte_make_mmio(&mmu_format, f->gfn, ACC_READ | ACC_WRITE | ACC_USER,
-				  memslots_generation(f->slots));
+				  generation);
 	struct keel_table *t;
 	unsigned int i;
 	struct zap z;
 
+	if (generation & KEEL_GEN_UPDATE_IN_PROGRESS)
+		return;
 	zap_init(&z, f->vcpu->vm);
 	t = fault_descend(f, &z, 1);
 	if (!t)
@@ -43,8 +48,7 @@ static void put_mark(struct fault *f)
 		zap_entry(&z, t, i);
 		zap_finish(&z);
 	}
-	trace_keel_mark_mmio_spte(f->vcpu->id, f->gfn, spte_mmio_access(spte),
-				  memslots_generation(f->slots));
+	trace_keel_mark_mmio_spte(f->vcpu->id, f->gfn, spte_mmio_access(spte), generation);
 	table_set(f->vcpu->vm, t, i, spte);
 }
 

@@ -207,8 +207,8 @@ static void drop_mmio(struct zap *z, struct keel_table *t)
 
 /*
  * The hardware does not cache an entry that it reports as misconfigured, so
- * only the tables that get empty need a flush. Entries made meanwhile carry
- * the number that is about to be left behind, and may stay.
+ * only the tables that get empty need a flush. None is made meanwhile: the
+ * generation is flagged, and no reader of an older one is left.
  */
 void mmu_zap_mmio(struct keel_vm *vm, int as)
 {
