@@ -64,6 +64,7 @@ static void init_fields(struct keel_vm *vm)
 {
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
+	mutex_init(&vm->slots_lock);
 	xa_init(&vm->vcpus);
 	keel_tsc_vm_init(vm);
 	vm->id = atomic_inc_return(&last_vm_id);
