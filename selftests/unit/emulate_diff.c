@@ -18,7 +18,6 @@
 
 #define MAX_REPORTS	20
 #define BREAKPOINT	0xcc
-#define CODE_OFFSET	0x800
 #define MAX_CODE	(EMU_INSN_MAX + NATIVE_TAIL)
 #define FLAG_AC		0x40000u
 #define FLAGS_COMPARED	(BENCH_FLAGS_ARITH | BENCH_FLAG_DF | BENCH_FLAG_IF | FLAG_AC | 0x200000u)
@@ -36,7 +35,8 @@ static unsigned long fault_count[32];
 struct trial {
 	u8 code[EMU_INSN_MAX];
 	unsigned int offset;
-	bool code32;
+	enum emu_mode mode;
+	struct emu_seg seg[EMU_SEG_COUNT];
 	u64 gpr[EMU_GPR_COUNT];
 	u64 rflags;
 };
@@ -97,7 +97,7 @@ static unsigned int put_prefixes(struct trial *t)
 
 	while (len < 4 && !below(3))
 		t->code[len++] = prefixes[below(12)];
-	if (!t->code32 && below(2))
+	if (t->mode == EMU_MODE_LONG64 && below(2))
 		t->code[len++] = 0x40 | below(16);
 	return len;
 }
@@ -130,11 +130,72 @@ static void make_code(struct trial *t)
 {
 	unsigned int len;
 
-	t->code32 = !below(3);
 	len = put_opcode(t, put_prefixes(t));
 	for (; len < EMU_INSN_MAX; len++)
 		t->code[len] = below(3) ? random64() >> 32 : below(16);
-	t->offset = below(16) ? CODE_OFFSET : NATIVE_PAGE - 1 - below(24);
+	t->offset = below(16) ? 64 * (1 + below(48)) : NATIVE_PAGE - 1 - below(24);
+}
+
+static struct emu_seg flat_segment(enum emu_mode mode, unsigned int index)
+{
+	struct emu_seg s = {
+		.limit = 0xffffffff, .type = 3, .s = 1, .dpl = 3, .p = 1, .g = 1, .db = 1,
+		.sel = NATIVE_USER_DS,
+	};
+
+	if (index == EMU_CS) {
+		s.type = 11;
+		s.sel = mode == EMU_MODE_LONG64 ? NATIVE_USER_CS : NATIVE_USER32_CS;
+	} else if (index >= EMU_FS) {
+		s.sel = 0;
+		s.unusable = 1;
+		s.base = index == EMU_FS ? native_fs_base() : native_gs_base();
+	}
+	return s;
+}
+
+static struct emu_seg local_segment(unsigned int number)
+{
+	const struct native_descriptor *d = &native_segments[number];
+
+	return (struct emu_seg){
+		.base = NATIVE_ORIGIN, .limit = d->limit, .type = d->type, .s = 1, .dpl = 3,
+		.p = 1, .db = d->db, .sel = d->sel,
+	};
+}
+
+/* Mostly good segments, so that most instructions get something done. */
+static unsigned int any_data_segment(unsigned int end)
+{
+	if (below(4))
+		return NATIVE_DATA_16 + below(2);
+	return NATIVE_DATA_16 + below(end - NATIVE_DATA_16);
+}
+
+/* Half of it 64-bit code, a quarter in flat segments, a quarter in odd ones. */
+static void make_segments(struct trial *t)
+{
+	unsigned int kind = below(4), i;
+	struct emu_seg *cs = &t->seg[EMU_CS];
+
+	t->mode = kind < 2 ? EMU_MODE_LONG64 : EMU_MODE_PROT32;
+	for (i = 0; i < EMU_SEG_COUNT; i++)
+		t->seg[i] = flat_segment(t->mode, i);
+	if (kind < 3)
+		return;
+	*cs = local_segment(below(3) ? NATIVE_CODE_16 : below(NATIVE_CODE_SEGMENTS));
+	t->seg[EMU_SS] = local_segment(any_data_segment(NATIVE_STACK_SEGMENTS));
+	t->seg[EMU_DS] = local_segment(any_data_segment(NATIVE_SEGMENTS));
+	t->seg[EMU_ES] = local_segment(any_data_segment(NATIVE_SEGMENTS));
+	t->mode = cs->db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
+}
+
+/* Where addresses that segment @index is added to count from. */
+static u64 segment_base(const struct trial *t, unsigned int index)
+{
+	if (t->mode == EMU_MODE_LONG64)
+		return index == EMU_FS || index == EMU_GS ? t->seg[index].base : 0;
+	return t->seg[index].unusable ? 0 : t->seg[index].base;
 }
 
 static void make_registers(struct trial *t)
@@ -142,89 +203,96 @@ static void make_registers(struct trial *t)
 	unsigned int i;
 
 	for (i = 0; i < EMU_GPR_COUNT; i++)
-		t->gpr[i] = t->code32 ? (u32)random_value() : random_value();
-	if (t->code32)
-		memset(t->gpr + 8, 0, 8 * sizeof(u64));
+		t->gpr[i] = random_value();
 	if (below(8))
-		t->gpr[EMU_RSP] = arena_address();
+		t->gpr[EMU_RSP] = arena_address() - segment_base(t, EMU_SS);
 	if (below(8))
-		t->gpr[EMU_RSI] = arena_address();
+		t->gpr[EMU_RSI] = arena_address() - segment_base(t, EMU_DS);
 	if (below(8))
-		t->gpr[EMU_RDI] = arena_address();
+		t->gpr[EMU_RDI] = arena_address() - segment_base(t, EMU_ES);
 	if (below(4))
 		t->gpr[EMU_RCX] = below(20);
+	for (i = 0; t->mode != EMU_MODE_LONG64 && i < EMU_GPR_COUNT; i++)
+		t->gpr[i] = i < EMU_R8 ? (u32)t->gpr[i] : 0;
 	t->rflags = (random64() & (BENCH_FLAGS_ARITH | BENCH_FLAG_DF)) | BENCH_FLAG_IF | 2;
 	if (!below(16))
 		t->rflags |= FLAG_AC;
 }
 
-static struct emu_seg user_segment(bool code32, unsigned int index)
+static u64 start_rip(const struct trial *t)
 {
-	struct emu_seg s = {
-		.limit = 0xffffffff, .type = index == EMU_CS ? 11 : 3, .s = 1, .dpl = 3, .p = 1,
-		.g = 1, .db = 1, .sel = index == EMU_CS ? code32 ? 0x23 : 0x33 : 0x2b,
-	};
-
-	if (index < EMU_FS)
-		return s;
-	s.sel = 0;
-	s.unusable = 1;
-	s.base = index == EMU_FS ? native_fs_base() : native_gs_base();
-	return s;
+	return NATIVE_ORIGIN + t->offset - segment_base(t, EMU_CS);
 }
 
 static void setup_context(const struct trial *t)
 {
 	struct emu_ctx *ctx = &bench.ctx;
-	unsigned int i;
 
-	ctx->mode = t->code32 ? EMU_MODE_PROT32 : EMU_MODE_LONG64;
-	for (i = 0; i < EMU_SEG_COUNT; i++)
-		ctx->seg[i] = user_segment(t->code32, i);
+	ctx->mode = t->mode;
+	memcpy(ctx->seg, t->seg, sizeof(ctx->seg));
 	memcpy(ctx->gpr, t->gpr, sizeof(ctx->gpr));
 	ctx->rflags = t->rflags;
-	ctx->rip = NATIVE_ORIGIN + t->offset;
+	ctx->rip = start_rip(t);
 	ctx->insn.fetched = 0;
 	bench_clear_counters(&bench);
 }
 
-/*
- * Put the instruction into both views of the code page, with a way back behind
- * it if there is room for all of it. Everything else there is breakpoints.
- */
+static const u8 *way_back(const struct trial *t)
+{
+	if (t->mode == EMU_MODE_LONG64)
+		return native_tail64;
+	return t->mode == EMU_MODE_PROT32 ? native_tail32 : native_tail16;
+}
+
+static unsigned int code_room(const struct trial *t)
+{
+	unsigned int room = NATIVE_PAGE - t->offset;
+
+	return room < MAX_CODE ? room : MAX_CODE;
+}
+
+/* The emulator's view of the code: everything around the instruction is breakpoints. */
 static void place_code(const struct trial *t, unsigned int length)
 {
-	const u8 *tail = t->code32 ? native_tail32 : native_tail64;
-	unsigned int room = NATIVE_PAGE - t->offset;
-	u8 *at = bench.memory + t->offset;
+	unsigned int room = code_room(t);
 
-	memset(at, BREAKPOINT, room < MAX_CODE ? room : MAX_CODE);
-	memcpy(at, t->code, length < room ? length : room);
+	memset(bench.memory + t->offset, BREAKPOINT, room);
+	memcpy(bench.memory + t->offset, t->code, length < room ? length : room);
+}
+
+/* The processor's, in one go, with a way back behind the instruction if there is room. */
+static void place_native_code(const struct trial *t, unsigned int length)
+{
+	unsigned int room = code_room(t);
+
+	place_code(t, length);
 	if (length + NATIVE_TAIL <= room)
-		memcpy(at + length, tail, NATIVE_TAIL);
-	memcpy(native_memory() + t->offset, at, room < MAX_CODE ? room : MAX_CODE);
+		memcpy(bench.memory + t->offset + length, way_back(t), NATIVE_TAIL);
+	memcpy(native_memory() + t->offset, bench.memory + t->offset, room);
 }
 
 static void remove_code(const struct trial *t)
 {
-	unsigned int room = NATIVE_PAGE - t->offset;
-	unsigned int size = room < MAX_CODE ? room : MAX_CODE;
-
-	memset(bench.memory + t->offset, BREAKPOINT, size);
-	memset(native_memory() + t->offset, BREAKPOINT, size);
+	memset(bench.memory + t->offset, BREAKPOINT, code_room(t));
+	memset(native_memory() + t->offset, BREAKPOINT, code_room(t));
 }
 
 /* Change an absolute or RIP-relative displacement so that it leads into the arena. */
-static void redirect(struct trial *t, s64 old, u64 new)
+static void redirect(struct trial *t, const struct emu_insn *insn, u64 new)
 {
-	unsigned int size = old == (s32)old ? 4 : 8;
+	unsigned int size = insn->addr_size;
+	u8 before = insn->has_modrm ? insn->modrm : insn->opcode;
 	unsigned int i;
 
-	for (i = 1; i + size <= EMU_INSN_MAX; i++) {
-		if (memcmp(t->code + i, &old, size))
-			continue;
-		memcpy(t->code + i, &new, size);
-		return;
+	if (insn->has_modrm && size == 8)
+		size = 4;
+	for (i = 1; i + size <= insn->length; i++) {
+		bool sib = insn->has_modrm && i > 1 && t->code[i - 2] == before;
+
+		if ((t->code[i - 1] == before || sib) && !memcmp(t->code + i, &insn->disp, size)) {
+			memcpy(t->code + i, &new, size);
+			return;
+		}
 	}
 }
 
@@ -241,34 +309,33 @@ static u64 operand_target(const struct emu_insn *insn)
 /* Let the memory operand be in the arena. */
 static void aim(struct trial *t, const struct emu_insn *insn)
 {
-	u64 target = operand_target(insn);
-	u64 base = 0;
+	u64 target = operand_target(insn) - segment_base(t, insn->seg);
 
-	if (!t->code32 && insn->seg >= EMU_FS && insn->seg <= EMU_GS)
-		base = bench.ctx.seg[insn->seg].base;
-	target -= base;
 	if (insn->base != EMU_NO_REG && insn->base != insn->index) {
 		if (insn->index != EMU_NO_REG)
 			target -= t->gpr[insn->index] << insn->scale;
 		t->gpr[insn->base] = target - insn->disp;
-		if (t->code32)
+		if (t->mode != EMU_MODE_LONG64)
 			t->gpr[insn->base] = (u32)t->gpr[insn->base];
 	} else if (insn->rip_relative) {
-		redirect(t, insn->disp, target - NATIVE_ORIGIN - t->offset - insn->length);
+		redirect(t, insn, target - NATIVE_ORIGIN - t->offset - insn->length);
 	} else if (insn->base == EMU_NO_REG && insn->index == EMU_NO_REG) {
-		redirect(t, insn->disp, target);
+		redirect(t, insn, target);
 	}
 }
 
 /* Which of two bad operands is reported differs between processors: leave one good. */
 static void aim_second(struct trial *t, const struct emu_insn *insn)
 {
-	u64 good = NATIVE_ORIGIN + NATIVE_DATA * NATIVE_PAGE + 1024;
+	u64 good = NATIVE_ORIGIN + NATIVE_DATA_2 * NATIVE_PAGE + 1024;
+	bool source = below(2);
 
-	if (insn->op == EMU_OP_CMPS)
-		t->gpr[below(2) ? EMU_RSI : EMU_RDI] = good;
-	if (insn->op == EMU_OP_CALL_IND)
-		t->gpr[EMU_RSP] = good;
+	if (insn->op == EMU_OP_CMPS && source)
+		t->gpr[EMU_RSI] = good - segment_base(t, EMU_DS);
+	else if (insn->op == EMU_OP_CMPS)
+		t->gpr[EMU_RDI] = good - segment_base(t, EMU_ES);
+	if (insn->op == EMU_OP_CALL || insn->op == EMU_OP_CALL_IND)
+		t->gpr[EMU_RSP] = good - segment_base(t, EMU_SS);
 }
 
 static bool has_memory(const struct emu_insn *insn)
@@ -299,7 +366,11 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_NOP:
 		return insn->opcode == 0x0d && !has_memory(insn);
 	case EMU_OP_CMPS:
-		return insn->addr_size == 2 || (t->code32 && insn->seg != EMU_NO_REG);
+		if (t->mode == EMU_MODE_PROT32 && insn->addr_size == 2)
+			return true;
+		return t->mode != EMU_MODE_LONG64 && insn->seg != EMU_NO_REG;
+	case EMU_OP_PUSH_SREG:
+		return insn->op_size == 4;	/* Intel writes two bytes of four */
 	case EMU_OP_BSWAP:
 		return insn->op_size == 2;
 	case EMU_OP_SHLD:
@@ -360,9 +431,12 @@ static bool run_native(const struct trial *t, const void *xmm)
 {
 	memcpy(native_cpu.gpr, t->gpr, sizeof(native_cpu.gpr));
 	native_cpu.rflags = t->rflags;
-	native_cpu.rip = NATIVE_ORIGIN + t->offset;
+	native_cpu.rip = start_rip(t);
+	native_cpu.ds = t->seg[EMU_DS].sel;
+	native_cpu.es = t->seg[EMU_ES].sel;
+	native_cpu.ss = t->seg[EMU_SS].sel;
 	memcpy(native_cpu.ymm, xmm, sizeof(native_cpu.ymm));
-	return native_run(t->code32, bench.ctx.insn.length);
+	return native_run(t->seg[EMU_CS].sel, segment_base(t, EMU_CS), bench.ctx.insn.length);
 }
 
 static const char *what_differs(const struct trial *t, enum emu_result result, const void *ymm)
@@ -400,7 +474,9 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 
 	if (++differences > MAX_REPORTS)
 		return;
-	printf("# %s differ: %u-bit, at %03x:", what, t->code32 ? 32 : 64, t->offset);
+	printf("# %s differ: mode %u, segments %x %x %x %x, at %03x:", what, t->mode,
+	       t->seg[EMU_CS].sel, t->seg[EMU_DS].sel, t->seg[EMU_ES].sel, t->seg[EMU_SS].sel,
+	       t->offset);
 	for (i = 0; i < EMU_INSN_MAX; i++)
 		printf(" %02x", t->code[i]);
 	tap_note(" op %u length %u", ctx->insn.op, ctx->insn.length);
@@ -438,18 +514,18 @@ static bool lands_safely(const struct trial *t, enum emu_result result)
 {
 	u64 start = NATIVE_ORIGIN + t->offset;
 	u64 end = start + bench.ctx.insn.length;
-	u64 rip = bench.ctx.rip;
+	u64 rip = bench.ctx.rip + segment_base(t, EMU_CS);
 
 	if (result == EMU_FAULT || rip == end)
 		return true;
 	return rip - NATIVE_ORIGIN < NATIVE_SIZE && (rip < start || rip >= end + NATIVE_TAIL);
 }
 
-/* Branches with an operand-size prefix, and VEX prefixes after others. */
+/* Branches with an operand-size prefix, LOCK, and VEX prefixes after others. */
 static bool odd_at_page_end(const struct trial *t)
 {
-	return memchr(t->code, 0x66, sizeof(t->code)) || memchr(t->code, 0xc4, sizeof(t->code)) ||
-	       memchr(t->code, 0xc5, sizeof(t->code));
+	return memchr(t->code, 0x66, sizeof(t->code)) || memchr(t->code, 0xf0, sizeof(t->code)) ||
+	       memchr(t->code, 0xc4, sizeof(t->code)) || memchr(t->code, 0xc5, sizeof(t->code));
 }
 
 /* Whether the processor can be asked, and can be expected to say the same. */
@@ -463,7 +539,15 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 		return false;
 	/* How far a processor looks before it finds an instruction bad or short differs. */
 	if (!decoded)
-		return t->offset == CODE_OFFSET || !odd_at_page_end(t);
+		return code_room(t) == MAX_CODE ||
+		       (ctx->fault.vector == 14 && !odd_at_page_end(t));
+	/* Whether zero extends to the upper half here is not written anywhere. */
+	if (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR)
+		return result != EMU_OK || !(ctx->rflags & BENCH_FLAG_ZF);
+	/* AMD wants the offset into FS or GS canonical as well, and looks at it first. */
+	if (ctx->mode == EMU_MODE_LONG64 && ctx->insn.seg <= EMU_GS && ctx->insn.seg >= EMU_FS &&
+	    ctx->fault.vector == 17)
+		return result == EMU_OK;
 	/* AMD loads some of the registers before a fault. */
 	if (ctx->insn.op == EMU_OP_POPA)
 		return result == EMU_OK;
@@ -480,14 +564,16 @@ static enum emu_result run_emulated(struct trial *t, bool *decoded)
 	setup_context(t);
 	result = emu_decode(&bench.ctx);
 	*decoded = result == EMU_OK;
-	if (!*decoded)
+	if (!*decoded) {
+		place_native_code(t, EMU_INSN_MAX);
 		return result;
+	}
 	if (has_memory(&bench.ctx.insn) && below(32))
 		aim(t, &bench.ctx.insn);
 	aim_second(t, &bench.ctx.insn);
 	if (excluded(t, &bench.ctx.insn))
 		return EMU_UNHANDLED;
-	place_code(t, bench.ctx.insn.length);
+	place_native_code(t, bench.ctx.insn.length);
 	setup_context(t);
 	return bench_step(&bench);
 }
@@ -503,6 +589,7 @@ static bool run_trial(struct trial *t)
 	enum emu_result result;
 	const char *what;
 
+	make_segments(t);
 	make_code(t);
 	make_registers(t);
 	memcpy(before, bench.xmm, sizeof(before));

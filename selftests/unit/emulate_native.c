@@ -14,11 +14,10 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include "emulate_native.h"
 
-#define USER32_CS	0x23
-#define USER_DS		0x2b
 #define GS_BASE		0x0ff00000ull
 #define PF_FETCH	0x10u
 
@@ -29,9 +28,28 @@ static void *native_return_address;
 /* jmp *native_return_address */
 u8 native_tail64[NATIVE_TAIL] = { 0xff, 0x24, 0x25 };
 /* ljmp $0x33, $native_return */
-u8 native_tail32[NATIVE_TAIL] = { 0xea, 0, 0, 0, 0, 0x33, 0, 0xcc };
+u8 native_tail32[NATIVE_TAIL] = { 0xea, 0, 0, 0, 0, NATIVE_USER_CS, 0, 0xcc };
+u8 native_tail16[NATIVE_TAIL] = { 0x66, 0xea, 0, 0, 0, 0, NATIVE_USER_CS, 0 };
+
+#define SELECTOR(index)	((index) << 3 | 7)
+#define DATA_END	(NATIVE_DATA_2 * NATIVE_PAGE + NATIVE_PAGE / 2 - 1)
+#define DATA_START	(NATIVE_DATA * NATIVE_PAGE + NATIVE_PAGE / 2 - 1)
+
+struct native_descriptor native_segments[NATIVE_SEGMENTS] = {
+	[NATIVE_CODE_16] = { .type = 11, .limit = 0xffff },
+	[NATIVE_CODE_16_UNREADABLE] = { .type = 9, .limit = 0xffff },
+	[NATIVE_CODE_16_SHORT] = { .type = 11, .limit = NATIVE_PAGE - 1 },
+	[NATIVE_CODE_32] = { .type = 11, .limit = 0xfffff, .db = true },
+	[NATIVE_DATA_16] = { .type = 3, .limit = 0xffff },
+	[NATIVE_DATA_32] = { .type = 3, .limit = 0xfffff, .db = true },
+	[NATIVE_DATA_SHORT] = { .type = 3, .limit = DATA_END, .db = true },
+	[NATIVE_DATA_DOWN_16] = { .type = 7, .limit = DATA_START },
+	[NATIVE_DATA_DOWN_32] = { .type = 7, .limit = DATA_START, .db = true },
+	[NATIVE_DATA_UNWRITABLE] = { .type = 1, .limit = 0xffff },
+};
 
 static u8 *writable;
+static u64 code_base;
 static bool abandoned;
 static u64 fs_base;
 
@@ -50,8 +68,20 @@ static void save_registers(const greg_t *g)
 
 /*
  * A breakpoint, or a fetch that fails at another place than the instruction's
- * own, is where a branch landed: the instruction itself is complete.
+ * own, is where it went to: the instruction itself is complete.
  */
+static bool gone_on(u64 rip)
+{
+	if (native_cpu.vector == 3)
+		return true;
+	if (rip == native_cpu.rip)
+		return false;
+	if (native_cpu.vector == 13)
+		return true;
+	return native_cpu.vector == 14 && native_cpu.cr2 == code_base + rip &&
+	       (native_cpu.error & PF_FETCH);
+}
+
 void native_handle(int nr, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -62,19 +92,16 @@ void native_handle(int nr, siginfo_t *info, void *context)
 	native_cpu.vector = g[REG_TRAPNO];
 	native_cpu.error = g[REG_ERR];
 	native_cpu.cr2 = g[REG_CR2];
-	if (native_cpu.vector == 3) {
-		rip--;
-		native_cpu.vector = NATIVE_NO_FAULT;
-	} else if (native_cpu.vector == 14 && rip != native_cpu.rip &&
-		   native_cpu.cr2 == rip && (native_cpu.error & PF_FETCH)) {
+	if (gone_on(rip)) {
+		rip -= native_cpu.vector == 3;
 		native_cpu.vector = NATIVE_NO_FAULT;
 	}
 	native_cpu.rip = rip;
 	abandoned = true;
 	g[REG_RIP] = (greg_t)native_abandon;
 	g[REG_EFL] = 0x202;
-	/* The handler may have interrupted 32-bit code. */
-	g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xffffll) | 0x33;
+	/* The handler may have interrupted 16 or 32-bit code: SS and CS as they were. */
+	g[REG_CSGSFS] = (u64)NATIVE_USER_DS << 48 | NATIVE_USER_CS;
 }
 
 static bool install_handlers(void)
@@ -139,6 +166,31 @@ static void set_tails(void)
 	native_return_address = (void *)native_return;
 	memcpy(native_tail64 + 3, &pointer, 4);
 	memcpy(native_tail32 + 1, &target, 4);
+	memcpy(native_tail16 + 2, &target, 4);
+}
+
+/* Kernels may be built without local descriptor tables. */
+static bool make_segments(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NATIVE_SEGMENTS; i++) {
+		struct native_descriptor *d = &native_segments[i];
+		struct user_desc desc = {
+			.entry_number = i,
+			.base_addr = NATIVE_ORIGIN,
+			.limit = d->limit,
+			.seg_32bit = d->db,
+			.contents = d->type >> 2,
+			.read_exec_only = !(d->type & 2),
+			.useable = 1,
+		};
+
+		d->sel = SELECTOR(i);
+		if (syscall(SYS_modify_ldt, 1, &desc, sizeof(desc)))
+			return false;
+	}
+	return true;
 }
 
 bool native_setup(void)
@@ -148,9 +200,8 @@ bool native_setup(void)
 	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) ||
 	    syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE))
 		return false;
-	asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r" (USER_DS));
 	set_tails();
-	return touch_arena();
+	return touch_arena() && make_segments();
 }
 
 u8 *native_memory(void)
@@ -158,19 +209,22 @@ u8 *native_memory(void)
 	return writable;
 }
 
-bool native_run(bool code32, unsigned int length)
+bool native_run(u16 cs, u64 cs_base, unsigned int length)
 {
 	native_cpu.vector = NATIVE_NO_FAULT;
+	native_cpu.far_ip = native_cpu.rip;
+	native_cpu.far_cs = cs;
+	code_base = cs_base;
 	abandoned = false;
-	if (code32) {
-		native_cpu.far_ip = native_cpu.rip;
-		native_cpu.far_cs = USER32_CS;
-		native_enter32();
-	} else {
+	if (cs == NATIVE_USER_CS)
 		native_enter64();
-	}
+	else
+		native_enter_far();
 	if (!abandoned)
 		native_cpu.rip += length;
+	/* Returning from an interrupt to a 16-bit stack leaves the upper half undefined. */
+	if (cs != NATIVE_USER_CS)
+		native_cpu.gpr[4] = (u32)native_cpu.gpr[4];
 	return !abandoned;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Run one instruction on the processor of this machine, in user mode, and say
- * what it did. Works with 64-bit code and, through the flat 32-bit segments
- * that Linux keeps for old programs, with 32-bit code.
+ * what it did. Works with 64-bit code, with 32-bit code in the flat segments
+ * that Linux keeps for old programs, and with 16 and 32-bit code in segments
+ * of a local descriptor table.
  */
 #ifndef KEEL_UNIT_EMULATE_NATIVE_H
 #define KEEL_UNIT_EMULATE_NATIVE_H
@@ -13,6 +14,13 @@
 #define NATIVE_YMM	144
 #define NATIVE_FAR	656
 #define NATIVE_HOST_RSP	664
+#define NATIVE_DS	672
+#define NATIVE_ES	674
+#define NATIVE_SS	676
+
+#define NATIVE_USER_CS		0x33
+#define NATIVE_USER32_CS	0x23
+#define NATIVE_USER_DS		0x2b
 
 #ifndef __ASSEMBLY__
 
@@ -52,6 +60,7 @@ struct native_cpu {
 	u16 far_cs;
 	u16 pad;
 	u64 host_rsp;
+	u16 ds, es, ss;
 	u8 vector;
 	u32 error;
 	u64 cr2;
@@ -62,13 +71,48 @@ static_assert(offsetof(struct native_cpu, rip) == NATIVE_RIP);
 static_assert(offsetof(struct native_cpu, ymm) == NATIVE_YMM);
 static_assert(offsetof(struct native_cpu, far_ip) == NATIVE_FAR);
 static_assert(offsetof(struct native_cpu, host_rsp) == NATIVE_HOST_RSP);
+static_assert(offsetof(struct native_cpu, ds) == NATIVE_DS);
+static_assert(offsetof(struct native_cpu, es) == NATIVE_ES);
+static_assert(offsetof(struct native_cpu, ss) == NATIVE_SS);
 
 extern struct native_cpu native_cpu;
 
-/* Bytes that end the instruction stream with a jump back, for 64 and 32-bit code. */
+/* Bytes that end the instruction stream with a jump back. */
 #define NATIVE_TAIL	8u
 extern u8 native_tail64[NATIVE_TAIL];
 extern u8 native_tail32[NATIVE_TAIL];
+extern u8 native_tail16[NATIVE_TAIL];
+
+/*
+ * The segments of the local descriptor table, all based at NATIVE_ORIGIN.
+ * Unless the name says more they can be read, written if data, and reach
+ * further than the arena.
+ */
+enum native_segment {
+	NATIVE_CODE_16,
+	NATIVE_CODE_16_UNREADABLE,
+	NATIVE_CODE_16_SHORT,		/* the first page */
+	NATIVE_CODE_32,
+	NATIVE_CODE_SEGMENTS,
+	NATIVE_DATA_16 = NATIVE_CODE_SEGMENTS,
+	NATIVE_DATA_32,
+	NATIVE_DATA_SHORT,		/* up to the middle of NATIVE_DATA_2 */
+	NATIVE_DATA_DOWN_16,		/* from the middle of NATIVE_DATA, up to 64 KiB */
+	NATIVE_DATA_DOWN_32,
+	NATIVE_STACK_SEGMENTS,		/* the ones before can be stacks */
+	NATIVE_DATA_UNWRITABLE = NATIVE_STACK_SEGMENTS,
+	NATIVE_SEGMENTS
+};
+
+/* What the descriptor says, and the selector for it. */
+struct native_descriptor {
+	u16 sel;
+	u8 type;
+	bool db;
+	u32 limit;
+};
+
+extern struct native_descriptor native_segments[NATIVE_SEGMENTS];
 
 /* Map the arena and install the signal handlers; false if this machine cannot. */
 bool native_setup(void);
@@ -77,11 +121,12 @@ bool native_setup(void);
 u8 *native_memory(void);
 
 /*
- * Execute the @length bytes at native_cpu.rip with the registers of native_cpu,
- * and fill it with the result. If it did not simply run through to the next
- * instruction, returns false, and the vector registers are unknown.
+ * Execute the @length bytes at native_cpu.rip in code segment @cs, which
+ * begins at @cs_base, with the registers of native_cpu, and fill it with the
+ * result. If it did not simply run through to the next instruction, returns
+ * false, and the vector registers are unknown.
  */
-bool native_run(bool code32, unsigned int length);
+bool native_run(u16 cs, u64 cs_base, unsigned int length);
 
 u64 native_fs_base(void);
 u64 native_gs_base(void);
@@ -89,7 +134,7 @@ u64 native_xcr0(void);
 
 /* In assembly: the ways in, the ways back, and what a signal enters. */
 void native_enter64(void);
-void native_enter32(void);
+void native_enter_far(void);
 void native_return(void);
 void native_abandon(void);
 void native_signal(int nr, siginfo_t *info, void *context);

@@ -15,11 +15,26 @@
 	push	%r14
 	push	%r15
 	mov	%rsp, native_cpu + NATIVE_HOST_RSP
+	/*
+	 * The code was written through another address than it is fetched by:
+	 * only a serializing instruction sees to it that the processor has not
+	 * fetched the old one, and this is the one that user code has.
+	 */
+	pushq	$NATIVE_USER_DS
+	pushq	native_cpu + NATIVE_HOST_RSP
+	pushfq
+	pushq	$NATIVE_USER_CS
+	pushq	$2f
+	iretq
+2:
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	vmovups	native_cpu + NATIVE_YMM + 32 * \n, %ymm\n
 	.endr
+	mov	native_cpu + NATIVE_DS, %ds
+	mov	native_cpu + NATIVE_ES, %es
 	pushq	native_cpu + NATIVE_RFLAGS
 	popfq
+	mov	native_cpu + NATIVE_SS, %ss
 	mov	native_cpu + 8 * 0, %rax
 	mov	native_cpu + 8 * 1, %rcx
 	mov	native_cpu + 8 * 2, %rdx
@@ -40,8 +55,8 @@ native_enter64:
 	load_guest
 	jmp	*native_cpu + NATIVE_RIP
 
-	.globl	native_enter32
-native_enter32:
+	.globl	native_enter_far
+native_enter_far:
 	load_guest
 	ljmpl	*native_cpu + NATIVE_FAR
 
@@ -59,6 +74,8 @@ native_return:
 	.irp	n, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	%r\n, native_cpu + 8 * \n
 	.endr
+	mov	$NATIVE_USER_DS, %eax
+	mov	%eax, %ss
 	mov	native_cpu + NATIVE_HOST_RSP, %rsp
 	pushfq
 	popq	native_cpu + NATIVE_RFLAGS
