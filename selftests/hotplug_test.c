@@ -39,6 +39,11 @@ static bool set_online(bool on)
 	return ok;
 }
 
+static bool can_unplug(void)
+{
+	return !access(ONLINE, W_OK);
+}
+
 FIXTURE(hotplug) {
 	struct vm *vm;
 	struct vcpu *vcpu;
@@ -46,7 +51,9 @@ FIXTURE(hotplug) {
 
 FIXTURE_SETUP(hotplug)
 {
-	REQUIRE(!access(ONLINE, W_OK));
+	/* A case is skipped by itself: the framework runs it after any setup. */
+	if (!can_unplug())
+		return;
 	self->vm = vm_create();
 	self->vcpu = vcpu_create(self->vm, 0, guest_count);
 }
@@ -89,6 +96,7 @@ TEST_F(hotplug, idle_vcpu_of_a_lost_cpu)
 	cpu_set_t all;
 	int i;
 
+	REQUIRE(can_unplug());
 	sched_getaffinity(0, sizeof(all), &all);
 	for (i = 0; i < 3; i++) {
 		/* Its state was last loaded on CPU 1. */
@@ -109,6 +117,7 @@ TEST_F(hotplug, running_vcpu_of_a_lost_cpu)
 	pthread_t thread;
 	int i;
 
+	REQUIRE(can_unplug());
 	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
 	vcpu_set_long(self->vcpu, guest_spin);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_vcpu, self->vcpu));
@@ -130,6 +139,7 @@ TEST_F(hotplug, first_vm_while_a_cpu_is_away)
 	struct vm *vm;
 	cpu_set_t all;
 
+	REQUIRE(can_unplug());
 	sched_getaffinity(0, sizeof(all), &all);
 	vcpu_free(self->vcpu);
 	vm_free(self->vm);
