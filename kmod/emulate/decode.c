@@ -157,7 +157,7 @@ static bool starts_vex(struct decoder *d, u8 byte)
 	return d->insn->bytes[d->pos] >= 0xc0 && d->ctx->mode >= EMU_MODE_PROT16;
 }
 
-/* Read the rest of a VEX prefix; returns the opcode map: 1 is 0F, 2 is 0F 38. */
+/* Read the rest of a VEX prefix; returns the opcode map: 1 is 0F, 2 is 0F 38, 3 is 0F 3A. */
 static u8 vex_prefix(struct decoder *d, u8 first)
 {
 	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
@@ -189,12 +189,14 @@ static const struct emu_row *map_row(struct decoder *d, u8 map)
 {
 	static const struct emu_row unknown;
 
-	if (map != 1 && map != 2)
+	if (map < 1 || map > 3)
 		return &unknown;
 	d->insn->opcode = next_byte(d);
 	if (map == 1)
 		return &emu_two_byte[d->insn->opcode];
-	return emu_three_byte_38(d->insn->opcode);
+	if (map == 2)
+		return emu_three_byte_38(d->insn->opcode);
+	return emu_three_byte_3a(d->insn->opcode);
 }
 
 /* Read the opcode and find its first row. */
@@ -211,6 +213,8 @@ static const struct emu_row *opcode_row(struct decoder *d)
 	byte = next_byte(d);
 	if (byte == 0x38)
 		return map_row(d, 2);
+	if (byte == 0x3a)
+		return map_row(d, 3);
 	d->insn->opcode = byte;
 	return &emu_two_byte[byte];
 }
@@ -445,6 +449,10 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 	case FROM_ONE:
 		imm_operand(d, o, 1);
 		break;
+	case FROM_VEX:
+		o->kind = EMU_OPERAND_REG;
+		o->reg = insn->vex_reg;
+		break;
 	case FROM_MOFFS:
 		moffs_operand(d, o);
 		break;
@@ -455,7 +463,8 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 }
 
 /* Rows with any of these need a closer look. */
-#define ROW_CONDITIONS	(ROW_NO64 | ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128)
+#define ROW_CONDITIONS	(ROW_NO64 | ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
+			 ROW_VEX | ROW_VEX128)
 
 /* Refuse what the row, the mode and the prefixes do not allow together. */
 static void check_row(struct decoder *d, const struct emu_row *row)
@@ -469,8 +478,10 @@ static void check_row(struct decoder *d, const struct emu_row *row)
 		d->undefined = true;
 	if (row->op == EMU_OP_NONE || ((row->flags & ROW_ONLY64) && !d->long64))
 		stop(d, EMU_UNHANDLED);
-	if (d->vex && !(row->flags & ROW_VECTOR))
+	if (d->vex && !(row->flags & (ROW_VECTOR | ROW_VEX)))
 		stop(d, EMU_UNHANDLED);
+	if (!d->vex && (row->flags & ROW_VEX))
+		d->undefined = true;
 	if (!memory && (row->flags & ROW_MEM_HERE))
 		stop(d, EMU_UNHANDLED);
 	if (!memory && (row->flags & ROW_MEM))

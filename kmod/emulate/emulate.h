@@ -80,7 +80,6 @@ enum emu_operand_kind {
 	EMU_OPERAND_XMM,	/* vector register reg */
 	EMU_OPERAND_MEM,	/* at insn.ea in segment insn.seg */
 	EMU_OPERAND_IMM,	/* insn.imm */
-	EMU_OPERAND_IMM2,	/* insn.imm2 */
 };
 
 struct emu_operand {
@@ -122,7 +121,6 @@ struct emu_insn {
 	bool rip_relative;
 	s64 disp;
 	u64 imm;
-	u64 imm2;
 	struct emu_operand operand[3];
 };
 

@@ -373,6 +373,51 @@ static enum emu_result run_div(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* dst = first op second, all three apart. */
+static enum emu_result run_three(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 a, b;
+
+	result = emu_read_operand(ctx, &o[1], &a);
+	if (result != EMU_OK)
+		return result;
+	result = emu_read_operand(ctx, &o[2], &b);
+	if (result != EMU_OK)
+		return result;
+	return emu_write_operand(ctx, &o[0], alu_of(ctx)(a, b, o[0].size, &ctx->next_rflags));
+}
+
+static enum emu_result run_crc32(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 crc, val;
+
+	result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	emu_read_operand(ctx, &o[0], &crc);
+	return emu_write_operand(ctx, &o[0], emu_crc32(crc, val, o[1].size));
+}
+
+/* No flags; the high half wins if both go to one register. */
+static enum emu_result run_mulx(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	u64 val, low, high, flags;
+
+	result = emu_read_operand(ctx, &o[2], &val);
+	if (result != EMU_OK)
+		return result;
+	flags = 0;
+	low = emu_mul(emu_get_reg(ctx, EMU_RDX, o[0].size), val, o[0].size, false, &high, &flags);
+	emu_write_operand(ctx, &o[1], low);
+	return emu_write_operand(ctx, &o[0], high);
+}
+
 static enum emu_result run_nop(struct emu_ctx *ctx)
 {
 	return EMU_OK;
@@ -466,6 +511,22 @@ static const struct handler handlers[EMU_OP_COUNT] = {
 	[EMU_OP_SAHF] = { emu_run_sahf },
 	[EMU_OP_NOP] = { run_nop },
 	[EMU_OP_CLFLUSH] = { run_clflush },
+	[EMU_OP_ADCX] = { run_alu, emu_adcx },
+	[EMU_OP_ADOX] = { run_alu, emu_adox },
+	[EMU_OP_CRC32] = { run_crc32 },
+	[EMU_OP_MULX] = { run_mulx },
+	[EMU_OP_ANDN] = { run_three, emu_andn },
+	[EMU_OP_BEXTR] = { run_three, emu_bextr },
+	[EMU_OP_BZHI] = { run_three, emu_bzhi },
+	[EMU_OP_PDEP] = { run_three, emu_pdep },
+	[EMU_OP_PEXT] = { run_three, emu_pext },
+	[EMU_OP_BLSR] = { run_scan, emu_blsr },
+	[EMU_OP_BLSMSK] = { run_scan, emu_blsmsk },
+	[EMU_OP_BLSI] = { run_scan, emu_blsi },
+	[EMU_OP_RORX] = { run_three, emu_rorx },
+	[EMU_OP_SARX] = { run_three, emu_sarx },
+	[EMU_OP_SHLX] = { run_three, emu_shlx },
+	[EMU_OP_SHRX] = { run_three, emu_shrx },
 	[EMU_OP_VMOV] = { emu_run_vmov },
 	[EMU_OP_VMOV_LOW] = { emu_run_vmov_low },
 	[EMU_OP_VMOV_HIGH] = { emu_run_vmov_high },

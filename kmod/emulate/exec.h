@@ -138,6 +138,11 @@ emu_alu_fn emu_bsf, emu_bsr, emu_tzcnt, emu_lzcnt, emu_popcnt;
 u64 emu_shld(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
 u64 emu_shrd(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
 
+/* bits.c: the later bit manipulation instructions; operands in the order of the manuals. */
+emu_alu_fn emu_adcx, emu_adox, emu_andn, emu_bextr, emu_bzhi, emu_pdep, emu_pext;
+emu_alu_fn emu_blsr, emu_blsmsk, emu_blsi, emu_rorx, emu_sarx, emu_shlx, emu_shrx;
+u64 emu_crc32(u32 crc, u64 val, unsigned int size);
+
 /* Whether condition @cc, the low four bits of an opcode, holds. */
 bool emu_condition(u64 flags, unsigned int cc);
 

@@ -5,7 +5,7 @@
  *
  *   E r/m    G reg    I immediate    O memory offset    A accumulator
  *   Z register in the opcode    S segment register    J branch target
- *   T implied string operand    V vector register    W vector r/m
+ *   T implied string operand    V vector register    W vector r/m    H VEX.vvvv
  *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
  *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
  *
@@ -48,6 +48,7 @@
 #define JZ	EMU_OPERAND_CODE(FROM_REL, SIZE_Z)
 #define TB	EMU_OPERAND_CODE(FROM_STRING, SIZE_1)
 #define TV	EMU_OPERAND_CODE(FROM_STRING, SIZE_V)
+#define HY	EMU_OPERAND_CODE(FROM_VEX, SIZE_Y)
 #define VX	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_X)
 #define VQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_8)
 #define VD	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_4)
@@ -67,6 +68,8 @@
 #define VEC	(ROW_MODRM | ROW_VECTOR)
 #define VECA	(VEC | ROW_ALIGNED)
 #define VECM	(VEC | ROW_MEM)
+#define VEX	(ROW_MODRM | ROW_VEX | ROW_VEX128)
+#define VEX3	(VEX | ROW_VVVV)
 
 const struct emu_row emu_one_byte[256] = {
 	[0x00] = ROW(ADD, L, EB, GB),
@@ -328,6 +331,11 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	[GROUP_9] = { [1] = ROW(CMPXCHG8B, L | ROW_MEM_HERE, E2Y) },
 	[GROUP_11_BYTE] = { ROW(MOV, M, EB, IB) },
 	[GROUP_11] = { ROW(MOV, M, EV, IZ) },
+	[GROUP_17] = {
+		[1] = ROW(BLSR, VEX3, HY, EY),
+		[2] = ROW(BLSMSK, VEX3, HY, EY),
+		[3] = ROW(BLSI, VEX3, HY, EY),
+	},
 	[GROUP_15] = { [7] = ROW(CLFLUSH, M | ROW_MEM_HERE, EB) },
 };
 
@@ -350,10 +358,37 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_38F0] = {
 		[WITH_NONE] = ROW(MOVBE, MM, GV, EV),
 		[WITH_66] = ROW(MOVBE, MM, GV, EV),
+		[WITH_F2] = ROW(CRC32, M, GY, EB),
 	},
 	[PREFIX_38F1] = {
 		[WITH_NONE] = ROW(MOVBE, MM, EV, GV),
 		[WITH_66] = ROW(MOVBE, MM, EV, GV),
+		[WITH_F2] = ROW(CRC32, M, GY, EV),
+	},
+	[PREFIX_38F2] = {
+		[WITH_NONE] = ROW(ANDN, VEX3, GY, HY, EY),
+	},
+	[PREFIX_38F3] = {
+		[WITH_NONE] = GROUP(17),
+	},
+	[PREFIX_38F5] = {
+		[WITH_NONE] = ROW(BZHI, VEX3, GY, EY, HY),
+		[WITH_F3] = ROW(PEXT, VEX3, GY, HY, EY),
+		[WITH_F2] = ROW(PDEP, VEX3, GY, HY, EY),
+	},
+	[PREFIX_38F6] = {
+		[WITH_66] = ROW(ADCX, M, GY, EY),
+		[WITH_F3] = ROW(ADOX, M, GY, EY),
+		[WITH_F2] = ROW(MULX, VEX3, GY, HY, EY),
+	},
+	[PREFIX_38F7] = {
+		[WITH_NONE] = ROW(BEXTR, VEX3, GY, EY, HY),
+		[WITH_66] = ROW(SHLX, VEX3, GY, EY, HY),
+		[WITH_F3] = ROW(SARX, VEX3, GY, EY, HY),
+		[WITH_F2] = ROW(SHRX, VEX3, GY, EY, HY),
+	},
+	[PREFIX_3AF0] = {
+		[WITH_F2] = ROW(RORX, VEX, GY, EY, IB),
 	},
 	[PREFIX_382A] = {
 		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, VX, WX),
@@ -428,20 +463,29 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	},
 };
 
+static const struct emu_row unknown;
+
 const struct emu_row *emu_three_byte_38(u8 byte)
 {
-	static const struct emu_row movntdqa = PREFIXED(382A);
-	static const struct emu_row movbe_load = PREFIXED(38F0);
-	static const struct emu_row movbe_store = PREFIXED(38F1);
-	static const struct emu_row unknown;
+	static const struct emu_row low = PREFIXED(382A);
+	static const struct emu_row high[16] = {
+		[0] = PREFIXED(38F0),
+		[1] = PREFIXED(38F1),
+		[2] = PREFIXED(38F2),
+		[3] = PREFIXED(38F3),
+		[5] = PREFIXED(38F5),
+		[6] = PREFIXED(38F6),
+		[7] = PREFIXED(38F7),
+	};
 
-	switch (byte) {
-	case 0x2a:
-		return &movntdqa;
-	case 0xf0:
-		return &movbe_load;
-	case 0xf1:
-		return &movbe_store;
-	}
-	return &unknown;
+	if (byte >= 0xf0)
+		return &high[byte & 15];
+	return byte == 0x2a ? &low : &unknown;
+}
+
+const struct emu_row *emu_three_byte_3a(u8 byte)
+{
+	static const struct emu_row rorx = PREFIXED(3AF0);
+
+	return byte == 0xf0 ? &rorx : &unknown;
 }

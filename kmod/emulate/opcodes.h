@@ -29,6 +29,10 @@ enum emu_op {
 	EMU_OP_CALL, EMU_OP_CALL_IND, EMU_OP_RET, EMU_OP_JMP, EMU_OP_JMP_IND,
 	EMU_OP_JCC, EMU_OP_LOOP, EMU_OP_JCXZ,
 	EMU_OP_FLAG, EMU_OP_CLI_STI, EMU_OP_LAHF, EMU_OP_SAHF, EMU_OP_NOP, EMU_OP_CLFLUSH,
+	EMU_OP_ADCX, EMU_OP_ADOX, EMU_OP_CRC32, EMU_OP_MULX,
+	EMU_OP_ANDN, EMU_OP_BEXTR, EMU_OP_BZHI, EMU_OP_PDEP, EMU_OP_PEXT,
+	EMU_OP_BLSR, EMU_OP_BLSMSK, EMU_OP_BLSI,
+	EMU_OP_RORX, EMU_OP_SARX, EMU_OP_SHLX, EMU_OP_SHRX,
 	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
 	EMU_OP_COUNT
 };
@@ -50,6 +54,7 @@ enum emu_row_flag {
 	ROW_ALIGNED	= 0x1000,	/* memory operand must be aligned to its size */
 	ROW_VVVV	= 0x2000,	/* VEX.vvvv names a source; else it must be unused */
 	ROW_VEX128	= 0x4000,	/* VEX.L must be 0 */
+	ROW_VEX		= 0x8000,	/* on general registers, with a VEX prefix only */
 };
 
 /* Where an operand comes from: the high four bits of an operand code. */
@@ -68,6 +73,7 @@ enum emu_operand_source {
 	FROM_STRING,		/* implied by the instruction; only the size is known here */
 	FROM_XMM_REG,		/* ModRM.reg as vector register */
 	FROM_XMM_RM,		/* ModRM.rm: vector register or memory */
+	FROM_VEX,		/* VEX.vvvv: general register */
 };
 
 /* Operand sizes: the low four bits of an operand code. */
@@ -95,13 +101,14 @@ enum emu_group {
 	GROUP_1_BYTE, GROUP_1, GROUP_1_IBS, GROUP_1A,
 	GROUP_2_IMM8, GROUP_2_IMM, GROUP_2_ONE8, GROUP_2_ONE, GROUP_2_CL8, GROUP_2_CL,
 	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_8, GROUP_9, GROUP_11_BYTE, GROUP_11,
-	GROUP_15,
+	GROUP_15, GROUP_17,
 	GROUP_COUNT
 };
 
 /* Opcodes told apart by a mandatory prefix. */
 enum emu_prefix_set {
-	PREFIX_B8, PREFIX_BC, PREFIX_BD, PREFIX_38F0, PREFIX_38F1, PREFIX_382A,
+	PREFIX_B8, PREFIX_BC, PREFIX_BD, PREFIX_382A, PREFIX_38F0, PREFIX_38F1,
+	PREFIX_38F2, PREFIX_38F3, PREFIX_38F5, PREFIX_38F6, PREFIX_38F7, PREFIX_3AF0,
 	PREFIX_10, PREFIX_11, PREFIX_12, PREFIX_13, PREFIX_16, PREFIX_17,
 	PREFIX_28, PREFIX_29, PREFIX_2B, PREFIX_6E, PREFIX_6F, PREFIX_7E, PREFIX_7F,
 	PREFIX_C3, PREFIX_D6, PREFIX_E7, PREFIX_F0,
@@ -119,7 +126,8 @@ extern const struct emu_row emu_two_byte[256];
 extern const struct emu_row emu_groups[GROUP_COUNT][8];
 extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
 
-/* Row of 0F 38 @byte; never NULL. */
+/* Row of 0F 38 @byte and 0F 3A @byte; never NULL. */
 const struct emu_row *emu_three_byte_38(u8 byte);
+const struct emu_row *emu_three_byte_3a(u8 byte);
 
 #endif

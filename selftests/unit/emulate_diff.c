@@ -104,7 +104,7 @@ static unsigned int put_prefixes(struct trial *t)
 
 static unsigned int put_opcode(struct trial *t, unsigned int len)
 {
-	static const u8 map38[] = { 0x2a, 0xf0, 0xf1 };
+	static const u8 map38[] = { 0x2a, 0xf0, 0xf1, 0xf2, 0xf3, 0xf5, 0xf6, 0xf7 };
 	unsigned int kind = below(32);
 
 	if (kind < 16) {
@@ -115,13 +115,18 @@ static unsigned int put_opcode(struct trial *t, unsigned int len)
 	} else if (kind == 29) {
 		t->code[len++] = 0x0f;
 		t->code[len++] = 0x38;
-		t->code[len++] = map38[below(3)];
-	} else {
-		if (below(4))
-			len = 0;
+		t->code[len++] = map38[below(8)];
+	} else if (kind == 30) {
+		len = below(4) ? 0 : len;
 		t->code[len++] = 0xc5;
 		t->code[len++] = (random64() >> 32 & 0x87) | (below(8) ? 0x78 : random64() & 0x78);
 		t->code[len++] = random64() >> 32;
+	} else {
+		len = below(4) ? 0 : len;
+		t->code[len++] = 0xc4;
+		t->code[len++] = (random64() >> 32 & 0xe0) | 0xc0 | (below(4) ? 2 : 3);
+		t->code[len++] = random64() >> 32 & ~4;
+		t->code[len++] = map38[below(8)];
 	}
 	return len;
 }
@@ -420,6 +425,10 @@ static u64 undefined_flags(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_BT ... EMU_OP_BTC:
 	case EMU_OP_TZCNT ... EMU_OP_LZCNT:
 		return BENCH_FLAG_OF | BENCH_FLAG_SF | BENCH_FLAG_AF | BENCH_FLAG_PF;
+	case EMU_OP_ANDN ... EMU_OP_BZHI:
+	case EMU_OP_BLSR ... EMU_OP_BLSI:
+		return BENCH_FLAG_AF | BENCH_FLAG_PF |
+		       (insn->op == EMU_OP_BEXTR ? BENCH_FLAG_SF : 0);
 	case EMU_OP_BSF ... EMU_OP_BSR:
 		return BENCH_FLAGS_ARITH & ~BENCH_FLAG_ZF;
 	}

@@ -183,7 +183,6 @@ static bool make_segments(void)
 			.seg_32bit = d->db,
 			.contents = d->type >> 2,
 			.read_exec_only = !(d->type & 2),
-			.useable = 1,
 		};
 
 		d->sel = SELECTOR(i);
@@ -193,9 +192,18 @@ static bool make_segments(void)
 	return true;
 }
 
+/* What is emulated must exist here. */
+static bool has_features(void)
+{
+	return __builtin_cpu_supports("avx") && __builtin_cpu_supports("popcnt") &&
+	       __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+	       __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("movbe") &&
+	       __builtin_cpu_supports("adx") && __builtin_cpu_supports("sse4.2");
+}
+
 bool native_setup(void)
 {
-	if (!__builtin_cpu_supports("avx") || !map_arena() || !install_handlers())
+	if (!has_features() || !map_arena() || !install_handlers())
 		return false;
 	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) ||
 	    syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE))

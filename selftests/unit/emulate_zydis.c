@@ -210,7 +210,8 @@ static const char *what_differs(const struct trial *t)
 	if (operands_implied(&t->ctx.insn))
 		return NULL;
 	for (i = 0; i < t->insn.operand_count_visible && i - skipped < 3 && !what; i++) {
-		if (t->operands[i].encoding == ZYDIS_OPERAND_ENCODING_NDSNDD) {
+		if (t->operands[i].encoding == ZYDIS_OPERAND_ENCODING_NDSNDD &&
+		    !(t->ctx.insn.flags & ROW_VEX)) {
 			skipped++;
 			continue;
 		}
