@@ -124,9 +124,15 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 	struct keel_vm *vm = vcpu->vm;
 	gfn_t gfn = gpa_to_gfn(gpa);
 	int as = keel_as(vcpu);
-	u64 spte = read_entry(&vm->mmu, as, gfn);
 	u64 generation = memslots_generation(keel_slots(vm, as));
+	u64 spte;
 
+	/*
+	 * The entry comes second: one that was read before the stored numbers came
+	 * round would match the new number. Pairs with the lock in mmu_zap_mmio().
+	 */
+	smp_rmb();
+	spte = read_entry(&vm->mmu, as, gfn);
 	if (believe(vcpu, gfn, spte, generation)) {
 		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
