@@ -131,6 +131,24 @@ TEST_F(notifier, discarded_memory_reads_as_zero)
 	EXPECT_EQ(0x4444, *word(self->mem, 0));
 }
 
+TEST_F(notifier, moved_memory_is_gone_until_moved_back)
+{
+	void *away = anon_alloc(PAGE);
+
+	poke(self->vm, self->vcpu, PAGE, 0x1111);
+	ASSERT_EQ(away, mremap(self->mem + PAGE, PAGE, PAGE,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, away));
+	ask(self->vm, OP_READ, PAGE, 0);
+	EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	*(u64 *)away = 0x2222;
+	ASSERT_EQ((void *)(self->mem + PAGE),
+		  mremap(away, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			 self->mem + PAGE));
+	EXPECT_EQ(0x2222, vcpu_sync(self->vcpu));
+	poke(self->vm, self->vcpu, PAGE, 0x3333);
+	EXPECT_EQ(0x3333, *word(self->mem, PAGE));
+}
+
 TEST_F(notifier, a_page_read_before_it_was_written_is_not_stale)
 {
 	/* The first read maps the zero page. */
