@@ -94,7 +94,7 @@ static bool get_swap(void)
 	return !fclose(f) && make_swap();
 }
 
-static u64 vmstat(const char *name)
+static u64 host_count(const char *name)
 {
 	FILE *f = fopen("/proc/vmstat", "r");
 	char key[64];
@@ -117,12 +117,12 @@ static u64 vmstat(const char *name)
  */
 static u64 page_out(void *mem)
 {
-	u64 before = vmstat("pswpout");
+	u64 before = host_count("pswpout");
 	int i;
 
-	for (i = 0; i < 10 && vmstat("pswpout") - before < PAGES / 2; i++)
+	for (i = 0; i < 10 && host_count("pswpout") - before < PAGES / 2; i++)
 		CHECK(!madvise(mem, PAGES * PAGE, MADV_PAGEOUT), "madvise");
-	return vmstat("pswpout") - before;
+	return host_count("pswpout") - before;
 }
 
 FIXTURE_SETUP(swap)
@@ -172,7 +172,7 @@ TEST_F_TIMEOUT(swap, under_a_running_guest, 60)
 
 	REQUIRE(get_swap());
 	vcpu_set_long(self->vcpu, guest_count);
-	in = vmstat("pswpin");
+	in = host_count("pswpin");
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_to_sync, self->vcpu));
 	for (i = 0; i < 20; i++) {
 		page_out(self->mem);
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(swap, under_a_running_guest, 60)
 	pthread_join(thread, NULL);
 	rounds = self->vcpu->arg[0];
 	EXPECT_LT(0, rounds);
-	EXPECT_LT(in, vmstat("pswpin"));
+	EXPECT_LT(in, host_count("pswpin"));
 	for (i = 0; i < PAGES; i++)
 		EXPECT_EQ(rounds, *(u64 *)(self->mem + i * PAGE));
 }
