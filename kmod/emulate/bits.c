@@ -149,5 +149,5 @@ u64 emu_crc32(u32 crc, u64 val, unsigned int size)
 
 	for (i = 0; i < 8 * size; i++)
 		rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78 : 0);
-	return size < 4 ? rest : (u32)rest;
+	return rest;
 }
