@@ -222,7 +222,7 @@ static void compare(struct __test_metadata *_metadata, struct vm *vm, struct vcp
 		TH_LOG("%s", insn->name);
 	}
 	EXPECT_EQ(0, memcmp(&out[0], &out[1], sizeof(out[0]))) {
-		TH_LOG("%s: rax %llx %llx rcx %llx %llx rdx %llx %llx flags %llx %llx",
+		TH_LOG("%s: rax %lx %lx rcx %lx %lx rdx %lx %lx flags %lx %lx",
 		       insn->name, out[0].rax, out[1].rax, out[0].rcx, out[1].rcx,
 		       out[0].rdx, out[1].rdx, out[0].flags, out[1].flags);
 	}
