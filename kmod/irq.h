@@ -41,8 +41,6 @@ void keel_uninject(struct keel_vcpu *vcpu);
 /* True if KVM_INTERRUPT would be accepted and injected at the next entry. */
 bool keel_irq_ready(struct keel_vcpu *vcpu);
 
-
-
 /* KVM_INTERRUPT, KVM_NMI, KVM_GET/SET_VCPU_EVENTS. */
 long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data);
 long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data);

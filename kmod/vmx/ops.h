@@ -12,6 +12,11 @@
 #include <asm/asm.h>
 #include <asm/vmx.h>
 
+struct vmx_vcpu;
+
+/* vmenter.S: VMLAUNCH or VMRESUME, and back here at the exit. */
+int vmx_enter(struct vmx_vcpu *v, bool launched);
+
 /* cpu.c: complain once, unless VMX has been taken away on purpose. */
 void vmx_insn_failed(const char *insn, u64 operand);
 

@@ -24,9 +24,6 @@
 #define DR6_RESET	0xffff0ff0
 #define DR7_RESET	0x400
 
-/* vmenter.S */
-int vmx_enter(struct vmx_vcpu *v, bool launched);
-
 static_assert(offsetof(struct vmx_vcpu, gpr) == 0);
 static_assert(offsetof(struct vmx_vcpu, host_rsp) == 16 * 8);
 

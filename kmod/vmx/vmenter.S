@@ -129,7 +129,8 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	xor	%r15d, %r15d
 
 	/* Before the first RET whose CALL the guest's return stack could answer. */
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
+			   X86_FEATURE_RSB_VMEXIT_LITE
 
 	/* The value is the host's all along; writing IBRS again is what protects. */
 	ALTERNATIVE "jmp .Lspec_ctrl_done", "", X86_FEATURE_KERNEL_IBRS
