@@ -660,7 +660,9 @@ static unsigned int missed_operations(bool tell)
 /* A busy machine gets more time to meet every operation. */
 static bool time_is_up(unsigned long passed, unsigned long seconds)
 {
-	return seconds && (passed >= 6 * seconds || (passed >= seconds && !missed_operations(false)));
+	if (!seconds || passed < seconds)
+		return false;
+	return passed >= 6 * seconds || !missed_operations(false);
 }
 
 static unsigned long run_trials(unsigned long seconds)
