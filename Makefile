@@ -19,6 +19,8 @@ help:
 	@echo 'make demo             watch a guest work while its memory slots change; boot SeaBIOS'
 	@echo 'make check            lint and every test, in the emulated PC'
 	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
+	@echo 'make mutants          is every protection of the memslot protocol missed by a test?'
+	@echo 'make soak             a million memslot updates under load; takes hours'
 	@echo 'make bench            speed of exits and memory updates, next to those of kvm-intel'
 	@echo 'make lint             style, static analysis, the rules of rooms and sizes'
 	@echo 'make module | userspace | tests    one part'
@@ -50,6 +52,12 @@ check:
 check-debug:
 	@$(machine)/check --debug
 
+mutants:
+	@selftests/mutants/run
+
+soak:
+	@$(machine)/soak
+
 bench:
 	@selftests/bench/run
 
@@ -69,4 +77,4 @@ clean:
 
 FORCE:
 
-.PHONY: all help module userspace tests demo check check-debug bench lint install clean FORCE
+.PHONY: all help module userspace tests demo check check-debug mutants soak bench lint install clean FORCE
