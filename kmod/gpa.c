@@ -22,13 +22,6 @@ static bool gpa_to_hva(const struct keel_memslots *slots, gpa_t gpa, bool write,
 	return true;
 }
 
-bool keel_gpa_is_ram(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
-{
-	hva_t hva;
-
-	return gpa_to_hva(keel_slots(vcpu->vm, keel_as(vcpu)), gpa, write, &hva);
-}
-
 /* What of the access lies on the first page. */
 static unsigned int piece(gpa_t gpa, unsigned int len)
 {

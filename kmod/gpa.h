@@ -29,7 +29,4 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		     unsigned int len);
 
-/* True if a slot backs @gpa and, if @write, is not read-only: the access is not MMIO. */
-bool keel_gpa_is_ram(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
-
 #endif

@@ -57,7 +57,6 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_XCRS,				1 },
 	{ KVM_CAP_SREGS2,			1 },
 	{ KVM_CAP_GET_TSC_KHZ,			1 },
-	{ KVM_CAP_VM_TSC_CONTROL,		1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA,		1 },
 	{ KVM_CAP_BINARY_STATS_FD,		1 },
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
@@ -69,7 +68,7 @@ static long check_extension(void *data)
 	unsigned long cap = (unsigned long)data;
 	int i;
 
-	if (cap == KVM_CAP_TSC_CONTROL)
+	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)
 		return vmx_caps.tsc_scaling;
 	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (capabilities[i].cap == cap)
@@ -199,8 +198,7 @@ struct argument {
 
 static bool by_value(const struct keel_ioctl *row)
 {
-	return (row->flags & RAW) || _IOC_DIR(row->cmd) == _IOC_NONE ||
-	       row->cmd == KVM_SET_TSC_KHZ || row->cmd == KVM_GET_TSC_KHZ;
+	return (row->flags & RAW) || _IOC_DIR(row->cmd) == _IOC_NONE;
 }
 
 static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned long arg)

@@ -35,7 +35,6 @@ struct keel_ioctl {
 
 #define KEEL_IOCTL_RAW		1	/* handler copies by itself */
 #define KEEL_IOCTL_LOAD		2	/* vCPU: load it first */
-#define KEEL_IOCTL_UNLOCKED	4	/* vCPU: without its mutex */
 
 long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

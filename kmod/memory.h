@@ -9,7 +9,8 @@ struct keel_vm;
 
 /*
  * VM life. Init: vm->mm and vm->srcu are set up and mmu_vm_init() has been
- * called. Release: no vCPU is left; before mmu_vm_free().
+ * called. Release: no vCPU runs any more; before the
+ * vCPUs are freed, which the notifier knows, and before mmu_vm_free().
  */
 int memory_init(struct keel_vm *vm);
 void memory_release(struct keel_vm *vm);

@@ -30,7 +30,7 @@
  * @base:	first gfn
  * @npages:	length in 4 KiB pages, > 0
  * @hva:	address of the first page in the owner's process
- * @flags:	KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES
+ * @flags:	KVM_MEM_READONLY
  * @id:		0..KEEL_MAX_SLOTS-1, unique within its address space
  * @as:		address space
  *

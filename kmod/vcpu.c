@@ -54,7 +54,7 @@ static void kicked(void *unused)
 {
 }
 
-/* True if the vCPU was in the guest and has not been kicked by anyone else yet. */
+/* True if the vCPU is in the guest or on its way out: whoever asks must wait for it. */
 static bool leaving_guest(struct keel_vcpu *vcpu)
 {
 	/* The request is written before mode is read: pairs with enter(). */
@@ -171,6 +171,7 @@ static bool enter(struct keel_vcpu *vcpu, struct keel_exit *exit)
 	}
 	load_fpu();
 	vmx_run(&vcpu->vmx, exit);
+	/* Who sees the vCPU outside sees all that it did inside. */
 	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
 	vmx_handle_nmi(exit);
 	return true;
@@ -189,6 +190,8 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 	}
 	if (unlikely(vcpu->events.triple_fault))
 		return keel_shutdown(vcpu);
+	if (unlikely(!keel_mode_runs(vcpu)))
+		return keel_mode_refused(vcpu);
 
 	vmx_set_ept_root(&vcpu->vmx, vcpu->vm->mmu.root[keel_as(vcpu)]);
 	preempt_disable();

@@ -23,7 +23,6 @@ static void choose_ept_vpid(u64 cap, const struct vmx_wants *want, struct vmx_ca
 	c->ept_ad = want->ept_ad && (cap & EPTCAP_AD);
 	c->ept_2m = cap & EPTCAP_2M;
 	c->ept_1g = cap & EPTCAP_1G;
-	c->ept_exec_only = cap & EPTCAP_EXEC_ONLY;
 	c->invept_single = cap & EPTCAP_INVEPT_SINGLE;
 	c->invvpid_single = cap & VPIDCAP_SINGLE;
 }

@@ -54,7 +54,6 @@
 #define BASIC_TRUE_CONTROLS	(1ull << 55)
 #define BASIC_WRITE_BACK	6u
 
-#define EPTCAP_EXEC_ONLY	(1ull << 0)
 #define EPTCAP_4_LEVELS		(1ull << 6)
 #define EPTCAP_WB		(1ull << 14)
 #define EPTCAP_2M		(1ull << 16)

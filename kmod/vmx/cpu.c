@@ -12,6 +12,7 @@
 #include <asm/cpufeature.h>
 #include <asm/hypervisor.h>
 #include <asm/msr.h>
+#include <asm/perf_event.h>
 #include <asm/tlbflush.h>
 
 #include "caps.h"
@@ -68,9 +69,12 @@ int vmx_on_here(void)
 		return -EOPNOTSUPP;
 
 	save_host_msrs(c);
+	/* Where tracing cannot go on in VMX operation, VMXON would fault while it does. */
+	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
 	if (vmx_op_vmxon(__pa(c->vmxon))) {
 		cr4_clear_bits(X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
 		return -EIO;
 	}
 	WRITE_ONCE(c->on, true);
@@ -90,6 +94,7 @@ void vmx_off_here(void)
 	if (vmx_op_vmxoff())
 		vmx_insn_failed("vmxoff", 0);
 	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
 }
 
 static void vmx_on_ipi(void *result)

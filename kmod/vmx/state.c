@@ -211,11 +211,6 @@ void vmx_set_segment(struct vmx_vcpu *v, enum vmx_seg seg, const struct kvm_segm
 	vmcs_write(seg_field(GUEST_ES_AR_BYTES, seg), access_rights(seg, s));
 }
 
-u64 vmx_segment_base(struct vmx_vcpu *v, enum vmx_seg seg)
-{
-	return vmcs_read(seg_field(GUEST_ES_BASE, seg));
-}
-
 int vmx_cpl(struct vmx_vcpu *v)
 {
 	if (!(v->cr0 & X86_CR0_PE))
@@ -478,11 +473,6 @@ u32 vmx_exit_insn_len(struct vmx_vcpu *v)
 u32 vmx_exit_insn_info(struct vmx_vcpu *v)
 {
 	return vmcs_read(VMX_INSTRUCTION_INFO);
-}
-
-u32 vmx_exit_error_code(struct vmx_vcpu *v)
-{
-	return vmcs_read(VM_EXIT_INTR_ERROR_CODE);
 }
 
 u32 vmx_vectoring_error_code(struct vmx_vcpu *v)

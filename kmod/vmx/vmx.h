@@ -116,7 +116,7 @@ struct vmx_caps {
 	u32 pin_ctl, proc_ctl, proc2_ctl, exit_ctl, entry_ctl;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	u64 ept_vpid;
-	bool vpid, ept_ad, ept_2m, ept_1g, ept_exec_only, unrestricted;
+	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
 	bool load_pat, load_perf_ctrl, rdtscp, invpcid;
 };
@@ -154,7 +154,10 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit);
 /* Close the time accounting of vmx_run(), once the tick that ended it may have run. */
 void vmx_account_exit(void);
 
-/* Deliver an NMI or machine check that caused this exit to the host. Interrupts off, straight after vmx_run(). */
+/*
+ * Deliver an NMI or machine check that caused this exit to the host. Interrupts
+ * off, straight after vmx_run().
+ */
 void vmx_handle_nmi(const struct keel_exit *exit);
 
 /* The page-table root. @root: host physical address of the top-level EPT page. */
@@ -172,7 +175,6 @@ u64 vmx_exit_gpa(struct vmx_vcpu *v);
 u64 vmx_exit_linear(struct vmx_vcpu *v);
 u32 vmx_exit_insn_len(struct vmx_vcpu *v);
 u32 vmx_exit_insn_info(struct vmx_vcpu *v);
-u32 vmx_exit_error_code(struct vmx_vcpu *v);
 u32 vmx_vectoring_error_code(struct vmx_vcpu *v);
 
 /* Registers. */
@@ -209,7 +211,6 @@ void vmx_get_pdptrs(struct vmx_vcpu *v, u64 pdptr[4]);
 /* Segments and descriptor tables in the KVM ABI's shape. */
 void vmx_get_segment(struct vmx_vcpu *v, enum vmx_seg seg, struct kvm_segment *s);
 void vmx_set_segment(struct vmx_vcpu *v, enum vmx_seg seg, const struct kvm_segment *s);
-u64 vmx_segment_base(struct vmx_vcpu *v, enum vmx_seg seg);
 int vmx_cpl(struct vmx_vcpu *v);
 void vmx_get_gdt(struct vmx_vcpu *v, struct kvm_dtable *dt);
 void vmx_set_gdt(struct vmx_vcpu *v, const struct kvm_dtable *dt);
@@ -266,7 +267,7 @@ u32 vmx_interruptibility(struct vmx_vcpu *v);		/* GUEST_INTR_STATE_* */
 void vmx_set_interruptibility(struct vmx_vcpu *v, u32 state);
 void vmx_irq_window(struct vmx_vcpu *v, bool on);	/* exit when IRQs open */
 void vmx_nmi_window(struct vmx_vcpu *v, bool on);	/* exit when NMIs open */
-/* Bring pending single-step traps in step with RFLAGS.TF (see exit.c). */
+/* Bring pending single-step traps in step with RFLAGS.TF (see irq.c). */
 void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val);
 u64 vmx_pending_debug(struct vmx_vcpu *v);
 
