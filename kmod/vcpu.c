@@ -342,9 +342,9 @@ long keel_run(struct keel_vcpu *vcpu, void *arg)
 	return r;
 }
 
-long keel_set_signal_mask(struct keel_vcpu *vcpu, void __user *arg)
+long keel_set_signal_mask(struct keel_vcpu *vcpu, void *arg)
 {
-	struct kvm_signal_mask __user *user = arg;
+	struct kvm_signal_mask __user *user = (void __user __force *)arg;
 	struct kvm_signal_mask mask;
 	sigset_t set;
 

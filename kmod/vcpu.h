@@ -19,7 +19,7 @@ void keel_vcpu_put(struct keel_vcpu *vcpu);
 
 /* KVM_RUN, KVM_SET_SIGNAL_MASK. */
 long keel_run(struct keel_vcpu *vcpu, void *arg);
-long keel_set_signal_mask(struct keel_vcpu *vcpu, void __user *arg);
+long keel_set_signal_mask(struct keel_vcpu *vcpu, void *arg);
 
 int keel_vcpu_module_init(void);
 void keel_vcpu_module_exit(void);
