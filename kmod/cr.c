@@ -99,9 +99,9 @@ int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 	u64 pdptr[4];
 	int idx, err;
 
-	idx = srcu_read_lock(&vcpu->vm->srcu);
+	idx = keel_read_slots(vcpu);
 	err = keel_gpa_read(vcpu, cr3 & 0xffffffe0, pdptr, sizeof(pdptr));
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	if (err || !keel_pdptrs_valid(vcpu, pdptr))
 		return -EINVAL;
 	vmx_set_pdptrs(&vcpu->vmx, pdptr);

@@ -323,10 +323,10 @@ static const struct handler handlers[] = {
 static int call_with_slots(struct keel_vcpu *vcpu, const struct keel_exit *exit,
 			   const struct handler *h)
 {
-	int idx = srcu_read_lock(&vcpu->vm->srcu);
+	int idx = keel_read_slots(vcpu);
 	int r = h->handle(vcpu, exit);
 
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	return r;
 }
 

@@ -244,9 +244,9 @@ static int string_io(struct keel_vcpu *vcpu)
 		keel_queue_exception_error(vcpu, seg == SEG_SS ? 12 : 13, 0);
 		return RUN_RESUME;
 	}
-	idx = srcu_read_lock(&vcpu->vm->srcu);
+	idx = keel_read_slots(vcpu);
 	r = start_string(vcpu);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	return r;
 }
 

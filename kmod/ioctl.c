@@ -5,6 +5,7 @@
  * the file of its noun; only the smallest system calls are answered here.
  */
 #include <linux/fs.h>
+#include <linux/keel.h>
 #include <linux/kvm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -15,8 +16,8 @@
 #include "ioctl.h"
 #include "irq.h"
 #include "keel.h"
-#include "memory.h"
 #include "msr.h"
+#include "regions.h"
 #include "regs.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -61,6 +62,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_BINARY_STATS_FD,		1 },
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_ENABLE_CAP_VM,		1 },
+	{ KEEL_CAP_MEMORY_REGIONS,		KEEL_MAX_MEMORY_REGIONS },
+	{ KEEL_CAP_MEMORY_IN_PLACE,		1 },
 };
 
 static long check_extension(void *data)
@@ -79,6 +83,20 @@ static long check_extension(void *data)
 static long vm_check_extension(struct keel_vm *vm, void *data)
 {
 	return check_extension(data);
+}
+
+static long vm_enable_cap(struct keel_vm *vm, void *data)
+{
+	const struct kvm_enable_cap *cap = data;
+
+	if (cap->flags || memchr_inv(cap->args, 0, sizeof(cap->args)))
+		return -EINVAL;
+	switch (cap->cap) {
+	case KEEL_CAP_MEMORY_IN_PLACE:
+		WRITE_ONCE(vm->memory_in_place, true);
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static long get_api_version(void *data)
@@ -131,6 +149,8 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_CHECK_EXTENSION,		0,	.vm = vm_check_extension },
 	{ KVM_CREATE_VCPU,		0,	.vm = keel_create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION,	0,	.vm = keel_ioctl_set_user_memory_region },
+	{ KEEL_SET_MEMORY_REGIONS,	RAW,	.vm = keel_ioctl_set_memory_regions },
+	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },
 	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },

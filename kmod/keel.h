@@ -16,6 +16,7 @@
 #include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/srcu.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <asm/fpu/types.h>
 
@@ -78,6 +79,8 @@ struct keel_vm {
 	struct srcu_struct srcu;	/* readers of @memslots */
 	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
 	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
+	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
+	struct work_struct grace;	/* memory.c: does what must wait for readers */
 	struct mmu_notifier notifier;
 	struct keel_mmu mmu;
 
@@ -183,6 +186,7 @@ struct keel_vcpu {
 	struct preempt_notifier preempt;
 	int cpu;			/* CPU it is loaded on, or -1 */
 	int mode;			/* enum keel_vcpu_mode */
+	int slots_held;			/* nested keel_read_slots(); updates look at it */
 	unsigned long requests;		/* bits: enum keel_request */
 	struct fpu_guest fpu;
 
@@ -226,6 +230,26 @@ static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, i
 {
 	return srcu_dereference_check(vm->memslots[as], &vm->srcu,
 				      lockdep_is_held(&vm->slots_lock));
+}
+
+/*
+ * A vCPU's read section of the slots, around all that it looks up for one
+ * access. SRCU keeps what is looked up; @slots_held lets an update see without
+ * waiting that no vCPU knows an older snapshot. Returns what the end must be
+ * given. vCPU mutex held.
+ */
+static inline int keel_read_slots(struct keel_vcpu *vcpu)
+{
+	/* Written before a snapshot is read: pairs with vcpus_reading(). */
+	smp_store_mb(vcpu->slots_held, vcpu->slots_held + 1);
+	return srcu_read_lock(&vcpu->vm->srcu);
+}
+
+static inline void keel_read_slots_end(struct keel_vcpu *vcpu, int idx)
+{
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	/* Who sees that it has ended sees all that it did. */
+	smp_store_release(&vcpu->slots_held, vcpu->slots_held - 1);
 }
 
 /* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */

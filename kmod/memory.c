@@ -1,62 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memslot update transaction, and the mmu notifier through which the host
- * takes pages back. The only file that changes memslots and mappings together.
- * What a snapshot looks like is memslot.c's; what an entry looks like, mmu/'s.
+ * The memslot update transaction: how changes that have been found valid take
+ * effect, as one. What userspace may ask for is regions.c's; what the host
+ * takes back, notifier.c's; what a snapshot looks like, memslot.c's; what an
+ * entry looks like, mmu/'s.
  *
  * An update goes through these steps under slots_lock:
  *
  * 1. Build the next snapshot, generation flagged. Can fail; nothing is changed.
- * 2. If slots go away: make the next snapshot known to the faults as mmu.next,
- *    so that none maps what will be gone, and remove what is mapped. The old
- *    snapshot is still the one in force: MMIO verdicts and other slots are not
- *    disturbed, a fault on the slots that go retries, and the notifier finds
- *    their remaining mappings as ever.
+ * 2. If slots go or change: make the next snapshot known to the faults as
+ *    mmu.next, so that none maps what is not in it, and take away what is
+ *    mapped otherwise. The old snapshot is still the one in force: MMIO
+ *    verdicts and other slots are not disturbed, a fault on the slots that
+ *    change retries, and the notifier finds their mappings as ever.
  * 3. Publish. This is the moment at which the update takes effect: until here
  *    every access is explained by the old snapshot, from here on by the new
  *    one, and the flag voids every verdict.
- * 4. Wait until no reader of the old snapshot is left.
+ * 4. No vCPU may know an older snapshot any more. Mostly none does, and there
+ *    is nothing to wait for. Otherwise an update that takes something away
+ *    waits; one that only adds leaves the rest to grace_work().
  * 5. If the stored numbers come round, remove all MMIO entries.
  * 6. Advance the generation, clearing the flag.
  *
- * Adding needs neither step 2 nor mmu.lock: a fault that still knows the old
- * snapshot can only conclude "MMIO", and that number is void.
+ * Adding needs neither step 2 nor mmu.lock nor to wait: a fault that still
+ * knows an old snapshot can only conclude "MMIO", and that number is void.
+ * Updates that follow meanwhile share the flagged number and step 6.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
-#include "compat/notifier.h"
 #include "keel.h"
 #include "memory.h"
+#include "notifier.h"
 #include "test.h"
 #include "trace.h"
 
-#define MAX_SLOT_PAGES	((1ULL << 31) - 1)
+/*
+ * So many snapshots may be published without an even generation in between,
+ * however fast updates follow each other: then one waits, and gives it.
+ */
+#define MAX_AHEAD	16
+/* What superseded snapshots leave behind is freed some at a time. */
+#define MAX_RETIRED	1024
 
 /*
- * struct keel_slot_index - the current slots by id, for writers
- * @slots:	at the index that change_key() gives
- * @npages:	of all slots together; fits in a long
+ * struct keel_slot_index - the writer's side of an address space's slots
+ * @slots:	the current ones of all address spaces, at change_key()
+ * @published:	snapshots so far, by address space
+ * @ahead:	how many of them since the last even generation
+ * @since:	when the update in progress began, if someone traces it
  */
 struct keel_slot_index {
 	struct xarray slots;
-	unsigned long npages;
 	struct memslot_pool pool;
-};
-
-/*
- * struct slot_change - one slot before and after an update
- * @old:	in the current snapshot, or NULL: added
- * @wanted:	npages 0: deleted
- * @slot:	@wanted as the next snapshot holds it
- */
-struct slot_change {
-	const struct keel_memslot *old;
-	struct keel_memslot wanted;
-	const struct keel_memslot *slot;
+	u64 published[KEEL_ADDRESS_SPACES];
+	unsigned int ahead[KEEL_ADDRESS_SPACES];
+	u64 since[KEEL_ADDRESS_SPACES];
 };
 
 void *memslot_alloc(size_t size)
@@ -74,6 +75,19 @@ static struct keel_memslots *writable_slots(struct keel_vm *vm, int as)
 {
 	return rcu_dereference_protected(vm->memslots[as], lockdep_is_held(&vm->slots_lock));
 }
+
+static unsigned long slot_key(int as, unsigned int id)
+{
+	return (unsigned long)as << 16 | id;
+}
+
+const struct keel_memslot *memory_slot(struct keel_vm *vm, int as, unsigned int id)
+{
+	lockdep_assert_held(&vm->slots_lock);
+	return xa_load(&vm->slot_index->slots, slot_key(as, id));
+}
+
+/* --- step 1 --------------------------------------------------------------- */
 
 /* Removals first, so that slots may change places. */
 static int build(struct memslot_update *u, struct slot_change *c, int n)
@@ -99,7 +113,7 @@ static int build(struct memslot_update *u, struct slot_change *c, int n)
 
 static unsigned long change_key(const struct slot_change *c)
 {
-	return (unsigned long)c->wanted.as << 16 | c->wanted.id;
+	return slot_key(c->wanted.as, c->wanted.id);
 }
 
 /* Room in the index for slots that are new, so that index_commit() cannot fail. */
@@ -108,7 +122,7 @@ static int index_reserve(struct keel_slot_index *index, const struct slot_change
 	int i, ret = 0;
 
 	for (i = 0; i < n && !ret; i++)
-		if (c[i].slot)
+		if (c[i].slot && !c[i].old)
 			ret = xa_reserve(&index->slots, change_key(&c[i]), GFP_KERNEL_ACCOUNT);
 	return ret;
 }
@@ -131,11 +145,85 @@ static void index_commit(struct keel_slot_index *index, const struct slot_change
 			xa_store(&index->slots, change_key(&c[i]), (void *)c[i].slot, GFP_KERNEL);
 		else
 			xa_erase(&index->slots, change_key(&c[i]));
-		index->npages += c[i].wanted.npages - (c[i].old ? c[i].old->npages : 0);
 	}
 }
 
-static bool removes_any(const struct slot_change *c, int n)
+/* --- step 2 --------------------------------------------------------------- */
+
+/*
+ * struct piece - a part of a slot that goes, up to an edge of a slot that comes
+ * @heir:	the slot that has it next, at the same host address, or NULL
+ */
+struct piece {
+	gfn_t first, end;
+	const struct keel_memslot *heir;
+};
+
+/* The piece of @old below the last one; begin with the end of @old as p->first. */
+static bool next_piece(const struct keel_memslots *next, const struct keel_memslot *old,
+		       struct piece *p)
+{
+	const struct keel_memslot *s;
+
+	p->end = p->first;
+	p->first = old->base;
+	p->heir = NULL;
+	if (p->end == old->base)
+		return false;
+	s = memslots_overlap(next, old->base, p->end - old->base);
+	if (s && s->base + s->npages < p->end) {
+		p->first = s->base + s->npages;
+	} else if (s) {
+		p->first = max(s->base, old->base);
+		if (memslot_hva(s, p->first) == memslot_hva(old, p->first))
+			p->heir = s;
+	}
+	return true;
+}
+
+#define for_each_piece(p, next, old)						\
+	for ((p)->first = (old)->base + (old)->npages; next_piece(next, old, p);)
+
+/* Tables to split what is mapped across the edges of pieces: so that nothing fails later. */
+static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
+			  const struct slot_change *c, int n, struct list_head *tables)
+{
+	struct piece p;
+	int ret = 0;
+
+	for (; n--; c++) {
+		if (!c->old)
+			continue;
+		for_each_piece(&p, next, c->old) {
+			if (p.first != c->old->base)
+				ret = mmu_split_prepare(vm, c->old->as, p.first, tables);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Take away what is mapped through @old and not through @next, and rights that
+ * @next does not give. What has an heir stays as it is.
+ */
+static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
+		     const struct keel_memslot *old, struct list_head *tables)
+{
+	struct piece p;
+
+	for_each_piece(&p, next, old) {
+		if (p.first != old->base)
+			mmu_split_gfn(vm, old->as, p.first, tables);
+		if (!p.heir)
+			mmu_zap_gfns(vm, old->as, p.first, p.end, true);
+		else if (p.heir->flags & ~old->flags & KVM_MEM_READONLY)
+			mmu_protect_gfns(vm, old->as, p.first, p.end);
+	}
+}
+
+static bool takes_away(const struct slot_change *c, int n)
 {
 	while (n--)
 		if (c[n].old)
@@ -144,12 +232,12 @@ static bool removes_any(const struct slot_change *c, int n)
 }
 
 /*
- * Remove what is mapped through the slots that go, then publish. The lock may
+ * Withdraw what is mapped through the slots that go, then publish. The lock may
  * be dropped on the way; mmu.next keeps faults from mapping it again until the
  * new snapshot does.
  */
 static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
-			  const struct slot_change *c, int n)
+			  const struct slot_change *c, int n, struct list_head *tables)
 {
 	int i;
 
@@ -157,18 +245,61 @@ static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 	vm->mmu.next[as] = set;
 	for (i = 0; i < n; i++)
 		if (c[i].old)
-			mmu_zap_gfns(vm, as, c[i].old->base, c[i].old->base + c[i].old->npages,
-				     true);
+			withdraw(vm, set, c[i].old, tables);
 	rcu_assign_pointer(vm->memslots[as], set);
 	vm->mmu.next[as] = NULL;
 	spin_unlock(&vm->mmu.lock);
 }
 
-/* No reader of an older snapshot is left: let the verdicts of this one count. */
-static void settle(struct keel_vm *vm, int as, struct keel_memslots *set)
+/* --- steps 4 to 6 ---------------------------------------------------------- */
+
+/* @since: when the update began; no clock is read unless someone listens. */
+static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase,
+			const struct keel_memslots *set)
 {
+	u64 *since = &vm->slot_index->since[as];
+	u64 now;
+
+	if (!trace_keel_memslot_update_enabled())
+		return;
+	now = ktime_get_ns();
+	if (phase == UPDATE_BEGIN || !*since)
+		*since = now;
+	trace_keel_memslot_update(vm->id, as, phase, memslots_generation(set), now - *since);
+}
+
+/*
+ * May some vCPU still act on a snapshot older than the one just published? One
+ * that begins to read from now on finds the new one.
+ */
+static bool vcpus_reading(struct keel_vm *vm)
+{
+	struct keel_vcpu *vcpu;
+	bool reading = false;
+	unsigned long i;
+
+	/* The snapshot is published before this is asked: pairs with keel_read_slots(). */
+	smp_mb();
+	rcu_read_lock();
+	xa_for_each(&vm->vcpus, i, vcpu) {
+		reading = smp_load_acquire(&vcpu->slots_held);
+		if (reading)
+			break;
+	}
+	rcu_read_unlock();
+	return reading;
+}
+
+/* No vCPU knows an older snapshot: let the verdicts of this one count. */
+static void settle(struct keel_vm *vm, int as)
+{
+	struct keel_memslots *set = writable_slots(vm, as);
 	u64 next = memslots_next_generation(set);
 
+	if (!(memslots_generation(set) & KEEL_GEN_UPDATE_IN_PROGRESS))
+		return;
+	vm->slot_index->ahead[as] = 0;
+	trace_phase(vm, as, UPDATE_GRACE, set);
 	/* Before the number can be matched, and after the last reader that could store it. */
 	if (mmu_number_wraps(memslots_generation(set), next)) {
 		STAT(vm, mmio_wraps);
@@ -177,264 +308,144 @@ static void settle(struct keel_vm *vm, int as, struct keel_memslots *set)
 	}
 	test_point(TEST_WINDOW);
 	memslots_settle(set);
-	STAT(vm, memslot_updates);
+	trace_phase(vm, as, UPDATE_END, set);
 }
 
-/* @since: when the update began; no clock is read unless someone listens. */
-static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase,
-			const struct keel_memslots *set, u64 *since)
+/*
+ * struct remains - what can be freed at the end of a grace period that begins
+ * after it has been collected
+ */
+struct remains {
+	struct slot_object *retired;
+	struct list_head tables;
+};
+
+static void collect(struct keel_vm *vm, struct remains *r)
 {
-	if (!trace_keel_memslot_update_enabled())
-		return;
-	if (!*since)
-		*since = ktime_get_ns();
-	trace_keel_memslot_update(vm->id, as, phase, memslots_generation(set),
-				  ktime_get_ns() - *since);
+	lockdep_assert_held(&vm->slots_lock);
+	r->retired = memslots_take_retired(&vm->slot_index->pool);
+	INIT_LIST_HEAD(&r->tables);
+	mmu_take_dead(vm, &r->tables);
 }
 
-/* Make @n changes of one address space take effect as one. */
-static int update_slots(struct keel_vm *vm, int as, struct slot_change *c, int n)
+static void dispose(struct keel_vm *vm, struct remains *r)
 {
-	struct keel_memslots *set;
-	struct slot_object *garbage;
+	lockdep_assert_held(&vm->slots_lock);
+	memslots_reuse(&vm->slot_index->pool, r->retired);
+	mmu_free_dead(&r->tables);
+}
+
+static void wait_for_readers(struct keel_vm *vm)
+{
+	struct remains r;
+
+	collect(vm, &r);
+	synchronize_srcu_expedited(&vm->srcu);
+	dispose(vm, &r);
+}
+
+/*
+ * Settle what additions have left, and free what readers kept. Whatever was
+ * published while this waited is left to the next time: its readers may be of
+ * the snapshot before it.
+ */
+static void grace_work(struct work_struct *work)
+{
+	struct keel_vm *vm = container_of(work, struct keel_vm, grace);
+	struct keel_slot_index *index = vm->slot_index;
+	u64 seen[KEEL_ADDRESS_SPACES];
+	struct remains r;
+	int as;
+
+	mutex_lock(&vm->slots_lock);
+	memcpy(seen, index->published, sizeof(seen));
+	collect(vm, &r);
+	mutex_unlock(&vm->slots_lock);
+	synchronize_srcu_expedited(&vm->srcu);
+	mutex_lock(&vm->slots_lock);
+	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
+		if (index->published[as] == seen[as])
+			settle(vm, as);
+	dispose(vm, &r);
+	mutex_unlock(&vm->slots_lock);
+}
+
+/* @wait: something was taken away, so no reader of it may be left on return. */
+static void finish(struct keel_vm *vm, int as, bool wait)
+{
+	struct keel_slot_index *index = vm->slot_index;
+	LIST_HEAD(tables);
+
+	if (wait)
+		mmu_take_dead(vm, &tables);
+	if (vcpus_reading(vm)) {
+		if (!wait && index->ahead[as] < MAX_AHEAD) {
+			queue_work(system_highpri_wq, &vm->grace);
+			return;
+		}
+		wait_for_readers(vm);
+	}
+	mmu_free_dead(&tables);
+	settle(vm, as);
+	/* vCPUs are not the only readers, so what they do not hold is not free yet. */
+	if (index->pool.nr_retired > MAX_RETIRED && !queue_work(system_highpri_wq, &vm->grace))
+		wait_for_readers(vm);
+}
+
+/* --- the whole -------------------------------------------------------------- */
+
+static int try_build(struct keel_vm *vm, struct memslot_update *u, struct slot_change *c, int n,
+		     struct list_head *tables)
+{
+	int ret = build(u, c, n);
+
+	if (ret)
+		return ret;
+	ret = prepare_splits(vm, u->next, c, n, tables);
+	if (ret)
+		return ret;
+	ret = index_reserve(vm->slot_index, c, n);
+	if (ret)
+		index_release(vm->slot_index, c, n);
+	return ret;
+}
+
+int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
+{
+	struct keel_slot_index *index = vm->slot_index;
+	bool wait = takes_away(c, n);
 	struct memslot_update u;
-	u64 since = 0;
+	LIST_HEAD(tables);
 	int ret;
 
 	lockdep_assert_held(&vm->slots_lock);
-	ret = memslots_begin(&u, &vm->slot_index->pool, writable_slots(vm, as));
+	ret = memslots_begin(&u, &index->pool, writable_slots(vm, as));
 	if (ret)
 		return ret;
-	ret = build(&u, c, n);
-	if (ret)
-		goto abort;
-	ret = index_reserve(vm->slot_index, c, n);
-	if (ret)
-		goto release;
-	index_commit(vm->slot_index, c, n);
-	set = u.next;
-	garbage = memslots_commit(&u);
-	trace_phase(vm, as, UPDATE_BEGIN, set, &since);
-	if (removes_any(c, n))
-		replace_slots(vm, as, set, c, n);
+	ret = try_build(vm, &u, c, n, &tables);
+	if (ret) {
+		memslots_abort(&u);
+		goto free_tables;
+	}
+	index_commit(index, c, n);
+	memslots_commit(&u);
+	trace_phase(vm, as, UPDATE_BEGIN, u.next);
+	if (wait)
+		replace_slots(vm, as, u.next, c, n, &tables);
 	else
-		rcu_assign_pointer(vm->memslots[as], set);
-	trace_phase(vm, as, UPDATE_PUBLISHED, set, &since);
+		rcu_assign_pointer(vm->memslots[as], u.next);
+	index->published[as]++;
+	index->ahead[as]++;
+	STAT(vm, memslot_updates);
+	trace_phase(vm, as, UPDATE_PUBLISHED, u.next);
 	test_point(TEST_PUBLISHED);
-	synchronize_srcu_expedited(&vm->srcu);
-	trace_phase(vm, as, UPDATE_GRACE, set, &since);
-	settle(vm, as, set);
-	trace_phase(vm, as, UPDATE_END, set, &since);
-	memslots_free(&vm->slot_index->pool, garbage);
-	return 0;
-release:
-	index_release(vm->slot_index, c, n);
-abort:
-	memslots_abort(&u);
+	finish(vm, as, wait);
+free_tables:
+	mmu_free_dead(&tables);
 	return ret;
 }
 
-/* What can be said of the argument without looking at the current slots. */
-static bool region_valid(const struct kvm_userspace_memory_region *r)
-{
-	u64 last = r->guest_phys_addr + r->memory_size;
-
-	if (r->flags & ~KVM_MEM_READONLY)
-		return false;
-	if (r->slot >> 16 >= KEEL_ADDRESS_SPACES || (u16)r->slot >= KEEL_MAX_SLOTS)
-		return false;
-	if (!PAGE_ALIGNED(r->memory_size) || !PAGE_ALIGNED(r->guest_phys_addr) ||
-	    !PAGE_ALIGNED(r->userspace_addr))
-		return false;
-	/* The kernel reads and writes guest memory through these addresses without asking again. */
-	if (!access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
-		return false;
-	return last >= r->guest_phys_addr && r->memory_size >> PAGE_SHIFT <= MAX_SLOT_PAGES;
-}
-
-/*
- * Compare with the slot of that id. 1: go ahead; 0: nothing to do; -EINVAL.
- * KVM's ioctl knows add, delete and move; anything else needs a delete first.
- */
-static int change_valid(const struct keel_slot_index *index, const struct slot_change *c)
-{
-	const struct keel_memslot *old = c->old, *new = &c->wanted;
-
-	if (!new->npages)
-		return old ? 1 : -EINVAL;
-	if (!old)
-		return index->npages + new->npages < new->npages ||
-		       new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
-	if (new->hva != old->hva || new->npages != old->npages || new->flags != old->flags)
-		return -EINVAL;
-	if (new->base == old->base)
-		return 0;
-	return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
-}
-
-long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data)
-{
-	const struct kvm_userspace_memory_region *r = data;
-	struct slot_change c = {};
-	int ret;
-
-	if (!region_valid(r))
-		return -EINVAL;
-	c.wanted = (struct keel_memslot){
-		.base = gpa_to_gfn(r->guest_phys_addr),
-		.npages = r->memory_size >> PAGE_SHIFT,
-		.hva = r->userspace_addr,
-		.flags = r->flags,
-		.id = r->slot,
-		.as = r->slot >> 16,
-	};
-	mutex_lock(&vm->slots_lock);
-	c.old = xa_load(&vm->slot_index->slots, change_key(&c));
-	ret = change_valid(vm->slot_index, &c);
-	if (ret > 0)
-		ret = update_slots(vm, c.wanted.as, &c, 1);
-	mutex_unlock(&vm->slots_lock);
-	return ret;
-}
-
-/*
- * struct notify - one call of the mmu notifier on its way through the slots
- * @fn:	what to do with the gfns of one slot; the lock is held
- */
-struct notify {
-	struct keel_vm *vm;
-	hva_t start, end;
-	bool (*fn)(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool arg);
-	bool arg;
-	bool result;
-};
-
-static void notify_slot(const struct keel_memslot *slot, void *arg)
-{
-	hva_t slot_end = slot->hva + (slot->npages << PAGE_SHIFT);
-	struct notify *n = arg;
-	hva_t start = max(n->start, slot->hva);
-	hva_t end = min(n->end, slot_end);
-	gfn_t first = slot->base + ((start - slot->hva) >> PAGE_SHIFT);
-	gfn_t after = slot->base + ((end - slot->hva + PAGE_SIZE - 1) >> PAGE_SHIFT);
-
-	n->result |= n->fn(n->vm, slot->as, first, after, n->arg);
-}
-
-/* Call n->fn for each piece of a slot that lies in [n->start, n->end). Lock held. */
-static bool notify_slots(struct notify *n)
-{
-	int as;
-
-	lockdep_assert_held(&n->vm->mmu.lock);
-	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
-		memslots_visit_hva(keel_slots(n->vm, as), n->start, n->end, notify_slot, n);
-	return n->result;
-}
-
-static bool zap_piece(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield)
-{
-	mmu_zap_gfns(vm, as, first, end, may_yield);
-	return false;
-}
-
-static struct keel_vm *notifier_vm(struct mmu_notifier *mn)
-{
-	return container_of(mn, struct keel_vm, notifier);
-}
-
-/*
- * A slot that is added while this runs is not visited; no fault can map it
- * either until the end, because the count covers its hva.
- */
-static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
-{
-	struct notify n = {
-		.vm = notifier_vm(mn),
-		.start = range->start,
-		.end = range->end,
-		.fn = zap_piece,
-		.arg = mmu_notifier_range_blockable(range),
-	};
-	int idx = srcu_read_lock(&n.vm->srcu);
-
-	spin_lock(&n.vm->mmu.lock);
-	mmu_invalidate_begin(n.vm, n.start, n.end);
-	notify_slots(&n);
-	spin_unlock(&n.vm->mmu.lock);
-	srcu_read_unlock(&n.vm->srcu, idx);
-	return 0;
-}
-
-static void invalidate_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
-{
-	struct keel_vm *vm = notifier_vm(mn);
-
-	spin_lock(&vm->mmu.lock);
-	mmu_invalidate_end(vm);
-	spin_unlock(&vm->mmu.lock);
-}
-
-static bool age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear, bool flush)
-{
-	struct notify n = {
-		.vm = notifier_vm(mn),
-		.start = start,
-		.end = end,
-		.fn = mmu_age_gfns,
-		.arg = clear,
-	};
-	int idx = srcu_read_lock(&n.vm->srcu);
-	bool young;
-
-	spin_lock(&n.vm->mmu.lock);
-	young = notify_slots(&n);
-	if (young && flush)
-		mmu_flush(n.vm);
-	spin_unlock(&n.vm->mmu.lock);
-	srcu_read_unlock(&n.vm->srcu, idx);
-	return young;
-}
-
-static keel_young_t clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				      unsigned long start, unsigned long end)
-{
-	return age(mn, start, end, true, true);
-}
-
-/* A stale accessed bit in a TLB only makes the page look older than it is. */
-static keel_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
-				unsigned long start, unsigned long end)
-{
-	return age(mn, start, end, true, false);
-}
-
-static keel_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
-			       unsigned long address)
-{
-	return age(mn, address, address + PAGE_SIZE, false, false);
-}
-
-/* The address space ends, or memory_release() unregisters: nothing stays mapped. */
-static void release(struct mmu_notifier *mn, struct mm_struct *mm)
-{
-	struct keel_vm *vm = notifier_vm(mn);
-	int as;
-
-	spin_lock(&vm->mmu.lock);
-	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
-		mmu_zap_gfns(vm, as, 0, mmu_max_gfn(), true);
-	spin_unlock(&vm->mmu.lock);
-}
-
-static const struct mmu_notifier_ops notifier_ops = {
-	.invalidate_range_start = invalidate_start,
-	.invalidate_range_end = invalidate_end,
-	.clear_flush_young = clear_flush_young,
-	.clear_young = clear_young,
-	.test_young = test_young,
-	.release = release,
-};
+/* --- life ------------------------------------------------------------------- */
 
 static void free_slots(struct keel_vm *vm)
 {
@@ -456,6 +467,7 @@ int memory_init(struct keel_vm *vm)
 {
 	int as, ret = -ENOMEM;
 
+	INIT_WORK(&vm->grace, grace_work);
 	vm->slot_index = kzalloc(sizeof(*vm->slot_index), GFP_KERNEL_ACCOUNT);
 	if (!vm->slot_index)
 		return -ENOMEM;
@@ -467,8 +479,7 @@ int memory_init(struct keel_vm *vm)
 			goto free;
 		RCU_INIT_POINTER(vm->memslots[as], set);
 	}
-	vm->notifier.ops = &notifier_ops;
-	ret = mmu_notifier_register(&vm->notifier, vm->mm);
+	ret = notifier_register(vm);
 	if (ret)
 		goto free;
 	return 0;
@@ -479,6 +490,7 @@ free:
 
 void memory_release(struct keel_vm *vm)
 {
-	mmu_notifier_unregister(&vm->notifier, vm->mm);
+	notifier_unregister(vm);
+	cancel_work_sync(&vm->grace);
 	free_slots(vm);
 }

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest memory of a VM: the memslot update transaction and the mmu notifier.
+ * Guest memory of a VM: the memslot update transaction.
  */
 #ifndef KEEL_MEMORY_H
 #define KEEL_MEMORY_H
 
+#include "memslot.h"
+
 struct keel_vm;
+
+/*
+ * struct slot_change - one slot before and after an update
+ * @old:	as it is now, or NULL: added
+ * @wanted:	id and address space are always set; npages 0: deleted
+ * @slot:	@wanted as the next snapshot holds it; memory.c's own
+ */
+struct slot_change {
+	const struct keel_memslot *old;
+	struct keel_memslot wanted;
+	const struct keel_memslot *slot;
+};
 
 /*
  * VM life. Init: vm->mm and vm->srcu are set up and mmu_vm_init() has been
@@ -15,7 +29,15 @@ struct keel_vm;
 int memory_init(struct keel_vm *vm);
 void memory_release(struct keel_vm *vm);
 
-/* KVM_SET_USER_MEMORY_REGION; @data: struct kvm_userspace_memory_region. */
-long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data);
+/* The slot of that id, or NULL. slots_lock held. */
+const struct keel_memslot *memory_slot(struct keel_vm *vm, int as, unsigned int id);
+
+/*
+ * Make @n changes of one address space, each of another id, take effect as one.
+ * When this returns no vCPU acts on what has been taken away. 0; or nothing has
+ * changed and -EEXIST: two slots would overlap, or -ENOMEM. May sleep.
+ * slots_lock held.
+ */
+int memory_update(struct keel_vm *vm, int as, struct slot_change *changes, int n);
 
 #endif

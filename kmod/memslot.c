@@ -84,8 +84,28 @@ static struct slot_object *take(struct memslot_pool *pool)
 	return o;
 }
 
+struct slot_object *memslots_take_retired(struct memslot_pool *pool)
+{
+	struct slot_object *retired = pool->retired;
+
+	pool->retired = NULL;
+	pool->nr_retired = 0;
+	return retired;
+}
+
+void memslots_reuse(struct memslot_pool *pool, struct slot_object *retired)
+{
+	struct slot_object *next;
+
+	for (; retired; retired = next) {
+		next = retired->next;
+		give_back(pool, retired);
+	}
+}
+
 void memslots_drain(struct memslot_pool *pool)
 {
+	memslots_reuse(pool, memslots_take_retired(pool));
 	while (pool->count)
 		memslot_free(take(pool));
 }
@@ -112,6 +132,7 @@ static void drop(struct memslot_update *u, struct slot_object *o)
 	}
 	o->next = u->garbage;
 	u->garbage = o;
+	u->nr_garbage++;
 }
 
 static int height(const struct slot_node *n)
@@ -402,7 +423,7 @@ void memslots_jump(struct keel_memslots *set, u64 generation)
 int memslots_begin(struct memslot_update *u, struct memslot_pool *pool,
 		   struct keel_memslots *old)
 {
-	*u = (struct memslot_update){ .pool = pool };
+	*u = (struct memslot_update){ .pool = pool, .garbage = pool->retired };
 	u->next = new_object(u);
 	if (!u->next)
 		return -ENOMEM;
@@ -447,11 +468,11 @@ const struct keel_memslot *memslots_insert(struct memslot_update *u,
 
 void memslots_abort(struct memslot_update *u)
 {
-	memslots_free(u->pool, u->fresh);
+	memslots_reuse(u->pool, u->fresh);
 	*u = (struct memslot_update){};
 }
 
-struct slot_object *memslots_commit(struct memslot_update *u)
+void memslots_commit(struct memslot_update *u)
 {
 	struct slot_object *o, *next;
 
@@ -462,15 +483,6 @@ struct slot_object *memslots_commit(struct memslot_update *u)
 			give_back(u->pool, o);
 	}
 	u->fresh = NULL;
-	return u->garbage;
-}
-
-void memslots_free(struct memslot_pool *pool, struct slot_object *garbage)
-{
-	struct slot_object *next;
-
-	for (; garbage; garbage = next) {
-		next = garbage->next;
-		give_back(pool, garbage);
-	}
+	u->pool->retired = u->garbage;
+	u->pool->nr_retired += u->nr_garbage;
 }

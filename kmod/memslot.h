@@ -65,16 +65,27 @@ void memslot_free(void *p);
 
 /*
  * struct memslot_pool - what one update no longer needs, for the next
+ * @spare:	free, @count of them
+ * @retired:	what only superseded snapshots refer to, @nr_retired of them:
+ *		readers may still be there
  *
  * An update of a large set copies some thirty nodes and gives as many back.
  * Zeroed is empty; one writer at a time.
  */
 struct memslot_pool {
-	struct slot_object *spare;
-	unsigned int count;
+	struct slot_object *spare, *retired;
+	unsigned int count, nr_retired;
 };
 
+/* Free all that is in the pool. Nobody reads a superseded snapshot any more. */
 void memslots_drain(struct memslot_pool *pool);
+
+/*
+ * Take what is retired so far. It must be given to memslots_reuse() once all
+ * who read superseded snapshots at this moment have ended.
+ */
+struct slot_object *memslots_take_retired(struct memslot_pool *pool);
+void memslots_reuse(struct memslot_pool *pool, struct slot_object *retired);
 
 /* An empty set with the first generation of address space @as, or NULL. */
 struct keel_memslots *memslots_new(int as);
@@ -116,7 +127,8 @@ void memslots_jump(struct keel_memslots *set, u64 generation);
  * struct memslot_update - any number of changes that make one new snapshot
  * @next:	the snapshot being built; its generation has the flag set
  * @fresh:	what was allocated for it
- * @garbage:	what only the old snapshot refers to
+ * @garbage:	what only the old snapshot refers to, @nr_garbage of them, and
+ *		behind that what was retired before
  *
  * memslots_begin(), then memslots_remove() and memslots_insert() in an order
  * that never lets two slots overlap, then memslots_commit() or, as soon as one
@@ -127,6 +139,7 @@ struct memslot_update {
 	struct keel_memslots *next;
 	struct slot_object *fresh;
 	struct slot_object *garbage;
+	unsigned int nr_garbage;
 };
 
 /* 0 or -ENOMEM. */
@@ -138,11 +151,7 @@ int memslots_remove(struct memslot_update *u, const struct keel_memslot *slot);
 const struct keel_memslot *memslots_insert(struct memslot_update *u,
 					   const struct keel_memslot *wanted);
 void memslots_abort(struct memslot_update *u);
-/*
- * The new snapshot may be published. What this returns must be given to
- * memslots_free() once no reader of the old one is left.
- */
-struct slot_object *memslots_commit(struct memslot_update *u);
-void memslots_free(struct memslot_pool *pool, struct slot_object *garbage);
+/* The new snapshot may be published; what it replaces is retired. */
+void memslots_commit(struct memslot_update *u);
 
 #endif

@@ -291,10 +291,10 @@ long keel_translate(struct keel_vcpu *vcpu, void *data)
 	gpa_t gpa = INVALID_GPA;
 	int idx;
 
-	idx = srcu_read_lock(&vcpu->vm->srcu);
+	idx = keel_read_slots(vcpu);
 	if (mmu_walk(vcpu, t->linear_address, ACC_READ, false, &gpa, &fault))
 		gpa = INVALID_GPA;
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	t->physical_address = gpa;
 	t->valid = gpa != INVALID_GPA;
 	t->writeable = 1;

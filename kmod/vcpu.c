@@ -306,9 +306,9 @@ static int complete_exit(struct keel_vcpu *vcpu)
 	if (!complete)
 		return RUN_RESUME;
 	vcpu->complete = NULL;
-	idx = srcu_read_lock(&vcpu->vm->srcu);
+	idx = keel_read_slots(vcpu);
 	r = complete(vcpu);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	return r;
 }
 

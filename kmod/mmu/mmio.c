@@ -66,6 +66,7 @@ int mmio_mark(struct fault *f)
 		ret = FAULT_EMULATE;
 	}
 	spin_unlock(&mmu->lock);
+	mmu_reap_soon(f->vcpu->vm);
 	return ret;
 }
 

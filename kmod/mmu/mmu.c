@@ -59,7 +59,7 @@ void mmu_vm_free(struct keel_vm *vm)
 		table_free(mmu->table[as]);
 		mmu->table[as] = NULL;
 	}
-	srcu_barrier(&vm->srcu);
+	mmu_free_dead(&mmu->dead);
 }
 
 int mmu_vm_init(struct keel_vm *vm)
@@ -68,6 +68,7 @@ int mmu_vm_init(struct keel_vm *vm)
 	int as;
 
 	spin_lock_init(&mmu->lock);
+	INIT_LIST_HEAD(&mmu->dead);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++) {
 		struct keel_table *t = table_alloc();
 

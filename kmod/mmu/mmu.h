@@ -28,6 +28,7 @@ struct keel_vcpu;
  * @next:	snapshot that an update is about to publish, while it removes the
  *		mappings of slots that are not in it; no fault may map what
  *		@next does not agree to
+ * @dead:	tables out of all TLBs, which readers may still be walking
  * @invalidate_seq: grows with the end of each invalidation by the host
  * @invalidating:   how many are going on, within @invalidate_start..@invalidate_end
  */
@@ -37,6 +38,7 @@ struct keel_mmu {
 	struct keel_table *table[KEEL_ADDRESS_SPACES];
 	struct list_head mmio[KEEL_ADDRESS_SPACES];
 	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
+	struct list_head dead;
 	unsigned long invalidate_seq;
 	unsigned int invalidating;
 	hva_t invalidate_start, invalidate_end;
@@ -146,7 +148,7 @@ int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad
 	     gpa_t *gpa, struct walk_fault *fault);
 
 /*
- * For memory.c alone: what it removes when slots or the host's pages change.
+ * For memory.c and notifier.c alone: what they remove when slots or the host's pages change.
  * @may_yield: the lock may be dropped now and then; the caller may sleep.
  * Whatever was removed has been flushed from all TLBs whenever the lock is free.
  */
@@ -157,6 +159,26 @@ void mmu_invalidate_end(struct keel_vm *vm);
 
 /* Remove what maps [@first, @end). Lock held. */
 void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield);
+
+/* Take the right to write from what maps [@first, @end). May yield. Lock held. */
+void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end);
+
+/*
+ * Let no huge leaf reach across the start of @gfn. First get what tables that
+ * needs: 0 or -ENOMEM, lock not held, may sleep. Then split: lock held. What
+ * had no table set aside for it is removed instead. What is left in @tables
+ * goes to mmu_free_dead().
+ */
+int mmu_split_prepare(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables);
+void mmu_split_gfn(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables);
+
+/*
+ * Tables that are linked no more: take those there are (lock not held), let the
+ * readers that there are now end, free them. Soon: have vm->grace do so.
+ */
+void mmu_take_dead(struct keel_vm *vm, struct list_head *tables);
+void mmu_free_dead(struct list_head *tables);
+void mmu_reap_soon(struct keel_vm *vm);
 
 /*
  * Has the guest used [@first, @end) since this was asked last? @clear: begin

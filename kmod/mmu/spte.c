@@ -36,6 +36,13 @@ u64 spte_make_leaf(const struct spte_leaf *leaf)
 	return spte | (leaf->ram ? SPTE_TYPE_WB | SPTE_IGNORE_PAT : SPTE_TYPE_UC);
 }
 
+u64 spte_split(u64 spte, int level, unsigned int index)
+{
+	u64 size = 1ULL << (KEEL_PAGE_SHIFT + 9 * (level - 1));
+
+	return (level > 1 ? spte : spte & ~SPTE_PS) + index * size;
+}
+
 /* Put @value into the high field, above and below the guard, which is all ones. */
 static u64 spread(const struct spte_format *f, u64 value)
 {

@@ -43,7 +43,8 @@
 #include "access.h"
 
 #define SPTE_READ		BIT_ULL(0)
-#define SPTE_WRITE		BIT_ULL(1)
+#define SPTE_WRITE_BIT		1
+#define SPTE_WRITE		BIT_ULL(SPTE_WRITE_BIT)
 #define SPTE_EXEC		BIT_ULL(2)
 #define SPTE_RIGHTS		(SPTE_READ | SPTE_WRITE | SPTE_EXEC)
 #define SPTE_TYPE_UC		0ULL
@@ -121,6 +122,8 @@ struct spte_leaf {
 };
 
 u64 spte_make_leaf(const struct spte_leaf *leaf);
+/* Entry @index of the table of @level that takes the place of the huge leaf @spte. */
+u64 spte_split(u64 spte, int level, unsigned int index);
 
 u64 spte_make_mmio(const struct spte_format *f, gfn_t gfn, unsigned int access, u64 generation);
 gfn_t spte_mmio_gfn(const struct spte_format *f, u64 spte);

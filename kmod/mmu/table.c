@@ -89,15 +89,20 @@ u64 table_set(struct keel_vm *vm, struct keel_table *t, unsigned int index, u64 
 	return old;
 }
 
-void table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
-		struct keel_table *t)
+void table_adopt(struct keel_table *parent, unsigned int index, struct keel_table *t)
 {
 	t->parent = parent;
 	t->as = parent->as;
 	t->level = parent->level - 1;
 	t->gfn = parent->gfn + index * level_pages(parent->level);
-	/* The exchange orders the zeroed page before the pointer to it. */
-	table_set(vm, parent, index, spte_make_table(table_address(t)));
+}
+
+u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
+	       struct keel_table *t)
+{
+	table_adopt(parent, index, t);
+	/* The exchange orders what the page holds before the pointer to it. */
+	return table_set(vm, parent, index, spte_make_table(table_address(t)));
 }
 
 void iter_init(struct spte_iter *it, struct keel_table *root, gfn_t first, gfn_t end)

@@ -9,7 +9,6 @@
 
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 
 #include "../keel.h"
 #include "mmu.h"
@@ -29,7 +28,8 @@
  * @used:	entries that are not 0
  * @mmio:	of which MMIO entries
  * @mmio_link:	on mmu->mmio[as] while @mmio is not 0
- * @dead_link:	on the list of tables that wait for a flush
+ * @dead_link:	on a list of tables that wait: for a flush, for readers to
+ *		end, or to be used
  *
  * Found from the page by its private field.
  */
@@ -43,7 +43,6 @@ struct keel_table {
 	u16 mmio;
 	struct list_head mmio_link;
 	struct list_head dead_link;
-	struct rcu_head rcu;
 };
 
 extern struct spte_format mmu_format;
@@ -86,9 +85,12 @@ int tables_topup(struct keel_mmu_vcpu *mv);
  */
 u64 table_set(struct keel_vm *vm, struct keel_table *t, unsigned int index, u64 spte);
 
-/* Point entry @index of @parent, which is 0, to @t. */
-void table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
-		struct keel_table *t);
+/* @t will be what entry @index of @parent points to. */
+void table_adopt(struct keel_table *parent, unsigned int index, struct keel_table *t);
+
+/* Point entry @index of @parent to @t and return what it held. */
+u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
+	       struct keel_table *t);
 
 /*
  * struct zap - removals that have not been flushed yet

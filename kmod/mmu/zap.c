@@ -5,8 +5,9 @@
  * entry goes. Owns the order of removal, flush and free.
  *
  * A table that has been unlinked may still be walked by a CPU in the guest,
- * until the flush, and by mmu_misconfig(), until the end of its SRCU section.
- * So: unlink, flush, wait for readers, free.
+ * until the flush, and by mmu_misconfig(), until the end of its read section.
+ * So: unlink, flush, wait for readers, free. Who waits anyway is memory.c, so
+ * the tables wait on mmu.dead for it.
  *
  * A long removal gives way to others now and then. It flushes first, so
  * whoever takes the lock finds that what is not in the tables is in no TLB
@@ -26,23 +27,37 @@ void mmu_flush(struct keel_vm *vm)
 	keel_request_all(vm, REQ_TLB_FLUSH);
 }
 
-static void free_table_rcu(struct rcu_head *head)
-{
-	table_free(container_of(head, struct keel_table, rcu));
-}
-
 void zap_finish(struct zap *z)
 {
-	struct keel_table *t, *next;
-
 	lockdep_assert_held(&z->vm->mmu.lock);
 	if (z->flush)
 		mmu_flush(z->vm);
 	z->flush = false;
-	list_for_each_entry_safe(t, next, &z->dead, dead_link) {
-		list_del(&t->dead_link);
-		call_srcu(&z->vm->srcu, &t->rcu, free_table_rcu);
-	}
+	list_splice_init(&z->dead, &z->vm->mmu.dead);
+}
+
+void mmu_take_dead(struct keel_vm *vm, struct list_head *tables)
+{
+	/* What the caller itself has removed is seen without the lock. */
+	if (list_empty(&vm->mmu.dead))
+		return;
+	spin_lock(&vm->mmu.lock);
+	list_splice_init(&vm->mmu.dead, tables);
+	spin_unlock(&vm->mmu.lock);
+}
+
+void mmu_free_dead(struct list_head *tables)
+{
+	struct keel_table *t, *next;
+
+	list_for_each_entry_safe(t, next, tables, dead_link)
+		table_free(t);
+}
+
+void mmu_reap_soon(struct keel_vm *vm)
+{
+	if (!list_empty(&vm->mmu.dead))
+		queue_work(system_highpri_wq, &vm->grace);
 }
 
 /* Tell the host's page what the guest has done to it through @spte. */
@@ -161,6 +176,34 @@ void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_y
 	zap_finish(&z);
 }
 
+/* Where the hardware keeps no dirty bit, "writable" is what stands for it. */
+static void protect_entry(struct zap *z, struct spte_iter *it)
+{
+	if (!spte_is_leaf(it->spte) || !(it->spte & SPTE_WRITE))
+		return;
+	if (!mmu_format.ad)
+		hand_back(it->spte);
+	clear_bit(SPTE_WRITE_BIT, (unsigned long *)&it->table->spt[it->index]);
+	z->flush = true;
+}
+
+void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
+{
+	struct spte_iter it;
+	struct zap z;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	zap_init(&z, vm);
+	iter_init(&it, vm->mmu.table[as], first, end);
+	while (iter_find(&it)) {
+		protect_entry(&z, &it);
+		iter_advance(&it);
+		if (give_way(&z))
+			iter_restart(&it);
+	}
+	zap_finish(&z);
+}
+
 static bool age_entry(struct zap *z, struct spte_iter *it, bool clear)
 {
 	bool young = spte_accessed(&mmu_format, it->spte);
@@ -224,4 +267,5 @@ void mmu_zap_mmio(struct keel_vm *vm, int as)
 	}
 	zap_finish(&z);
 	spin_unlock(&vm->mmu.lock);
+	mmu_reap_soon(vm);
 }

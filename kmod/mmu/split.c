@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Splitting a huge leaf into a table of smaller ones that map the same, where
+ * an update draws a line through it. Nothing is unmapped by it, and what the
+ * hardware has noted in the leaf is noted in each of its parts.
+ */
+#include "table.h"
+
+/* The table with the leaf that maps @gfn and what is before it, or NULL. */
+static struct keel_table *straddled(struct keel_vm *vm, int as, gfn_t gfn)
+{
+	struct keel_table *t = vm->mmu.table[as];
+
+	lockdep_assert_held(&vm->mmu.lock);
+	for (;;) {
+		u64 spte = READ_ONCE(t->spt[table_index(gfn, t->level)]);
+
+		if (spte_is_leaf(spte))
+			return gfn & (level_pages(t->level) - 1) ? t : NULL;
+		if (!spte_is_table(spte))
+			return NULL;
+		t = spte_table(spte);
+	}
+}
+
+int mmu_split_prepare(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables)
+{
+	struct keel_table *t;
+	int need;
+
+	spin_lock(&vm->mmu.lock);
+	t = straddled(vm, as, gfn);
+	need = t ? t->level - 1 : 0;
+	spin_unlock(&vm->mmu.lock);
+	while (need--) {
+		t = table_alloc();
+		if (!t)
+			return -ENOMEM;
+		list_add(&t->dead_link, tables);
+	}
+	return 0;
+}
+
+/* Let @part take the place of the leaf at @index of @t. */
+static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
+		       struct keel_table *part)
+{
+	u64 leaf = READ_ONCE(t->spt[index]), late;
+	unsigned int i;
+
+	table_adopt(t, index, part);
+	for (i = 0; i < TABLE_ENTRIES; i++)
+		table_set(z->vm, part, i, spte_split(leaf, part->level, i));
+	/* What the hardware has set since @leaf was read, the parts must have too. */
+	late = (table_link(z->vm, t, index, part) ^ leaf) & (SPTE_ACCESSED | SPTE_DIRTY);
+	for (i = 0; late && i < TABLE_ENTRIES; i++)
+		atomic64_or(late, (atomic64_t *)&part->spt[i]);
+	z->flush = true;
+}
+
+void mmu_split_gfn(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables)
+{
+	struct keel_table *t, *part;
+	struct zap z;
+
+	zap_init(&z, vm);
+	while ((t = straddled(vm, as, gfn))) {
+		unsigned int index = table_index(gfn, t->level);
+
+		part = list_first_entry_or_null(tables, struct keel_table, dead_link);
+		if (!part) {
+			zap_entry(&z, t, index);
+			break;
+		}
+		list_del_init(&part->dead_link);
+		split_leaf(&z, t, index, part);
+	}
+	zap_finish(&z);
+}

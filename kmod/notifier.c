@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The mmu notifier: what the host takes back, or asks about, found through the
+ * slots that lie there and passed on to mmu/. Owns the way from host addresses
+ * to guest frames; changes no slot.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+
+#include "compat/notifier.h"
+#include "keel.h"
+#include "notifier.h"
+
+/*
+ * struct notify - one call of the mmu notifier on its way through the slots
+ * @fn:	what to do with the gfns of one slot; the lock is held
+ */
+struct notify {
+	struct keel_vm *vm;
+	hva_t start, end;
+	bool (*fn)(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool arg);
+	bool arg;
+	bool result;
+};
+
+static void notify_slot(const struct keel_memslot *slot, void *arg)
+{
+	hva_t slot_end = slot->hva + (slot->npages << PAGE_SHIFT);
+	struct notify *n = arg;
+	hva_t start = max(n->start, slot->hva);
+	hva_t end = min(n->end, slot_end);
+	gfn_t first = slot->base + ((start - slot->hva) >> PAGE_SHIFT);
+	gfn_t after = slot->base + ((end - slot->hva + PAGE_SIZE - 1) >> PAGE_SHIFT);
+
+	n->result |= n->fn(n->vm, slot->as, first, after, n->arg);
+}
+
+/* Call n->fn for each piece of a slot that lies in [n->start, n->end). Lock held. */
+static bool notify_slots(struct notify *n)
+{
+	int as;
+
+	lockdep_assert_held(&n->vm->mmu.lock);
+	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
+		memslots_visit_hva(keel_slots(n->vm, as), n->start, n->end, notify_slot, n);
+	return n->result;
+}
+
+static bool zap_piece(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield)
+{
+	mmu_zap_gfns(vm, as, first, end, may_yield);
+	return false;
+}
+
+static struct keel_vm *notifier_vm(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct keel_vm, notifier);
+}
+
+/*
+ * A slot that is added while this runs is not visited; no fault can map it
+ * either until the end, because the count covers its hva.
+ */
+static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct notify n = {
+		.vm = notifier_vm(mn),
+		.start = range->start,
+		.end = range->end,
+		.fn = zap_piece,
+		.arg = mmu_notifier_range_blockable(range),
+	};
+	int idx = srcu_read_lock(&n.vm->srcu);
+
+	spin_lock(&n.vm->mmu.lock);
+	mmu_invalidate_begin(n.vm, n.start, n.end);
+	notify_slots(&n);
+	spin_unlock(&n.vm->mmu.lock);
+	mmu_reap_soon(n.vm);
+	srcu_read_unlock(&n.vm->srcu, idx);
+	return 0;
+}
+
+static void invalidate_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct keel_vm *vm = notifier_vm(mn);
+
+	spin_lock(&vm->mmu.lock);
+	mmu_invalidate_end(vm);
+	spin_unlock(&vm->mmu.lock);
+}
+
+static bool age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear, bool flush)
+{
+	struct notify n = {
+		.vm = notifier_vm(mn),
+		.start = start,
+		.end = end,
+		.fn = mmu_age_gfns,
+		.arg = clear,
+	};
+	int idx = srcu_read_lock(&n.vm->srcu);
+	bool young;
+
+	spin_lock(&n.vm->mmu.lock);
+	young = notify_slots(&n);
+	if (young && flush)
+		mmu_flush(n.vm);
+	spin_unlock(&n.vm->mmu.lock);
+	mmu_reap_soon(n.vm);
+	srcu_read_unlock(&n.vm->srcu, idx);
+	return young;
+}
+
+static keel_young_t clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				      unsigned long start, unsigned long end)
+{
+	return age(mn, start, end, true, true);
+}
+
+/* A stale accessed bit in a TLB only makes the page look older than it is. */
+static keel_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				unsigned long start, unsigned long end)
+{
+	return age(mn, start, end, true, false);
+}
+
+static keel_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			       unsigned long address)
+{
+	return age(mn, address, address + PAGE_SIZE, false, false);
+}
+
+/* The address space ends, or the VM does: nothing stays mapped. */
+static void release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct keel_vm *vm = notifier_vm(mn);
+	int as;
+
+	spin_lock(&vm->mmu.lock);
+	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
+		mmu_zap_gfns(vm, as, 0, mmu_max_gfn(), true);
+	spin_unlock(&vm->mmu.lock);
+	mmu_reap_soon(vm);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = invalidate_start,
+	.invalidate_range_end = invalidate_end,
+	.clear_flush_young = clear_flush_young,
+	.clear_young = clear_young,
+	.test_young = test_young,
+	.release = release,
+};
+
+int notifier_register(struct keel_vm *vm)
+{
+	vm->notifier.ops = &notifier_ops;
+	return mmu_notifier_register(&vm->notifier, vm->mm);
+}
+
+void notifier_unregister(struct keel_vm *vm)
+{
+	mmu_notifier_unregister(&vm->notifier, vm->mm);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls that change memory slots: from what userspace wrote to changes
+ * that are known to be sound. Only whether two slots would overlap is found
+ * later, by memory.c, which makes the changes take effect.
+ */
+#include <linux/bitmap.h>
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/keel.h>
+
+#include "keel.h"
+#include "memory.h"
+#include "regions.h"
+
+#define MAX_SLOT_PAGES	((1ULL << 31) - 1)
+
+typedef struct kvm_userspace_memory_region region_t;
+
+/* What can be said of the argument without looking at the current slots. */
+static bool region_valid(const region_t *r)
+{
+	u64 last = r->guest_phys_addr + r->memory_size;
+
+	if (r->flags & ~KVM_MEM_READONLY)
+		return false;
+	if (r->slot >> 16 >= KEEL_ADDRESS_SPACES || (u16)r->slot >= KEEL_MAX_SLOTS)
+		return false;
+	if (!PAGE_ALIGNED(r->memory_size) || !PAGE_ALIGNED(r->guest_phys_addr) ||
+	    !PAGE_ALIGNED(r->userspace_addr))
+		return false;
+	/* The kernel reads and writes guest memory through these addresses without asking again. */
+	if (!access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
+		return false;
+	return last >= r->guest_phys_addr && r->memory_size >> PAGE_SHIFT <= MAX_SLOT_PAGES;
+}
+
+static void describe(struct slot_change *c, const region_t *r)
+{
+	*c = (struct slot_change){
+		.wanted = {
+			.base = gpa_to_gfn(r->guest_phys_addr),
+			.npages = r->memory_size >> PAGE_SHIFT,
+			.hva = r->userspace_addr,
+			.flags = r->flags,
+			.id = r->slot,
+			.as = r->slot >> 16,
+		},
+	};
+}
+
+/*
+ * Compare with the slot of that id. 1: go ahead; 0: nothing to do; -EINVAL.
+ * KVM's ioctl knows add, delete and move; for all else it wants the slot
+ * deleted first, unless userspace has asked for changes @in_place.
+ */
+static int compare(const struct slot_change *c, bool in_place)
+{
+	const struct keel_memslot *old = c->old, *new = &c->wanted;
+	bool differs;
+
+	if (!new->npages)
+		return old ? 1 : -EINVAL;
+	if (!old)
+		return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
+	differs = new->hva != old->hva || new->npages != old->npages || new->flags != old->flags;
+	if (differs && !in_place)
+		return -EINVAL;
+	if (new->base == old->base && !differs)
+		return 0;
+	return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
+}
+
+/* Compare all; those with nothing to do are left out. How many are left, or -EINVAL. */
+static int compare_all(struct keel_vm *vm, struct slot_change *c, int n, bool in_place)
+{
+	int i, ret, left = 0;
+
+	for (i = 0; i < n; i++) {
+		c[i].old = memory_slot(vm, c[i].wanted.as, c[i].wanted.id);
+		ret = compare(&c[i], in_place);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			c[left++] = c[i];
+	}
+	return left;
+}
+
+/* @n changes of one address space, each of another slot. */
+static int change(struct keel_vm *vm, struct slot_change *c, int n, bool in_place)
+{
+	int as = c->wanted.as, ret;
+
+	mutex_lock(&vm->slots_lock);
+	ret = compare_all(vm, c, n, in_place);
+	if (ret > 0)
+		ret = memory_update(vm, as, c, ret);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+
+long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data)
+{
+	struct slot_change c;
+
+	if (!region_valid(data))
+		return -EINVAL;
+	describe(&c, data);
+	return change(vm, &c, 1, READ_ONCE(vm->memory_in_place));
+}
+
+/* One address space, no slot twice: then the order in which they stand means nothing. */
+static int describe_all(struct slot_change *c, const region_t *r, int n)
+{
+	unsigned long *named = bitmap_zalloc(KEEL_MAX_SLOTS, GFP_KERNEL);
+	int i, ret = -ENOMEM;
+
+	if (!named)
+		return ret;
+	ret = -EINVAL;
+	for (i = 0; i < n; i++) {
+		if (!region_valid(&r[i]) || r[i].slot >> 16 != r->slot >> 16 ||
+		    __test_and_set_bit((u16)r[i].slot, named))
+			goto out;
+		describe(&c[i], &r[i]);
+	}
+	ret = 0;
+out:
+	bitmap_free(named);
+	return ret;
+}
+
+long keel_ioctl_set_memory_regions(struct keel_vm *vm, void *arg)
+{
+	struct keel_memory_regions __user *user = (void __user __force *)arg;
+	struct keel_memory_regions head;
+	struct slot_change *c;
+	region_t *regions;
+	long ret;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.flags)
+		return -EINVAL;
+	if (head.nr > KEEL_MAX_MEMORY_REGIONS)
+		return -E2BIG;
+	if (!head.nr)
+		return 0;
+	regions = vmemdup_user(user->regions, head.nr * sizeof(*regions));
+	if (IS_ERR(regions))
+		return PTR_ERR(regions);
+	ret = -ENOMEM;
+	c = kvmalloc_array(head.nr, sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		goto free_regions;
+	ret = describe_all(c, regions, head.nr);
+	if (!ret)
+		ret = change(vm, c, head.nr, true);
+	kvfree(c);
+free_regions:
+	kvfree(regions);
+	return ret;
+}
