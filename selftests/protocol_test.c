@@ -728,18 +728,88 @@ static pthread_t begin_read(fixture_t *self)
 	return thread;
 }
 
-TEST_F(protocol, update_returns_after_the_last_reader_of_the_old_slots)
+TEST_F(protocol, deletion_waits_for_the_last_reader_of_the_old_slots)
 {
-	struct update u = { .self = self, .size = PAGE };
+	struct update u = { .self = self };
 	pthread_t thread;
 	void *result;
 
 	REQUIRE_CONTROL();
+	add_x(self, 0);
 	thread = begin_read(self);
 	run_update(&u);
 	EXPECT_LE(HOLD_MS / 2, u.ms);
 	pthread_join(thread, &result);
+	EXPECT_EQ('d', source(self->vcpu, X));
+}
+
+/* No more than a device answers at once; the flag stays while anyone knows the old slots. */
+TEST_F(protocol, addition_does_not_wait_for_readers)
+{
+	struct update u = { .self = self, .size = PAGE };
+	pthread_t thread;
+	void *result;
+	int i;
+
+	REQUIRE_CONTROL();
+	thread = begin_read(self);
+	run_update(&u);
+	EXPECT_GT(HOLD_MS / 2, u.ms);
+	EXPECT_EQ(1, generation(self->vm, 0) & 1);
+	pthread_join(thread, &result);
 	EXPECT_EQ('m', source(self->vcpu, X));
+	for (i = 0; i < 1000 && generation(self->vm, 0) & 1; i++)
+		usleep(1000);
+	EXPECT_EQ(0, generation(self->vm, 0) & 1);
+	EXPECT_EQ('m', source(self->vcpu, X));
+}
+
+/* However many come while somebody reads, in between there is an even generation. */
+TEST_F(protocol, stream_of_additions_settles_now_and_then)
+{
+	u64 start = now_ms(), before;
+	pthread_t thread;
+	void *result;
+	int i;
+
+	REQUIRE_CONTROL();
+	before = generation(self->vm, 0);
+	thread = begin_read(self);
+	for (i = 0; i < 100; i++)
+		vm_set_slot(self->vm, 100 + i, 0, ELSEWHERE + 2 * i * PAGE, PAGE, self->other);
+	EXPECT_LE(HOLD_MS / 2, now_ms() - start);
+	EXPECT_LT(before, generation(self->vm, 0) & ~1UL);
+	pthread_join(thread, &result);
+}
+
+/*
+ * A vCPU that knows of no slot marks the page as MMIO, while another has mapped
+ * it already: the mapping must not be left in a TLB that nobody will flush.
+ */
+TEST_F(protocol, mark_does_not_hide_a_mapping)
+{
+	struct vcpu *other = vcpu_create(self->vm, 1, guest_main);
+	struct outcome o = {};
+	pthread_t thread;
+	void *result;
+	u64 flushes;
+
+	REQUIRE_CONTROL();
+	run_to_sync(other, &o);
+	source(self->vcpu, Y);
+	thread = begin_read(self);
+	add_x(self, 0);
+	o = perform(other, WRITE, X, 1);
+	EXPECT_EQ(0, o.writes);
+	EXPECT_EQ(1, *(u64 *)self->mem);
+	pthread_join(thread, &result);
+	flushes = counter(self->vm->fd, "remote_flushes");
+	delete_x(self);
+	EXPECT_LT(flushes, counter(self->vm->fd, "remote_flushes"));
+	o = perform(other, WRITE, X, 2);
+	EXPECT_EQ(1, o.writes);
+	EXPECT_EQ(1, *(u64 *)self->mem);
+	vcpu_free(other);
 }
 
 /* What it knew of the slot must not be mapped any more. */

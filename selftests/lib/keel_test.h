@@ -74,14 +74,28 @@ test_fail(const char *file, int line, const char *fmt, ...);
 bool runs_unpaged(void);
 void need_unpaged(void);
 
-/* main() of every program: without a device, all of it is skipped. */
+/*
+ * main() of every program: without a device, all of it is skipped. With
+ * TEST_PATIENCE=N a case may take N times as long as it says: for slow kernels.
+ */
 #define KEEL_TEST_MAIN							\
+static void be_patient(const char *times)				\
+{									\
+	struct __fixture_metadata *f;					\
+	struct __test_metadata *t;					\
+									\
+	for (f = __fixture_list; times && f; f = f->next)		\
+		for (t = f->tests; t; t = t->next)			\
+			t->timeout *= atoi(times);			\
+}									\
+									\
 int main(int argc, char **argv)						\
 {									\
 	int err = dev_probe();						\
 									\
 	if (err)							\
 		ksft_exit_skip("%s: %s\n", dev_path(), strerror(-err));	\
+	be_patient(getenv("TEST_PATIENCE"));				\
 	return test_harness_run(argc, argv);				\
 }
 
