@@ -58,7 +58,7 @@ static ssize_t sum_read(struct file *file, char __user *buf, size_t len, loff_t 
 
 	if (!c)
 		return -ENOENT;
-	xa_for_each(&vm->vcpus, i, vcpu)
+	for_each_vcpu(i, vcpu, vm)
 		sum += read_counter(&vcpu->stats, c->offset);
 	return show(buf, len, pos, sum);
 }

@@ -80,6 +80,7 @@ struct keel_vm {
 	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
 	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
+	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
 	struct work_struct grace;	/* memory.c: does what must wait for readers */
 	struct mmu_notifier notifier;
 	struct keel_mmu mmu;
@@ -219,6 +220,13 @@ struct keel_vcpu {
 	struct keel_vcpu_stats stats;
 };
 
+/*
+ * All vCPUs that may be running. The one that is just being created is seen
+ * too; looking no further saves the walk through the rest of the table's node.
+ */
+#define for_each_vcpu(i, vcpu, vm)						\
+	xa_for_each_range(&(vm)->vcpus, i, vcpu, 0, READ_ONCE((vm)->nr_vcpus))
+
 /* Address space that the vCPU's accesses go to. */
 static inline int keel_as(const struct keel_vcpu *vcpu)
 {
@@ -234,13 +242,13 @@ static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, i
 
 /*
  * A vCPU's read section of the slots, around all that it looks up for one
- * access. SRCU keeps what is looked up; @slots_held lets an update see without
- * waiting that no vCPU knows an older snapshot. Returns what the end must be
- * given. vCPU mutex held.
+ * access. SRCU lets an update wait for its end; @slots_held lets it see that
+ * there is nothing to wait for. Returns what the end must be given. vCPU mutex
+ * held.
  */
 static inline int keel_read_slots(struct keel_vcpu *vcpu)
 {
-	/* Written before a snapshot is read: pairs with vcpus_reading(). */
+	/* Written before a snapshot is read: pairs with being_read(). */
 	smp_store_mb(vcpu->slots_held, vcpu->slots_held + 1);
 	return srcu_read_lock(&vcpu->vm->srcu);
 }

@@ -16,7 +16,7 @@
  * 3. Publish. This is the moment at which the update takes effect: until here
  *    every access is explained by the old snapshot, from here on by the new
  *    one, and the flag voids every verdict.
- * 4. No vCPU may know an older snapshot any more. Mostly none does, and there
+ * 4. Nobody may know an older snapshot any more. Mostly nobody does, and there
  *    is nothing to wait for. Otherwise an update that takes something away
  *    waits; one that only adds leaves the rest to grace_work().
  * 5. If the stored numbers come round, remove all MMIO entries.
@@ -42,8 +42,6 @@
  * however fast updates follow each other: then one waits, and gives it.
  */
 #define MAX_AHEAD	16
-/* What superseded snapshots leave behind is freed some at a time. */
-#define MAX_RETIRED	1024
 
 /*
  * struct keel_slot_index - the writer's side of an address space's slots
@@ -269,28 +267,29 @@ static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase
 }
 
 /*
- * May some vCPU still act on a snapshot older than the one just published? One
- * that begins to read from now on finds the new one.
+ * May someone still act on a snapshot older than the one just published? Who
+ * begins to read from now on finds the new one.
  */
-static bool vcpus_reading(struct keel_vm *vm)
+static bool being_read(struct keel_vm *vm)
 {
 	struct keel_vcpu *vcpu;
-	bool reading = false;
 	unsigned long i;
+	bool reading;
 
-	/* The snapshot is published before this is asked: pairs with keel_read_slots(). */
+	/* The snapshot is published before this is asked: pairs with the readers' smp_store_mb(). */
 	smp_mb();
+	reading = smp_load_acquire(&vm->notifier_reads);
 	rcu_read_lock();
-	xa_for_each(&vm->vcpus, i, vcpu) {
-		reading = smp_load_acquire(&vcpu->slots_held);
+	for_each_vcpu(i, vcpu, vm) {
 		if (reading)
 			break;
+		reading = smp_load_acquire(&vcpu->slots_held);
 	}
 	rcu_read_unlock();
 	return reading;
 }
 
-/* No vCPU knows an older snapshot: let the verdicts of this one count. */
+/* Nobody knows an older snapshot: let the verdicts of this one count. */
 static void settle(struct keel_vm *vm, int as)
 {
 	struct keel_memslots *set = writable_slots(vm, as);
@@ -312,39 +311,6 @@ static void settle(struct keel_vm *vm, int as)
 }
 
 /*
- * struct remains - what can be freed at the end of a grace period that begins
- * after it has been collected
- */
-struct remains {
-	struct slot_object *retired;
-	struct list_head tables;
-};
-
-static void collect(struct keel_vm *vm, struct remains *r)
-{
-	lockdep_assert_held(&vm->slots_lock);
-	r->retired = memslots_take_retired(&vm->slot_index->pool);
-	INIT_LIST_HEAD(&r->tables);
-	mmu_take_dead(vm, &r->tables);
-}
-
-static void dispose(struct keel_vm *vm, struct remains *r)
-{
-	lockdep_assert_held(&vm->slots_lock);
-	memslots_reuse(&vm->slot_index->pool, r->retired);
-	mmu_free_dead(&r->tables);
-}
-
-static void wait_for_readers(struct keel_vm *vm)
-{
-	struct remains r;
-
-	collect(vm, &r);
-	synchronize_srcu_expedited(&vm->srcu);
-	dispose(vm, &r);
-}
-
-/*
  * Settle what additions have left, and free what readers kept. Whatever was
  * published while this waited is left to the next time: its readers may be of
  * the snapshot before it.
@@ -354,42 +320,44 @@ static void grace_work(struct work_struct *work)
 	struct keel_vm *vm = container_of(work, struct keel_vm, grace);
 	struct keel_slot_index *index = vm->slot_index;
 	u64 seen[KEEL_ADDRESS_SPACES];
-	struct remains r;
+	struct slot_object *retired;
+	LIST_HEAD(tables);
 	int as;
 
 	mutex_lock(&vm->slots_lock);
 	memcpy(seen, index->published, sizeof(seen));
-	collect(vm, &r);
+	retired = memslots_take_retired(&index->pool);
+	mmu_take_dead(vm, &tables);
 	mutex_unlock(&vm->slots_lock);
 	synchronize_srcu_expedited(&vm->srcu);
+	mmu_free_dead(&tables);
 	mutex_lock(&vm->slots_lock);
+	memslots_reuse(&index->pool, retired);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
 		if (index->published[as] == seen[as])
 			settle(vm, as);
-	dispose(vm, &r);
 	mutex_unlock(&vm->slots_lock);
 }
 
 /* @wait: something was taken away, so no reader of it may be left on return. */
 static void finish(struct keel_vm *vm, int as, bool wait)
 {
-	struct keel_slot_index *index = vm->slot_index;
+	struct memslot_pool *pool = &vm->slot_index->pool;
 	LIST_HEAD(tables);
 
+	/* Before anyone is asked: what is unlinked later may have readers. */
 	if (wait)
 		mmu_take_dead(vm, &tables);
-	if (vcpus_reading(vm)) {
-		if (!wait && index->ahead[as] < MAX_AHEAD) {
+	if (being_read(vm)) {
+		if (!wait && vm->slot_index->ahead[as] < MAX_AHEAD) {
 			queue_work(system_highpri_wq, &vm->grace);
 			return;
 		}
-		wait_for_readers(vm);
+		synchronize_srcu_expedited(&vm->srcu);
 	}
 	mmu_free_dead(&tables);
+	memslots_reuse(pool, memslots_take_retired(pool));
 	settle(vm, as);
-	/* vCPUs are not the only readers, so what they do not hold is not free yet. */
-	if (index->pool.nr_retired > MAX_RETIRED && !queue_work(system_highpri_wq, &vm->grace))
-		wait_for_readers(vm);
 }
 
 /* --- the whole -------------------------------------------------------------- */

@@ -57,6 +57,25 @@ static struct keel_vm *notifier_vm(struct mmu_notifier *mn)
 	return container_of(mn, struct keel_vm, notifier);
 }
 
+/* Like keel_read_slots(), for the notifier. Returns with mmu.lock held. */
+static int begin_reading(struct keel_vm *vm)
+{
+	int idx = srcu_read_lock(&vm->srcu);
+
+	spin_lock(&vm->mmu.lock);
+	/* Written before a snapshot is read: pairs with being_read(). */
+	smp_store_mb(vm->notifier_reads, vm->notifier_reads + 1);
+	return idx;
+}
+
+static void end_reading(struct keel_vm *vm, int idx)
+{
+	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
+	spin_unlock(&vm->mmu.lock);
+	srcu_read_unlock(&vm->srcu, idx);
+	mmu_reap_soon(vm);
+}
+
 /*
  * A slot that is added while this runs is not visited; no fault can map it
  * either until the end, because the count covers its hva.
@@ -70,14 +89,11 @@ static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_r
 		.fn = zap_piece,
 		.arg = mmu_notifier_range_blockable(range),
 	};
-	int idx = srcu_read_lock(&n.vm->srcu);
+	int idx = begin_reading(n.vm);
 
-	spin_lock(&n.vm->mmu.lock);
 	mmu_invalidate_begin(n.vm, n.start, n.end);
 	notify_slots(&n);
-	spin_unlock(&n.vm->mmu.lock);
-	mmu_reap_soon(n.vm);
-	srcu_read_unlock(&n.vm->srcu, idx);
+	end_reading(n.vm, idx);
 	return 0;
 }
 
@@ -99,16 +115,13 @@ static bool age(struct mmu_notifier *mn, hva_t start, hva_t end, bool clear, boo
 		.fn = mmu_age_gfns,
 		.arg = clear,
 	};
-	int idx = srcu_read_lock(&n.vm->srcu);
+	int idx = begin_reading(n.vm);
 	bool young;
 
-	spin_lock(&n.vm->mmu.lock);
 	young = notify_slots(&n);
 	if (young && flush)
 		mmu_flush(n.vm);
-	spin_unlock(&n.vm->mmu.lock);
-	mmu_reap_soon(n.vm);
-	srcu_read_unlock(&n.vm->srcu, idx);
+	end_reading(n.vm, idx);
 	return young;
 }
 

@@ -43,12 +43,13 @@ static ssize_t generation_read(struct file *file, char __user *buf, size_t len, 
 {
 	struct keel_vm *vm = file_inode(file)->i_private;
 	char text[80];
-	int idx = srcu_read_lock(&vm->srcu);
-	int n = scnprintf(text, sizeof(text), "%llu %llu %llu\n",
-			  memslots_generation(keel_slots(vm, 0)),
-			  memslots_generation(keel_slots(vm, 1)), generation_round());
+	int n;
 
-	srcu_read_unlock(&vm->srcu, idx);
+	mutex_lock(&vm->slots_lock);
+	n = scnprintf(text, sizeof(text), "%llu %llu %llu\n",
+		      memslots_generation(keel_slots(vm, 0)),
+		      memslots_generation(keel_slots(vm, 1)), generation_round());
+	mutex_unlock(&vm->slots_lock);
 	return simple_read_from_buffer(buf, len, pos, text, n);
 }
 
@@ -106,7 +107,7 @@ static ssize_t caches_read(struct file *file, char __user *buf, size_t len, loff
 	unsigned long i;
 	int n = 0;
 
-	xa_for_each(&vm->vcpus, i, vcpu) {
+	for_each_vcpu(i, vcpu, vm) {
 		struct mmio_cache c = vcpu->mmu.cache;
 
 		n += scnprintf(text + n, sizeof(text) - n, "%d %d %llx %llx %x %llu\n", vcpu->id,

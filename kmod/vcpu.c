@@ -72,7 +72,7 @@ void keel_request_all(struct keel_vm *vm, enum keel_request req)
 	preempt_disable();
 	mask = this_cpu_ptr(&kick_mask);
 	cpumask_clear(mask);
-	xa_for_each(&vm->vcpus, i, vcpu) {
+	for_each_vcpu(i, vcpu, vm) {
 		keel_make_request(vcpu, req);
 		cpu = READ_ONCE(vcpu->cpu);
 		if (leaving_guest(vcpu) && cpu >= 0)
@@ -494,7 +494,7 @@ static bool id_taken(struct keel_vm *vm, int id)
 	struct keel_vcpu *vcpu;
 	unsigned long i;
 
-	xa_for_each(&vm->vcpus, i, vcpu)
+	for_each_vcpu(i, vcpu, vm)
 		if (vcpu->id == id)
 			return true;
 	return false;
@@ -530,7 +530,8 @@ static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 		synchronize_rcu();
 		return fd;
 	}
-	vm->nr_vcpus++;
+	/* Once it can be used: for_each_vcpu() looks one further. */
+	WRITE_ONCE(vm->nr_vcpus, vm->nr_vcpus + 1);
 	keel_debugfs_add_vcpu(vcpu);
 	return fd;
 }
