@@ -2,8 +2,10 @@
 /*
  * What an update of the memory slots costs, by what it is and by what the
  * update does not name: slots, mapped pages, cached MMIO verdicts, busy vCPUs.
- * An update that the device refuses gives a row without figures.
+ * What many at once cost, where upstream makes one after the other. An update
+ * that the device refuses gives a row without figures.
  */
+#include <linux/keel.h>
 #include "bench.h"
 
 #define SIZE		HUGE
@@ -138,6 +140,84 @@ void measure_updates(struct scene *sc, const char *group, const char *setting, s
 	free(k);
 }
 
+/* --- many changes ---------------------------------------------------------- */
+
+#define MOST		128
+#define BATCH_FIRST	30000		/* ids */
+#define BATCH_GPA	0x54000000UL
+
+struct batch {
+	struct keel_memory_regions head;
+	struct kvm_userspace_memory_region room[MOST];
+};
+
+static void describe(struct batch *b, struct scene *sc, unsigned int n, u64 size)
+{
+	unsigned int i;
+
+	b->head.nr = n;
+	for (i = 0; i < n; i++)
+		b->head.regions[i] = (struct kvm_userspace_memory_region){
+			.slot = BATCH_FIRST + i,
+			.guest_phys_addr = BATCH_GPA + 2 * i * PAGE,
+			.memory_size = size,
+			.userspace_addr = (unsigned long)sc->changing + i * PAGE,
+		};
+}
+
+/* As one where the device can; one after the other where it cannot. */
+static u64 timed_batch(struct scene *sc, struct batch *b)
+{
+	u64 start = ticks(), took;
+	unsigned int i;
+	int err;
+
+	if (vm_has(sc->vm, KEEL_CAP_MEMORY_REGIONS)) {
+		start = ticks();
+		err = __vm_ioctl(sc->vm, KEEL_SET_MEMORY_REGIONS, b);
+		took = ticks() - start;
+		CHECK(!err, "batch: %s", strerror(-err));
+		return took;
+	}
+	for (i = 0, took = 0; i < b->head.nr; i++) {
+		took += timed_update(sc->vm, &b->head.regions[i], &err);
+		CHECK(!err, "change %u: %s", i, strerror(-err));
+	}
+	return took;
+}
+
+static void bench_batches(struct samples *s)
+{
+	static const unsigned int sizes[] = { 2, 16, MOST };
+	struct row row = { .group = "updates", .goal = "x0.20" };
+	struct samples *gone = calloc(1, sizeof(*gone));
+	struct scene *sc = scene_open();
+	struct batch *b = calloc(1, sizeof(*b));
+	char setting[32];
+	unsigned int i, round;
+
+	CHECK(gone && b, "out of memory");
+	scene_map(sc, 64);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (round = 0; round < 5; round++) {
+			scene_refresh(sc);
+			describe(b, sc, sizes[i], PAGE);
+			sample(s, timed_batch(sc, b));
+			describe(b, sc, sizes[i], 0);
+			sample(gone, timed_batch(sc, b));
+		}
+		snprintf(setting, sizeof(setting), "%u slots, 64 pages mapped", sizes[i]);
+		row.setting = setting;
+		row.name = "add as one";
+		print_row(&row, s);
+		row.name = "delete as one";
+		print_row(&row, gone);
+	}
+	scene_close(sc);
+	free(gone);
+	free(b);
+}
+
 void bench_updates(struct samples *s)
 {
 	unsigned int i;
@@ -152,4 +232,5 @@ void bench_updates(struct samples *s)
 		measure_updates(sc, "updates", settings[i].name, s);
 		scene_close(sc);
 	}
+	bench_batches(s);
 }
