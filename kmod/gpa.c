@@ -45,7 +45,10 @@ static unsigned int piece(gpa_t gpa, unsigned int len)
 	put_user(val, (type __user *)(to));					\
 })
 
-/* As on the guest's own CPU, an aligned access is not torn. */
+/*
+ * As on the guest's own CPU, an aligned access is not torn. What is fetched of
+ * an instruction comes as two words that may share bytes.
+ */
 static int read_piece(void *buf, hva_t hva, unsigned int len)
 {
 	switch (hva & (len - 1) ? 0 : len) {
@@ -58,6 +61,8 @@ static int read_piece(void *buf, hva_t hva, unsigned int len)
 	case 8:
 		return READ_AS(u64, hva, buf);
 	}
+	if (len > 8 && len < 16)
+		return READ_AS(u64, hva, buf) ?: READ_AS(u64, hva + len - 8, buf + len - 8);
 	return copy_from_user(buf, (void __user *)hva, len) ? -EFAULT : 0;
 }
 

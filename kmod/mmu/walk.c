@@ -35,7 +35,8 @@
  * struct walk - one walk
  *
  * in: the address, the access and the registers that count.
- * derived: shape of the tables; entries read so far, by level.
+ * derived: shape of the tables; bits that may be reserved, depending on the
+ * level; entries read so far, by level.
  * out: rights of all entries together, and the gpa.
  */
 struct walk {
@@ -45,6 +46,7 @@ struct walk {
 	u64 cr0, cr4, efer;
 
 	bool wide;		/* entries of 8 bytes */
+	u64 suspect;		/* no other bit is reserved on any level */
 	int top;		/* level of the first table that is read */
 	int level;		/* of the entry read last */
 	gpa_t entry_gpa[5];
@@ -123,23 +125,35 @@ static gpa_t pse36_address(u64 entry)
 	return (entry & GENMASK_ULL(31, 22)) | (entry & GENMASK_ULL(20, 13)) << 19;
 }
 
+static int address_width(const struct walk *w)
+{
+	return w->vcpu->maxphyaddr ?: boot_cpu_data.x86_phys_bits;
+}
+
+/* Bits that must be 0 in a present entry of 8 bytes, whatever its level. */
+static u64 always_reserved(const struct walk *w)
+{
+	u64 bits = GPTE_ADDRESS & ~low_bits(address_width(w));
+
+	if (!no_exec(w))
+		bits |= GPTE_NX;
+	if (!(w->efer & EFER_LMA))
+		bits |= GENMASK_ULL(62, 52);
+	return bits;
+}
+
 /* Bits that must be 0 in a present entry of the current level. */
 static u64 reserved_bits(const struct walk *w)
 {
-	int width = w->vcpu->maxphyaddr ?: boot_cpu_data.x86_phys_bits;
 	bool leaf = entry_is_leaf(w);
 	u64 bits;
 
 	if (!w->wide) {
 		if (w->level == 1 || !leaf)
 			return 0;
-		return GENMASK_ULL(21, min(width, 40) - 19);
+		return GENMASK_ULL(21, min(address_width(w), 40) - 19);
 	}
-	bits = GPTE_ADDRESS & ~low_bits(width);
-	if (!no_exec(w))
-		bits |= GPTE_NX;
-	if (!(w->efer & EFER_LMA))
-		bits |= GENMASK_ULL(62, 52);
+	bits = always_reserved(w);
 	if (w->level == 4 || (w->level == 3 && !boot_cpu_has(X86_FEATURE_GBPAGES)))
 		bits |= GPTE_PS;
 	if (leaf && w->level > 1)
@@ -183,6 +197,8 @@ static bool walk_down(struct walk *w, u32 *error)
 	*error = error_code(w, 0);
 	if (table == INVALID_GPA)
 		return false;
+	/* The others depend on the level only where an entry says that it is a large page. */
+	w->suspect = GPTE_PS | (w->wide ? always_reserved(w) : 0);
 	for (w->level = w->top; ; w->level--) {
 		u64 entry;
 
@@ -190,7 +206,7 @@ static bool walk_down(struct walk *w, u32 *error)
 		entry = w->entry[w->level];
 		if (!(entry & GPTE_PRESENT))
 			return false;
-		if (entry & reserved_bits(w)) {
+		if ((entry & w->suspect) && (entry & reserved_bits(w))) {
 			*error = error_code(w, PF_PRESENT | PF_RESERVED);
 			return false;
 		}
