@@ -602,14 +602,14 @@ static void test_no_memory(void)
 	struct keel_memslots *set = memslots_new(0);
 	bool right = true, done = false;
 	struct memslot_update u;
-	long rounds[2];
+	long rounds[2] = {};
 
 	for (unsigned int i = 0; i < 3; i++) {
 		struct keel_memslot s = numbered(nth(SCATTERED, i), true);
 
 		slot[s.id] = add(&set, &s);
 	}
-	for (int removal = 0; removal < 2; removal++) {
+	for (int removal = 0; removal < 2 && right; removal++) {
 		for (rounds[removal] = 0, done = false; !done && right; rounds[removal]++) {
 			memslots_drain(&pool);
 			fuse = rounds[removal];
@@ -623,6 +623,8 @@ static void test_no_memory(void)
 			scribble();
 			right = done || (fuse_blown && set_right(set) && all_found(set, slot));
 		}
+		if (!done)
+			break;
 		set = commit(&u);
 		for (unsigned int i = 3; i < PRIME; i++) {
 			unsigned int id = nth(SCATTERED, i);
@@ -842,6 +844,7 @@ static void test_edges(void)
 	struct keel_memslots *set = memslots_new(0);
 	struct keel_memslot low = { .npages = 1, .hva = 0x1000, .id = 5 };
 	struct keel_memslot high = { .npages = 1, .hva = 0x1000, .id = 6 };
+	const struct keel_memslot *slot;
 	struct memslot_update u;
 
 	low.base = 0;
@@ -856,6 +859,12 @@ static void test_edges(void)
 	       "edges: ranges that touch do not overlap");
 	begin(&u, set);
 	tap_ok(memslots_remove(&u, &low) == -ENOENT, "edges: a slot is itself, not its equal");
+	memslots_abort(&u);
+	slot = memslots_find(set, high.base);
+	begin(&u, set);
+	tap_ok(!memslots_remove(&u, memslots_find(set, 0)) && !memslots_remove(&u, slot) &&
+	       memslots_remove(&u, slot) == -ENOENT && !memslots_find(u.next, 0) &&
+	       !memslots_find(u.next, INVALID_GFN), "edges: the last slot goes once");
 	memslots_abort(&u);
 	discard(set);
 }
