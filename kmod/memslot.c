@@ -356,6 +356,7 @@ static int split(struct memslot_update *u, struct slot_node *n, struct slot_entr
 
 	if (!right)
 		return -ENOMEM;
+	/* It was copied for its level. */
 	set_count(right, 0);
 	if (key > left->e[FANOUT - 1].key)
 		deal(left, right, FANOUT - MIN);
