@@ -128,7 +128,6 @@ struct slot_object *memslots_take_retired(struct memslot_pool *pool)
 	struct slot_object *retired = pool->retired;
 
 	pool->retired = NULL;
-	pool->nr_retired = 0;
 	return retired;
 }
 
@@ -174,7 +173,6 @@ static void drop(struct memslot_update *u, struct slot_object *o)
 	}
 	o->next = u->garbage;
 	u->garbage = o;
-	u->nr_garbage++;
 }
 
 /*
@@ -644,5 +642,4 @@ void memslots_commit(struct memslot_update *u)
 	}
 	u->fresh = NULL;
 	u->pool->retired = u->garbage;
-	u->pool->nr_retired += u->nr_garbage;
 }

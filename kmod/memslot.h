@@ -68,15 +68,14 @@ enum slot_object_kind { SLOT_BOX, NODE_BOX, SLOT_SET, NR_SLOT_OBJECTS };
 /*
  * struct memslot_pool - what one update no longer needs, for the next
  * @spare:	free, @count of them, by kind
- * @retired:	what only superseded snapshots refer to, @nr_retired of them:
- *		readers may still be there
+ * @retired:	what only superseded snapshots refer to: readers may still be there
  *
  * An update of a large set copies some ten objects and gives as many back.
  * Zeroed is empty; one writer at a time.
  */
 struct memslot_pool {
 	struct slot_object *spare[NR_SLOT_OBJECTS], *retired;
-	unsigned int count[NR_SLOT_OBJECTS], nr_retired;
+	unsigned int count[NR_SLOT_OBJECTS];
 };
 
 /* Free all that is in the pool. Nobody reads a superseded snapshot any more. */
@@ -129,8 +128,8 @@ void memslots_jump(struct keel_memslots *set, u64 generation);
  * struct memslot_update - any number of changes that make one new snapshot
  * @next:	the snapshot being built; its generation has the flag set
  * @fresh:	what was allocated for it
- * @garbage:	what only the old snapshot refers to, @nr_garbage of them, and
- *		behind that what was retired before
+ * @garbage:	what only the old snapshot refers to, and behind that what was
+ *		retired before
  *
  * memslots_begin(), then memslots_remove() and memslots_insert() in an order
  * that never lets two slots overlap, then memslots_commit() or, as soon as one
@@ -141,7 +140,6 @@ struct memslot_update {
 	struct keel_memslots *next;
 	struct slot_object *fresh;
 	struct slot_object *garbage;
-	unsigned int nr_garbage;
 };
 
 /* 0 or -ENOMEM. */

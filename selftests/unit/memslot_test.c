@@ -373,12 +373,10 @@ abort:
 static void drop_spares(void)
 {
 	struct slot_object *retired = pool.retired;
-	unsigned int n = pool.nr_retired;
 
 	pool.retired = NULL;
 	memslots_drain(&pool);
 	pool.retired = retired;
-	pool.nr_retired = n;
 }
 
 static void test_random(int nr_ids, unsigned int updates)
@@ -638,9 +636,9 @@ static void test_no_memory(void)
 	discard(set);
 }
 
-static void count_fresh(const struct memslot_update *u, long *count)
+static void count_kinds(const struct slot_object *list, long *count)
 {
-	for (struct slot_object *o = u->fresh; o; o = o->next)
+	for (const struct slot_object *o = list; o; o = o->next)
 		count[o->kind]++;
 }
 
@@ -650,7 +648,7 @@ static void test_batch(void)
 	const struct keel_memslot *slot[PRIME] = {}, *passing;
 	struct keel_memslot s = numbered(PRIME, true);
 	struct keel_memslots *set = memslots_new(0);
-	long fresh[NR_SLOT_OBJECTS] = {}, nodes;
+	long fresh[NR_SLOT_OBJECTS] = {}, garbage[NR_SLOT_OBJECTS] = {}, nodes;
 	struct memslot_update u;
 	bool right = true;
 
@@ -669,8 +667,9 @@ static void test_batch(void)
 	s = numbered(PRIME, false);
 	passing = must_insert(&u, &s);
 	right &= !memslots_remove(&u, passing);
-	count_fresh(&u, fresh);
-	right &= u.nr_garbage <= 1 + 256 + nodes;
+	count_kinds(u.fresh, fresh);
+	count_kinds(u.garbage, garbage);
+	right &= garbage[SLOT_SET] == 1 && garbage[SLOT_BOX] == 256 && garbage[NODE_BOX] <= nodes;
 	set = commit(&u);
 	tap_ok(right && set_right(set) && all_found(set, slot), "batch: 512 changes as one");
 	tap_ok(fresh[SLOT_SET] == 1 && fresh[SLOT_BOX] == 257 &&
