@@ -1,86 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Snapshots of memory slots: two AVL trees that are changed by copying the
- * path from the root to the change. Owns the shape of the trees and the
- * arithmetic of the generation. Knows nothing of who reads a snapshot, when it
- * is published, or what is a legal slot: see memory.c.
+ * Snapshots of memory slots: two B+trees that are changed by copying the path
+ * from the root to the change. Owns the shape of the trees and the arithmetic
+ * of the generation. Knows nothing of who reads a snapshot, when it is
+ * published, or what is a legal slot: see memory.c.
  *
- * Depth is at most 1.44 * log2(n), 22 for a full set, whatever userspace does;
- * recursion is as deep.
+ * An update costs what it copies, and for each node a bit more, so nodes are
+ * wide and levels few: 20 slots need nothing but the roots, which are part of
+ * the set, and 32,764 three levels of nodes below them, four at times. Slots
+ * are in the leaves, in order of a key that is unique. An entry says what the
+ * lowest key and the greatest end below it are; by the ends the notifier passes
+ * over all that ends before its range, although slots may overlap in hva.
+ *
+ * Every node but a root has MIN entries or more. On the way down to a change, a
+ * full node is split and one with just MIN entries gets more before it is
+ * entered, so that the change itself concerns a leaf alone.
  */
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/stddef.h>
 
 #include "memslot.h"
 
+/* So many that a node fits into 512 bytes, and a set into 1024. */
+#define FANOUT		20
+
+/* A quarter, so that a node is far from both bounds when it has met one. */
+#define MIN		(FANOUT / 4)
+
+/* Below a root of level 7 were 2 * MIN^7 slots, more than ids can tell apart. */
+#define MAX_LEVEL	6
+
+/* What is not in use has the key that is below no bound. */
+#define NO_KEY		(~0ULL)
+
 enum { BY_GFN, BY_HVA, NR_TREES };
 
 /*
  * struct slot_object - head of everything that is allocated here
  * @next:	on the list of fresh objects, of garbage, or of spares
+ * @kind:	what it is, for its size
  * @fresh:	belongs to the update in progress and may still be changed
  * @dropped:	was fresh, but the update has dropped it again
  */
 struct slot_object {
 	struct slot_object *next;
+	u8 kind;
 	bool fresh;
 	bool dropped;
 };
 
-/* @object comes first in each of these, and each has the same room: any spare fits. */
+/*
+ * struct slot_entry - one slot, or one node of the level below
+ * @key:	the lowest key: a gfn, or an hva as hva_key() has it
+ * @end:	the greatest end: the first gfn, or byte of hva, that is not in it
+ */
+struct slot_entry {
+	u64 key, end;
+	union {
+		const struct keel_memslot *slot;	/* in a node of level 0 */
+		struct slot_node *child;		/* in all others */
+	};
+};
+
+struct slot_node {
+	unsigned int count, level;
+	struct slot_entry e[FANOUT];
+};
+
+/* @object comes first in each of these. */
 struct slot_box {
 	struct slot_object object;
 	struct keel_memslot slot;
 };
 
-/*
- * struct slot_node - one slot in one tree
- * @key, @end:	first gfn or byte of hva, and the one after the last
- * @max_end:	largest @end below and including this node
- */
-struct slot_node {
+struct node_box {
 	struct slot_object object;
-	struct slot_node *child[2];
-	const struct keel_memslot *slot;
-	u64 key, end, max_end;
-	int height;
+	struct slot_node node;
 };
 
 struct keel_memslots {
 	struct slot_object object;
-	struct slot_node *root[NR_TREES];
+	struct slot_node root[NR_TREES];
 	u64 generation;
 	unsigned int count;
 };
 
-union any_object {
-	struct slot_box box;
-	struct slot_node node;
-	struct keel_memslots set;
+static_assert(sizeof(struct node_box) <= 512 && sizeof(struct keel_memslots) <= 1024);
+
+static const size_t object_size[NR_SLOT_OBJECTS] = {
+	[SLOT_BOX] = sizeof(struct slot_box),
+	[NODE_BOX] = sizeof(struct node_box),
+	[SLOT_SET] = sizeof(struct keel_memslots),
 };
 
-#define MAX_SPARE	128
+#define MAX_SPARE	128	/* of each kind */
 
 static void give_back(struct memslot_pool *pool, struct slot_object *o)
 {
-	if (pool->count == MAX_SPARE) {
+	if (pool->count[o->kind] == MAX_SPARE) {
 		memslot_free(o);
 		return;
 	}
-	o->next = pool->spare;
-	pool->spare = o;
-	pool->count++;
+	o->next = pool->spare[o->kind];
+	pool->spare[o->kind] = o;
+	pool->count[o->kind]++;
 }
 
-static struct slot_object *take(struct memslot_pool *pool)
+static struct slot_object *take(struct memslot_pool *pool, enum slot_object_kind kind)
 {
-	struct slot_object *o = pool->spare;
+	struct slot_object *o = pool->spare[kind];
 
-	if (!o)
-		return memslot_alloc(sizeof(union any_object));
-	pool->spare = o->next;
-	pool->count--;
+	if (o) {
+		pool->spare[kind] = o->next;
+		pool->count[kind]--;
+		return o;
+	}
+	o = memslot_alloc(object_size[kind]);
+	if (o)
+		o->kind = kind;
 	return o;
 }
 
@@ -89,7 +128,6 @@ struct slot_object *memslots_take_retired(struct memslot_pool *pool)
 	struct slot_object *retired = pool->retired;
 
 	pool->retired = NULL;
-	pool->nr_retired = 0;
 	return retired;
 }
 
@@ -105,14 +143,17 @@ void memslots_reuse(struct memslot_pool *pool, struct slot_object *retired)
 
 void memslots_drain(struct memslot_pool *pool)
 {
+	int kind;
+
 	memslots_reuse(pool, memslots_take_retired(pool));
-	while (pool->count)
-		memslot_free(take(pool));
+	for (kind = 0; kind < NR_SLOT_OBJECTS; kind++)
+		while (pool->count[kind])
+			memslot_free(take(pool, kind));
 }
 
-static void *new_object(struct memslot_update *u)
+static void *new_object(struct memslot_update *u, enum slot_object_kind kind)
 {
-	struct slot_object *o = take(u->pool);
+	struct slot_object *o = take(u->pool, kind);
 
 	if (!o)
 		return NULL;
@@ -132,265 +173,383 @@ static void drop(struct memslot_update *u, struct slot_object *o)
 	}
 	o->next = u->garbage;
 	u->garbage = o;
-	u->nr_garbage++;
 }
 
-static int height(const struct slot_node *n)
+/*
+ * Slots may begin at the same hva: the id makes the key unique. There is room,
+ * since slots begin with a page, far below byte 2^60.
+ */
+static u64 hva_key(hva_t hva, unsigned int id)
 {
-	return n ? n->height : 0;
+	return hva << (16 - KEEL_PAGE_SHIFT) | id;
 }
 
-static u64 max_end(const struct slot_node *n)
+static struct slot_entry entry_of_slot(int tree, const struct keel_memslot *slot)
 {
-	return n ? n->max_end : 0;
-}
+	struct slot_entry e = { .slot = slot };
 
-/* Work out again what a node says about its children. */
-static void refresh(struct slot_node *n)
-{
-	int i;
-
-	n->height = 1;
-	n->max_end = n->end;
-	for (i = 0; i < 2; i++) {
-		if (height(n->child[i]) >= n->height)
-			n->height = height(n->child[i]) + 1;
-		if (max_end(n->child[i]) > n->max_end)
-			n->max_end = max_end(n->child[i]);
+	if (tree == BY_GFN) {
+		e.key = slot->base;
+		e.end = slot->base + slot->npages;
+	} else {
+		e.key = hva_key(slot->hva, slot->id);
+		e.end = slot->hva + (slot->npages << KEEL_PAGE_SHIFT);
 	}
+	return e;
 }
 
-static void set_slot(struct slot_node *n, int tree, const struct keel_memslot *slot)
+/*
+ * The last entry of @n with a key below @bound, or else the first. On the way
+ * of every fault: five compares, and no loop.
+ */
+static inline struct slot_entry *place(const struct slot_node *n, u64 bound)
 {
-	n->slot = slot;
-	n->key = tree == BY_GFN ? slot->base : slot->hva;
-	n->end = n->key + (tree == BY_GFN ? slot->npages : slot->npages << KEEL_PAGE_SHIFT);
+	const struct slot_entry *e = n->e;
+
+	static_assert(10 + 5 + 2 + 1 + 1 == FANOUT - 1);
+	e += e[10].key < bound ? 10 : 0;
+	e += e[5].key < bound ? 5 : 0;
+	e += e[2].key < bound ? 2 : 0;
+	e += e[1].key < bound ? 1 : 0;
+	e += e[1].key < bound ? 1 : 0;
+	return (struct slot_entry *)e;
 }
 
-/* Which child of @n leads to @slot. Slots may begin at the same hva, so the id decides then. */
-static int side_of(const struct slot_node *n, int tree, const struct keel_memslot *slot)
+static void set_count(struct slot_node *n, unsigned int count)
 {
-	u64 key = tree == BY_GFN ? slot->base : slot->hva;
+	unsigned int i;
 
-	if (key != n->key)
-		return key > n->key;
-	return slot->id > n->slot->id;
+	for (i = count; i < FANOUT; i++)
+		n->e[i].key = NO_KEY;
+	n->count = count;
 }
 
-/* Make *@link a node that the update may change, copying it if it is shared. */
-static struct slot_node *own(struct memslot_update *u, struct slot_node **link)
+/* For as few as there are, and often none, cheaper than memmove(). */
+static void move(struct slot_entry *to, const struct slot_entry *from, unsigned int n)
 {
-	struct slot_node *old = *link, *n;
-	struct slot_object head;
+	if (to < from)
+		for (; n; n--)
+			*to++ = *from++;
+	else
+		while (n--)
+			to[n] = from[n];
+}
 
-	if (old->object.fresh)
-		return old;
-	n = new_object(u);
+/* Put @new where its key belongs. @n is owned and has room. */
+static void put(struct slot_node *n, const struct slot_entry *new)
+{
+	unsigned int at = n->count++;
+
+	for (; at && n->e[at - 1].key > new->key; at--)
+		n->e[at] = n->e[at - 1];
+	n->e[at] = *new;
+}
+
+static void take_out(struct slot_node *n, struct slot_entry *e)
+{
+	n->count--;
+	move(e, e + 1, n->e + n->count - e);
+	n->e[n->count].key = NO_KEY;
+}
+
+static u64 greatest_end(const struct slot_node *n)
+{
+	u64 end = n->e[0].end;
+	unsigned int i;
+
+	for (i = 1; i < n->count; i++)
+		if (n->e[i].end > end)
+			end = n->e[i].end;
+	return end;
+}
+
+static struct slot_entry entry_of_node(struct slot_node *n)
+{
+	return (struct slot_entry){ n->e[0].key, greatest_end(n), .child = n };
+}
+
+/* @a and its right neighbour @b: let @a have @keep of the entries and @b the rest. */
+static void deal(struct slot_node *a, struct slot_node *b, unsigned int keep)
+{
+	unsigned int rest = a->count + b->count - keep;
+
+	if (rest > b->count) {
+		move(b->e + rest - b->count, b->e, b->count);
+		move(b->e, a->e + keep, rest - b->count);
+	} else {
+		move(a->e + a->count, b->e, b->count - rest);
+		move(b->e, b->e + b->count - rest, rest);
+	}
+	set_count(a, keep);
+	set_count(b, rest);
+}
+
+static struct node_box *box_of_node(struct slot_node *n)
+{
+	return (void *)((char *)n - offsetof(struct node_box, node));
+}
+
+static struct slot_box *box_of_slot(const struct keel_memslot *slot)
+{
+	return (void *)((char *)slot - offsetof(struct slot_box, slot));
+}
+
+/* A node like @model. */
+static struct slot_node *copy_node(struct memslot_update *u, const struct slot_node *model)
+{
+	struct node_box *box = new_object(u, NODE_BOX);
+
+	if (!box)
+		return NULL;
+	box->node = *model;
+	return &box->node;
+}
+
+/* The node below @e, which the update may change: copied if it is shared. */
+static struct slot_node *own(struct memslot_update *u, struct slot_entry *e)
+{
+	struct slot_object *old = &box_of_node(e->child)->object;
+	struct slot_node *n;
+
+	if (old->fresh)
+		return e->child;
+	n = copy_node(u, e->child);
 	if (!n)
 		return NULL;
-	head = n->object;
-	*n = *old;
-	n->object = head;
-	drop(u, &old->object);
-	*link = n;
+	drop(u, old);
+	e->child = n;
 	return n;
 }
 
-/* Rotate: the child of *@link on @side takes its place. Both are owned. */
-static void raise(struct slot_node **link, int side)
+/* Root @n is full: move what it has one level down. */
+static int grow(struct memslot_update *u, struct slot_node *n)
 {
-	struct slot_node *top = *link, *up = top->child[side];
+	struct slot_node *child = copy_node(u, n);
 
-	top->child[side] = up->child[!side];
-	up->child[!side] = top;
-	refresh(top);
-	refresh(up);
-	*link = up;
-}
-
-/* The children of *@link, which is owned, have changed by at most one level. */
-static int rebalance(struct memslot_update *u, struct slot_node **link)
-{
-	struct slot_node *n = *link, *heavy;
-	int lean = height(n->child[1]) - height(n->child[0]);
-	int side = lean > 0;
-
-	if (lean >= -1 && lean <= 1) {
-		refresh(n);
-		return 0;
-	}
-	heavy = own(u, &n->child[side]);
-	if (!heavy)
+	if (!child)
 		return -ENOMEM;
-	if (height(heavy->child[!side]) > height(heavy->child[side])) {
-		if (!own(u, &heavy->child[!side]))
-			return -ENOMEM;
-		raise(&n->child[side], !side);
-	}
-	raise(link, side);
+	set_count(n, 1);
+	n->e[0] = entry_of_node(child);
+	n->level++;
 	return 0;
 }
 
-static int tree_insert(struct memslot_update *u, int tree, struct slot_node **link,
-		       const struct keel_memslot *slot)
+/* Root @n has one entry left: move what is below one level up. */
+static void shrink(struct memslot_update *u, struct slot_node *n)
 {
-	struct slot_node *n;
-	int ret;
+	struct slot_node *child = n->e[0].child;
 
-	if (!*link) {
-		n = new_object(u);
+	*n = *child;
+	drop(u, &box_of_node(child)->object);
+}
+
+/*
+ * The node below @e, an entry of @n, is full, and @key will come into it. If
+ * that is at either end, more will follow there: leave most of the room to them.
+ */
+static int split(struct memslot_update *u, struct slot_node *n, struct slot_entry *e, u64 key)
+{
+	struct slot_node *left = e->child, *right = copy_node(u, left);
+	struct slot_entry new;
+
+	if (!right)
+		return -ENOMEM;
+	/* It was copied for its level. */
+	set_count(right, 0);
+	if (key > left->e[FANOUT - 1].key)
+		deal(left, right, FANOUT - MIN);
+	else if (key < left->e[0].key)
+		deal(left, right, MIN);
+	else
+		deal(left, right, FANOUT / 2);
+	*e = entry_of_node(left);
+	new = entry_of_node(right);
+	put(n, &new);
+	return 0;
+}
+
+/* From @n, owned and not full, to the node below it in which @new belongs, owned and not full. */
+static struct slot_node *enter(struct memslot_update *u, struct slot_node *n,
+			       const struct slot_entry *new)
+{
+	struct slot_entry *e = place(n, new->key + 1);
+	struct slot_node *child = own(u, e);
+
+	if (!child)
+		return NULL;
+	if (child->count == FANOUT) {
+		if (split(u, n, e, new->key))
+			return NULL;
+		if (e[1].key <= new->key)
+			e++;
+	}
+	if (new->key < e->key)
+		e->key = new->key;
+	if (new->end > e->end)
+		e->end = new->end;
+	return e->child;
+}
+
+static int tree_insert(struct memslot_update *u, int tree, const struct keel_memslot *slot)
+{
+	struct slot_entry new = entry_of_slot(tree, slot);
+	struct slot_node *n = &u->next->root[tree];
+
+	if (n->count == FANOUT && grow(u, n))
+		return -ENOMEM;
+	while (n->level) {
+		n = enter(u, n, &new);
 		if (!n)
 			return -ENOMEM;
-		n->child[0] = NULL;
-		n->child[1] = NULL;
-		set_slot(n, tree, slot);
-		refresh(n);
-		*link = n;
-		return 0;
 	}
-	n = own(u, link);
-	if (!n)
-		return -ENOMEM;
-	ret = tree_insert(u, tree, &n->child[side_of(n, tree, slot)], slot);
-	return ret ? ret : rebalance(u, link);
+	put(n, &new);
+	return 0;
 }
 
-/* Take the first node out of the tree at *@link. */
-static int take_first(struct memslot_update *u, struct slot_node **link,
-		      const struct keel_memslot **first)
+/*
+ * The node below @e, an entry of @n, has just MIN entries: merge it with a
+ * neighbour, or let the two have the same. @n is owned and has one to spare.
+ * The entry that leads to @key now, or NULL: no memory.
+ */
+static struct slot_entry *fill_up(struct memslot_update *u, struct slot_node *n,
+				  struct slot_entry *e, u64 key)
 {
-	struct slot_node *n = *link;
-	int ret;
+	struct slot_node *left, *right;
+	unsigned int sum;
 
-	if (!n->child[0]) {
-		*first = n->slot;
-		*link = n->child[1];
-		drop(u, &n->object);
-		return 0;
+	if (e > n->e)
+		e--;
+	left = own(u, &e[0]);
+	right = left ? own(u, &e[1]) : NULL;
+	if (!right)
+		return NULL;
+	sum = left->count + right->count;
+	if (sum <= FANOUT - MIN) {
+		deal(left, right, sum);
+		drop(u, &box_of_node(right)->object);
+		take_out(n, e + 1);
+		e[0] = entry_of_node(left);
+		return e;
 	}
-	n = own(u, link);
-	if (!n)
-		return -ENOMEM;
-	ret = take_first(u, &n->child[0], first);
-	return ret ? ret : rebalance(u, link);
+	deal(left, right, sum / 2);
+	e[0] = entry_of_node(left);
+	e[1] = entry_of_node(right);
+	return key < e[1].key ? e : e + 1;
 }
 
-/* Take the node at *@link itself out. */
-static int take_node(struct memslot_update *u, int tree, struct slot_node **link)
+static int tree_remove(struct memslot_update *u, int tree, const struct keel_memslot *slot)
 {
-	struct slot_node *n = *link;
-	const struct keel_memslot *first;
-	int ret;
+	struct slot_node *root = &u->next->root[tree], *n = root;
+	struct slot_entry gone = entry_of_slot(tree, slot), *way[MAX_LEVEL], *e;
+	unsigned int depth = 0;
 
-	if (!n->child[0] || !n->child[1]) {
-		*link = n->child[n->child[1] ? 1 : 0];
-		drop(u, &n->object);
-		return 0;
+	e = place(n, gone.key + 1);
+	while (n->level) {
+		if (e->child->count == MIN)
+			e = fill_up(u, n, e, gone.key);
+		n = e ? own(u, e) : NULL;
+		if (!n)
+			return -ENOMEM;
+		way[depth++] = e;
+		e = place(n, gone.key + 1);
 	}
-	n = own(u, link);
-	if (!n)
-		return -ENOMEM;
-	ret = take_first(u, &n->child[1], &first);
-	if (ret)
-		return ret;
-	set_slot(n, tree, first);
-	return rebalance(u, link);
-}
-
-static int tree_remove(struct memslot_update *u, int tree, struct slot_node **link,
-		       const struct keel_memslot *slot)
-{
-	struct slot_node *n = *link;
-	int ret;
-
-	if (!n)
+	if (!n->count || e->slot != slot)
 		return -ENOENT;
-	if (n->slot == slot)
-		return take_node(u, tree, link);
-	n = own(u, link);
-	if (!n)
-		return -ENOMEM;
-	ret = tree_remove(u, tree, &n->child[side_of(n, tree, slot)], slot);
-	return ret ? ret : rebalance(u, link);
+	take_out(n, e);
+	while (depth--) {
+		e = way[depth];
+		e->key = e->child->e[0].key;
+		if (e->end == gone.end)
+			e->end = greatest_end(e->child);
+	}
+	if (root->level && root->count == 1)
+		shrink(u, root);
+	return 0;
 }
 
 struct keel_memslots *memslots_new(int as)
 {
-	struct keel_memslots *set = memslot_alloc(sizeof(union any_object));
+	struct keel_memslots *set = memslot_alloc(sizeof(*set));
 
 	if (!set)
 		return NULL;
-	*set = (struct keel_memslots){ .generation = 2ULL * as };
+	*set = (struct keel_memslots){ .object.kind = SLOT_SET, .generation = 2ULL * as };
+	set_count(&set->root[BY_GFN], 0);
+	set_count(&set->root[BY_HVA], 0);
 	return set;
 }
 
-static void free_tree(struct slot_node *n, bool with_slots)
+/* Free all that is below @n, slots too if so wanted. */
+static void free_below(struct slot_node *n, bool with_slots)
 {
-	if (!n)
-		return;
-	free_tree(n->child[0], with_slots);
-	free_tree(n->child[1], with_slots);
-	if (with_slots)
-		memslot_free((char *)n->slot - offsetof(struct slot_box, slot));
-	memslot_free(n);
+	unsigned int i;
+
+	for (i = 0; i < n->count; i++) {
+		if (n->level) {
+			free_below(n->e[i].child, with_slots);
+			memslot_free(box_of_node(n->e[i].child));
+		} else if (with_slots) {
+			memslot_free(box_of_slot(n->e[i].slot));
+		}
+	}
 }
 
 void memslots_destroy(struct keel_memslots *set)
 {
 	if (!set)
 		return;
-	free_tree(set->root[BY_HVA], false);
-	free_tree(set->root[BY_GFN], true);
+	free_below(&set->root[BY_HVA], false);
+	free_below(&set->root[BY_GFN], true);
 	memslot_free(set);
 }
 
-/* The slot that begins last at or before @gfn, or NULL. */
-static const struct keel_memslot *last_from(const struct keel_memslots *set, gfn_t gfn)
+/* The slot that begins last before @end, or else the first; not in use: there is none. */
+static const struct slot_entry *last_before(const struct keel_memslots *set, gfn_t end)
 {
-	const struct slot_node *n = set->root[BY_GFN], *best = NULL;
+	const struct slot_node *n = &set->root[BY_GFN];
 
-	while (n) {
-		bool right = n->key <= gfn;
-
-		if (right)
-			best = n;
-		n = n->child[right];
-	}
-	return best ? best->slot : NULL;
+	while (n->level)
+		n = place(n, end)->child;
+	return place(n, end);
 }
 
 const struct keel_memslot *memslots_find(const struct keel_memslots *set, gfn_t gfn)
 {
-	const struct keel_memslot *slot = last_from(set, gfn);
+	const struct slot_entry *e = last_before(set, gfn + 1);
 
-	return slot && memslot_has(slot, gfn) ? slot : NULL;
+	return e->key <= gfn && gfn < e->end ? e->slot : NULL;
 }
 
 const struct keel_memslot *memslots_overlap(const struct keel_memslots *set, gfn_t base,
 					    u64 npages)
 {
-	const struct keel_memslot *slot = last_from(set, base + npages - 1);
+	const struct slot_entry *e = last_before(set, base + npages);
 
-	return slot && slot->base + slot->npages > base ? slot : NULL;
+	return e->key < base + npages && base < e->end ? e->slot : NULL;
 }
 
-static void visit(const struct slot_node *n, u64 start, u64 end,
+static void visit(const struct slot_node *n, hva_t start, u64 bound,
 		  void (*fn)(const struct keel_memslot *slot, void *arg), void *arg)
 {
-	while (n && n->max_end > start) {
-		visit(n->child[0], start, end, fn, arg);
-		if (n->key >= end)
-			return;
-		if (n->end > start)
-			fn(n->slot, arg);
-		n = n->child[1];
+	const struct slot_entry *e;
+
+	for (e = n->e; e < n->e + n->count && e->key < bound; e++) {
+		if (e->end <= start)
+			continue;
+		if (n->level)
+			visit(e->child, start, bound, fn, arg);
+		else
+			fn(e->slot, arg);
 	}
 }
 
 void memslots_visit_hva(const struct keel_memslots *set, hva_t start, hva_t end,
 			void (*fn)(const struct keel_memslot *slot, void *arg), void *arg)
 {
-	visit(set->root[BY_HVA], start, end, fn, arg);
+	hva_t page = (end + KEEL_PAGE_SIZE - 1) & ~(KEEL_PAGE_SIZE - 1);
+
+	/* The end may be that of all addresses, which no key can hold. */
+	visit(&set->root[BY_HVA], start, end >> 60 ? NO_KEY : hva_key(page, 0), fn, arg);
 }
 
 unsigned int memslots_count(const struct keel_memslots *set)
@@ -424,7 +583,7 @@ int memslots_begin(struct memslot_update *u, struct memslot_pool *pool,
 		   struct keel_memslots *old)
 {
 	*u = (struct memslot_update){ .pool = pool, .garbage = pool->retired };
-	u->next = new_object(u);
+	u->next = new_object(u, SLOT_SET);
 	if (!u->next)
 		return -ENOMEM;
 	u->next->root[BY_GFN] = old->root[BY_GFN];
@@ -437,15 +596,14 @@ int memslots_begin(struct memslot_update *u, struct memslot_pool *pool,
 
 int memslots_remove(struct memslot_update *u, const struct keel_memslot *slot)
 {
-	struct slot_box *box = (void *)((char *)slot - offsetof(struct slot_box, slot));
 	int tree, ret;
 
 	for (tree = 0; tree < NR_TREES; tree++) {
-		ret = tree_remove(u, tree, &u->next->root[tree], slot);
+		ret = tree_remove(u, tree, slot);
 		if (ret)
 			return ret;
 	}
-	drop(u, &box->object);
+	drop(u, &box_of_slot(slot)->object);
 	u->next->count--;
 	return 0;
 }
@@ -453,14 +611,14 @@ int memslots_remove(struct memslot_update *u, const struct keel_memslot *slot)
 const struct keel_memslot *memslots_insert(struct memslot_update *u,
 					   const struct keel_memslot *wanted)
 {
-	struct slot_box *box = new_object(u);
+	struct slot_box *box = new_object(u, SLOT_BOX);
 	int tree;
 
 	if (!box)
 		return NULL;
 	box->slot = *wanted;
 	for (tree = 0; tree < NR_TREES; tree++)
-		if (tree_insert(u, tree, &u->next->root[tree], &box->slot))
+		if (tree_insert(u, tree, &box->slot))
 			return NULL;
 	u->next->count++;
 	return &box->slot;
@@ -484,5 +642,4 @@ void memslots_commit(struct memslot_update *u)
 	}
 	u->fresh = NULL;
 	u->pool->retired = u->garbage;
-	u->pool->nr_retired += u->nr_garbage;
 }

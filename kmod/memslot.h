@@ -29,7 +29,7 @@
  * struct keel_memslot - one range of guest memory; never changes once published
  * @base:	first gfn
  * @npages:	length in 4 KiB pages, > 0
- * @hva:	address of the first page in the owner's process
+ * @hva:	address of the first page in the owner's process, far below 2^60
  * @flags:	KVM_MEM_READONLY
  * @id:		0..KEEL_MAX_SLOTS-1, unique within its address space
  * @as:		address space
@@ -63,18 +63,19 @@ static inline hva_t memslot_hva(const struct keel_memslot *s, gfn_t gfn)
 void *memslot_alloc(size_t size);
 void memslot_free(void *p);
 
+enum slot_object_kind { SLOT_BOX, NODE_BOX, SLOT_SET, NR_SLOT_OBJECTS };
+
 /*
  * struct memslot_pool - what one update no longer needs, for the next
- * @spare:	free, @count of them
- * @retired:	what only superseded snapshots refer to, @nr_retired of them:
- *		readers may still be there
+ * @spare:	free, @count of them, by kind
+ * @retired:	what only superseded snapshots refer to: readers may still be there
  *
- * An update of a large set copies some thirty nodes and gives as many back.
+ * An update of a large set copies some ten objects and gives as many back.
  * Zeroed is empty; one writer at a time.
  */
 struct memslot_pool {
-	struct slot_object *spare, *retired;
-	unsigned int count, nr_retired;
+	struct slot_object *spare[NR_SLOT_OBJECTS], *retired;
+	unsigned int count[NR_SLOT_OBJECTS];
 };
 
 /* Free all that is in the pool. Nobody reads a superseded snapshot any more. */
@@ -127,8 +128,8 @@ void memslots_jump(struct keel_memslots *set, u64 generation);
  * struct memslot_update - any number of changes that make one new snapshot
  * @next:	the snapshot being built; its generation has the flag set
  * @fresh:	what was allocated for it
- * @garbage:	what only the old snapshot refers to, @nr_garbage of them, and
- *		behind that what was retired before
+ * @garbage:	what only the old snapshot refers to, and behind that what was
+ *		retired before
  *
  * memslots_begin(), then memslots_remove() and memslots_insert() in an order
  * that never lets two slots overlap, then memslots_commit() or, as soon as one
@@ -139,7 +140,6 @@ struct memslot_update {
 	struct keel_memslots *next;
 	struct slot_object *fresh;
 	struct slot_object *garbage;
-	unsigned int nr_garbage;
 };
 
 /* 0 or -ENOMEM. */
