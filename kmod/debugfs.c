@@ -58,7 +58,7 @@ static ssize_t sum_read(struct file *file, char __user *buf, size_t len, loff_t 
 
 	if (!c)
 		return -ENOENT;
-	for_each_vcpu(i, vcpu, vm)
+	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++)
 		sum += read_counter(&vcpu->stats, c->offset);
 	return show(buf, len, pos, sum);
 }

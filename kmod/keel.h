@@ -221,11 +221,14 @@ struct keel_vcpu {
 };
 
 /*
- * All vCPUs that may be running. The one that is just being created is seen
- * too; looking no further saves the walk through the rest of the table's node.
+ * The first vCPU from index *@i on, which becomes its index, or NULL. One that
+ * is just being created is seen too; to look no further saves the walk through
+ * the rest of the table's node. vm->lock or RCU.
  */
-#define for_each_vcpu(i, vcpu, vm)						\
-	xa_for_each_range(&(vm)->vcpus, i, vcpu, 0, READ_ONCE((vm)->nr_vcpus))
+static inline struct keel_vcpu *keel_vcpu_from(struct keel_vm *vm, unsigned long *i)
+{
+	return xa_find(&vm->vcpus, i, READ_ONCE(vm->nr_vcpus), XA_PRESENT);
+}
 
 /* Address space that the vCPU's accesses go to. */
 static inline int keel_as(const struct keel_vcpu *vcpu)

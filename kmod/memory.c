@@ -157,7 +157,7 @@ struct piece {
 	const struct keel_memslot *heir;
 };
 
-/* The piece of @old below the last one; begin with the end of @old as p->first. */
+/* The piece of @old below the last one; begin with all_of(). False: there is none. */
 static bool next_piece(const struct keel_memslots *next, const struct keel_memslot *old,
 		       struct piece *p)
 {
@@ -179,8 +179,10 @@ static bool next_piece(const struct keel_memslots *next, const struct keel_memsl
 	return true;
 }
 
-#define for_each_piece(p, next, old)						\
-	for ((p)->first = (old)->base + (old)->npages; next_piece(next, old, p);)
+static struct piece all_of(const struct keel_memslot *old)
+{
+	return (struct piece){ .first = old->base + old->npages };
+}
 
 /* Tables to split what is mapped across the edges of pieces: so that nothing fails later. */
 static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
@@ -192,7 +194,8 @@ static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 	for (; n--; c++) {
 		if (!c->old)
 			continue;
-		for_each_piece(&p, next, c->old) {
+		p = all_of(c->old);
+		while (next_piece(next, c->old, &p)) {
 			if (p.first != c->old->base)
 				ret = mmu_split_prepare(vm, c->old->as, p.first, tables);
 			if (ret)
@@ -209,9 +212,9 @@ static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
 		     const struct keel_memslot *old, struct list_head *tables)
 {
-	struct piece p;
+	struct piece p = all_of(old);
 
-	for_each_piece(&p, next, old) {
+	while (next_piece(next, old, &p)) {
 		if (p.first != old->base)
 			mmu_split_gfn(vm, old->as, p.first, tables);
 		if (!p.heir)
@@ -276,13 +279,15 @@ static bool being_read(struct keel_vm *vm)
 	unsigned long i;
 	bool reading;
 
-	/* The snapshot is published before this is asked: pairs with the readers' smp_store_mb(). */
+	/* Published before this is asked: pairs with smp_store_mb() of the readers. */
 	smp_mb();
+	/* What those who have ended did is seen: pairs with their smp_store_release(). */
 	reading = smp_load_acquire(&vm->notifier_reads);
 	rcu_read_lock();
-	for_each_vcpu(i, vcpu, vm) {
+	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
 		if (reading)
 			break;
+		/* The same. */
 		reading = smp_load_acquire(&vcpu->slots_held);
 	}
 	rcu_read_unlock();

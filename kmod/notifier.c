@@ -70,6 +70,7 @@ static int begin_reading(struct keel_vm *vm)
 
 static void end_reading(struct keel_vm *vm, int idx)
 {
+	/* Who sees that it has ended sees all that it did. */
 	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
 	spin_unlock(&vm->mmu.lock);
 	srcu_read_unlock(&vm->srcu, idx);

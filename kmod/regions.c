@@ -17,10 +17,8 @@
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)
 
-typedef struct kvm_userspace_memory_region region_t;
-
 /* What can be said of the argument without looking at the current slots. */
-static bool region_valid(const region_t *r)
+static bool region_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last = r->guest_phys_addr + r->memory_size;
 
@@ -37,7 +35,7 @@ static bool region_valid(const region_t *r)
 	return last >= r->guest_phys_addr && r->memory_size >> PAGE_SHIFT <= MAX_SLOT_PAGES;
 }
 
-static void describe(struct slot_change *c, const region_t *r)
+static void describe(struct slot_change *c, const struct kvm_userspace_memory_region *r)
 {
 	*c = (struct slot_change){
 		.wanted = {
@@ -113,7 +111,8 @@ long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data)
 }
 
 /* One address space, no slot twice: then the order in which they stand means nothing. */
-static int describe_all(struct slot_change *c, const region_t *r, int n)
+static int describe_all(struct slot_change *c, const struct kvm_userspace_memory_region *r,
+			int n)
 {
 	unsigned long *named = bitmap_zalloc(KEEL_MAX_SLOTS, GFP_KERNEL);
 	int i, ret = -ENOMEM;
@@ -138,7 +137,7 @@ long keel_ioctl_set_memory_regions(struct keel_vm *vm, void *arg)
 	struct keel_memory_regions __user *user = (void __user __force *)arg;
 	struct keel_memory_regions head;
 	struct slot_change *c;
-	region_t *regions;
+	struct kvm_userspace_memory_region *regions;
 	long ret;
 
 	if (copy_from_user(&head, user, sizeof(head)))

@@ -107,7 +107,7 @@ static ssize_t caches_read(struct file *file, char __user *buf, size_t len, loff
 	unsigned long i;
 	int n = 0;
 
-	for_each_vcpu(i, vcpu, vm) {
+	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
 		struct mmio_cache c = vcpu->mmu.cache;
 
 		n += scnprintf(text + n, sizeof(text) - n, "%d %d %llx %llx %x %llu\n", vcpu->id,

@@ -72,7 +72,7 @@ void keel_request_all(struct keel_vm *vm, enum keel_request req)
 	preempt_disable();
 	mask = this_cpu_ptr(&kick_mask);
 	cpumask_clear(mask);
-	for_each_vcpu(i, vcpu, vm) {
+	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
 		keel_make_request(vcpu, req);
 		cpu = READ_ONCE(vcpu->cpu);
 		if (leaving_guest(vcpu) && cpu >= 0)
@@ -494,7 +494,7 @@ static bool id_taken(struct keel_vm *vm, int id)
 	struct keel_vcpu *vcpu;
 	unsigned long i;
 
-	for_each_vcpu(i, vcpu, vm)
+	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++)
 		if (vcpu->id == id)
 			return true;
 	return false;
@@ -530,7 +530,7 @@ static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 		synchronize_rcu();
 		return fd;
 	}
-	/* Once it can be used: for_each_vcpu() looks one further. */
+	/* Once it can be used: keel_vcpu_from() looks one further. */
 	WRITE_ONCE(vm->nr_vcpus, vm->nr_vcpus + 1);
 	keel_debugfs_add_vcpu(vcpu);
 	return fd;

@@ -497,16 +497,6 @@ static u64 setting(const char *name, u64 value)
 	return text ? strtoul(text, NULL, 0) : value;
 }
 
-static u64 pte_gpa(struct vm *vm, u64 gva)
-{
-	u64 table = PML4_GPA;
-	int shift;
-
-	for (shift = 39; shift > 12; shift -= 9)
-		table = *(u64 *)vm_hva(vm, table + (gva >> shift & 511) * 8) & 0xffffffffff000UL;
-	return table + (gva >> 12 & 511) * 8;
-}
-
 static void init_writer(fixture_t *self, int i, u64 updates)
 {
 	struct writer *w = &self->writer[i];
@@ -536,7 +526,7 @@ FIXTURE_SETUP(hammer)
 		u64 alias = ALIAS + i * PAGE;
 
 		vm_map(self->vm, alias, BASE, PT_P | PT_W);
-		GUEST_VAR(self->vm, cpus)[i].pte = pte_gpa(self->vm, alias);
+		GUEST_VAR(self->vm, cpus)[i].pte = vm_pte_gpa(self->vm, alias);
 		self->runner[i].vcpu = vcpu_create(self->vm, i, guest_main);
 	}
 	for (i = 0; i < WRITERS; i++)

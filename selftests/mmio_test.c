@@ -704,17 +704,6 @@ static void guest_remap(void)
 	guest_done();
 }
 
-static u64 pte_gpa(struct vm *vm, u64 gva)
-{
-	u64 table = PML4_GPA;
-	int shift;
-
-	for (shift = 39; shift > 12; shift -= 9)
-		table = *(u64 *)vm_hva(vm, table + (gva >> shift & 511) * 8) &
-			0xffffffffff000UL;
-	return table + (gva >> 12 & 511) * 8;
-}
-
 TEST_F(mmio, follows_a_changed_page_table)
 {
 	static const u64 frame[] = { 0, 0, PAGE, 2 * PAGE };
@@ -722,7 +711,7 @@ TEST_F(mmio, follows_a_changed_page_table)
 	int i;
 
 	vm_map(self->vm, GVA, MMIO_GPA, PT_P | PT_W);
-	GUEST_VAR(self->vm, guest_pte_gpa) = pte_gpa(self->vm, GVA);
+	GUEST_VAR(self->vm, guest_pte_gpa) = vm_pte_gpa(self->vm, GVA);
 	memcpy(vm_hva(self->vm, DATA_GPA), &ram, 4);
 	vcpu_set_long(self->vcpu, guest_remap);
 	for (i = 0; i < ARRAY_SIZE(frame); i++) {
@@ -748,7 +737,7 @@ TEST_F(mmio, sets_accessed_and_dirty_bits)
 	u64 *pte;
 
 	vm_map(self->vm, GVA, MMIO_GPA, PT_P | PT_W);
-	pte = vm_hva(self->vm, pte_gpa(self->vm, GVA));
+	pte = vm_hva(self->vm, vm_pte_gpa(self->vm, GVA));
 	vcpu_set_long(self->vcpu, guest_touch);
 	EXPECT_EQ(0, *pte & (PT_A | PT_D));
 	expect_access(_metadata, self->vcpu, MMIO_GPA, 4, false, 0);

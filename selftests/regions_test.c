@@ -290,7 +290,7 @@ TEST_F(regions, what_keeps_its_place_stays_mapped)
 		expect_found(_metadata, self, A, 16, 0);
 		EXPECT_EQ(before, faults(self));
 		EXPECT_EQ(zapped, counter(self->vm->fd, "zapped_ptes"));
-		/* Shorter: what goes goes, and no more. */
+		/* Shorter: what is cut off goes, and no more. */
 		want(self, 1, A, 16, 0, 0);
 		want(self, 2, 0, 0, 0, 0);
 		EXPECT_EQ(0, apply(self));
@@ -333,22 +333,12 @@ TEST_F(regions, read_only_on_and_off_in_place)
 	EXPECT_FALSE(writable(self, A + 2 * PAGE, 3));
 }
 
-static bool huge_pages(void)
-{
-	FILE *f = fopen("/sys/module/keel/parameters/huge_pages", "r");
-	bool on = f && fgetc(f) == 'Y';
-
-	if (f)
-		fclose(f);
-	return on;
-}
-
 /* A huge page that gets an edge is split, and so nothing is unmapped. */
 TEST_F(regions, huge_pages_are_split_at_the_edge)
 {
 	u64 before;
 
-	REQUIRE(huge_pages());
+	REQUIRE(parameter_is_on("huge_pages"));
 	madvise(self->mem, 2 * HUGE, MADV_DONTNEED);
 	madvise(self->mem, 2 * HUGE, MADV_HUGEPAGE);
 	memset(self->mem, 0, 2 * HUGE);
@@ -379,7 +369,7 @@ TEST_F(regions, huge_pages_are_split_at_the_edge)
 /* Read-only while it is huge; written again, it is what it was. */
 TEST_F(regions, huge_pages_become_read_only)
 {
-	REQUIRE(huge_pages());
+	REQUIRE(parameter_is_on("huge_pages"));
 	madvise(self->mem, 2 * HUGE, MADV_DONTNEED);
 	madvise(self->mem, 2 * HUGE, MADV_HUGEPAGE);
 	memset(self->mem, 0, 2 * HUGE);

@@ -39,20 +39,20 @@
  * it one more. Returns the number of words that were wrong.
  */
 asm(".pushsection .rodata\n"
-    "visit_code:\n"
-    "	xor %eax, %eax\n"
-    "	mov %rdx, %rcx\n"
-    "1:	cmp %rsi, (%rdi)\n"
-    "	je 2f\n"
-    "	inc %eax\n"
-    "2:	lea 1(%rsi), %r8\n"
-    "	mov %r8, (%rdi)\n"
-    "	add %r9, %rdi\n"
-    "	dec %rcx\n"
-    "	jnz 1b\n"
-    "	ret\n"
-    "visit_code_end:\n"
-    ".popsection\n");
+	"visit_code:\n"
+	"	xor %eax, %eax\n"
+	"	mov %rdx, %rcx\n"
+	"1:	cmp %rsi, (%rdi)\n"
+	"	je 2f\n"
+	"	inc %eax\n"
+	"2:	lea 1(%rsi), %r8\n"
+	"	mov %r8, (%rdi)\n"
+	"	add %r9, %rdi\n"
+	"	dec %rcx\n"
+	"	jnz 1b\n"
+	"	ret\n"
+	"visit_code_end:\n"
+	".popsection\n");
 extern const char visit_code[], visit_code_end[];
 
 /* struct cpu - a vCPU's part, in memory that never changes */
@@ -166,10 +166,12 @@ static struct kvm_userspace_memory_region region_of(const struct shape *s, unsig
 
 /* --- the run ------------------------------------------------------------------- */
 
+typedef FIXTURE_DATA(reshape) fixture_t;
+
 struct runner {
 	struct vcpu *vcpu;
 	pthread_t thread;
-	FIXTURE_DATA(reshape) *test;
+	fixture_t *test;
 	u64 writes, unexpected;
 };
 
@@ -182,8 +184,6 @@ FIXTURE(reshape) {
 	u64 may_be_read_only[PAGES / 64];	/* bitmap: of the shape before or the next */
 	bool as_one;
 };
-
-typedef FIXTURE_DATA(reshape) fixture_t;
 
 static void note_read_only(fixture_t *self, const struct shape *s, bool add)
 {

@@ -59,6 +59,20 @@ u64 counter(int fd, const char *name)
 	return value;
 }
 
+bool parameter_is_on(const char *name)
+{
+	char path[80];
+	bool on;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/keel/parameters/%s", name);
+	f = fopen(path, "r");
+	on = f && fgetc(f) == 'Y';
+	if (f)
+		fclose(f);
+	return on;
+}
+
 void mmio_counts(int vcpu_fd, struct mmio_counts *c)
 {
 	c->misconfig = counter(vcpu_fd, "mmio_misconfig");

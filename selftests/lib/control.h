@@ -20,6 +20,9 @@ struct mmio_counts {
 void mmio_counts(int vcpu_fd, struct mmio_counts *c);
 bool mmio_counts_add_up(const struct mmio_counts *c);
 
+/* A boolean parameter of the module. */
+bool parameter_is_on(const char *name);
+
 /* Is the module a test build that lets this VM be controlled? */
 bool has_control(struct vm *vm);
 

@@ -132,6 +132,8 @@ void vm_set_slot(struct vm *vm, u32 slot, u32 flags, u64 gpa, u64 size,
 		 void *hva);
 void *vm_hva(struct vm *vm, u64 gpa);
 void vm_map(struct vm *vm, u64 gva, u64 gpa, u64 flags);
+/* Where the entry is that maps the 4 KiB page @gva, which vm_map() has mapped. */
+u64 vm_pte_gpa(struct vm *vm, u64 gva);
 void vm_load(struct vm *vm, u64 gpa, const void *from, const void *end);
 
 /* The guest's own copy of a variable of this program. */

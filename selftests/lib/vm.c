@@ -205,3 +205,13 @@ void vm_map(struct vm *vm, u64 gva, u64 gpa, u64 flags)
 	table = table_entry(vm, table, gva >> 21 & 511);
 	table[gva >> 12 & 511] = gpa | flags;
 }
+
+u64 vm_pte_gpa(struct vm *vm, u64 gva)
+{
+	u64 table = PML4_GPA;
+	int shift;
+
+	for (shift = 39; shift > 12; shift -= 9)
+		table = *(u64 *)vm_hva(vm, table + (gva >> shift & 511) * 8) & 0xffffffffff000UL;
+	return table + (gva >> 12 & 511) * 8;
+}
