@@ -105,8 +105,9 @@ static enum emu_result fuzz_read(struct emu_ctx *ctx, u64 linear, void *buf, uns
 {
 	note(linear, size, access);
 	expect(access & EMU_READ, "a read says that it is one");
-	expect(!log_now.wrote, "reads come before writes");
-	fill(buf, size);
+	expect(!log_now.wrote || access & EMU_PROBE, "reads come before writes");
+	if (!(access & EMU_PROBE))
+		fill(buf, size);
 	return whim(ctx);
 }
 
@@ -123,7 +124,7 @@ static enum emu_result fuzz_write(struct emu_ctx *ctx, u64 linear, const void *b
 }
 
 static enum emu_result fuzz_exchange(struct emu_ctx *ctx, u64 linear, const void *old,
-				     const void *new, unsigned int size)
+				     const void *new, unsigned int size, unsigned int access)
 {
 	u8 copy[2 * EMU_OPERAND_MAX];
 
