@@ -263,6 +263,19 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
+/* A string between a port and a device takes the emulator. */
+static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	int r = keel_io_exit(vcpu), idx;
+
+	if (likely(r != -ENXIO))
+		return r;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	r = keel_emulate(vcpu, INVALID_GPA);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return r;
+}
+
 #define INSTRUCTION(name, function)						\
 static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
 {										\
@@ -272,7 +285,6 @@ static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
 INSTRUCTION(cpuid, keel_cpuid_exit)
 INSTRUCTION(cr, keel_cr_exit)
 INSTRUCTION(dr, keel_dr_exit)
-INSTRUCTION(io, keel_io_exit)
 INSTRUCTION(rdmsr, keel_rdmsr_exit)
 INSTRUCTION(wrmsr, keel_wrmsr_exit)
 INSTRUCTION(xsetbv, keel_xsetbv_exit)

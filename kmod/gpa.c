@@ -110,6 +110,13 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 	return 0;
 }
 
+bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	hva_t hva;
+
+	return gpa_to_hva(keel_vcpu_slots(vcpu), gpa, write, &hva);
+}
+
 #define CACHE_LINE	64
 
 #define CMPXCHG_AS(type, hva, old, new)						\

@@ -21,6 +21,9 @@ struct keel_vcpu;
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
+/* Whether the page of @gpa is in a slot, and for writing if @write. */
+bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
+
 /*
  * If @len bytes at @gpa equal @old, make them @new, in one atomic step.
  * @len: 1, 2, 4, 8 or 16, within a cache line; of 16, @gpa is a multiple.

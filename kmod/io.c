@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "exit.h"
+#include "gpa.h"
 #include "gva.h"
 #include "io.h"
 #include "irq.h"
@@ -211,7 +212,17 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* SRCU held. */
+static bool in_memory(struct keel_vcpu *vcpu, const struct gva_span *span, bool write)
+{
+	int i;
+
+	for (i = 0; i < span->parts; i++)
+		if (!keel_gpa_is_memory(vcpu, span->part[i].gpa, write))
+			return false;
+	return true;
+}
+
+/* SRCU held. -ENXIO: the operand is a device's. */
 static int start_string(struct keel_vcpu *vcpu)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -220,6 +231,8 @@ static int start_string(struct keel_vcpu *vcpu)
 	pio->count = batch(vcpu);
 	if (translate_operand(vcpu, &span) == RUN_RESUME)
 		return RUN_RESUME;
+	if (!in_memory(vcpu, &span, pio->in))
+		return -ENXIO;
 	if (!pio->in && keel_span_read(vcpu, &span, vcpu->pio_data))
 		return keel_emulation_failed(vcpu, NULL, 0);
 	vcpu->complete = pio->in ? complete_ins : complete_outs;

@@ -7,7 +7,10 @@
 
 struct keel_vcpu;
 
-/* EXIT_REASON_IO_INSTRUCTION: IN, OUT and, with REP or without, INS, OUTS. */
+/*
+ * EXIT_REASON_IO_INSTRUCTION: IN, OUT and, with REP or without, INS, OUTS.
+ * -ENXIO: nothing is done, the operand in memory is not RAM.
+ */
 int keel_io_exit(struct keel_vcpu *vcpu);
 
 /*

@@ -144,9 +144,18 @@ enum emu_result emu_run_push(struct emu_ctx *ctx)
 	return result == EMU_OK ? push(ctx, val) : result;
 }
 
+/* Of four bytes only the two of the selector are written, as current processors do. */
 enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
 {
-	return push(ctx, emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel);
+	u64 sel = emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel;
+	enum emu_result result;
+
+	if (ctx->insn.op_size != 4)
+		return push(ctx, sel);
+	result = emu_push(ctx, 2, sel, 2);
+	if (result == EMU_OK)
+		emu_move_stack(ctx, -4);
+	return result;
 }
 
 /*
