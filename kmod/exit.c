@@ -97,16 +97,19 @@ static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, 
 /*
  * Guest user code gets #UD, so that it cannot take its kernel down; for the
  * kernel itself userspace is told, with the bytes, and #UD is what follows if
- * it goes on regardless.
+ * it goes on regardless. Who has asked for it by the capability is told of
+ * both, and the guest is left where it was.
  */
 int keel_emulation_failed(struct keel_vcpu *vcpu, const u8 *insn, unsigned int len)
 {
 	struct kvm_run *run = vcpu->run;
 	unsigned int n = min_t(unsigned int, len, sizeof(run->emulation_failure.insn_bytes));
 
-	keel_inject_ud(vcpu);
-	if (vmx_cpl(&vcpu->vmx) != 0)
-		return RUN_RESUME;
+	if (!READ_ONCE(vcpu->vm->exit_on_emulation_failure)) {
+		keel_inject_ud(vcpu);
+		if (vmx_cpl(&vcpu->vmx) != 0)
+			return RUN_RESUME;
+	}
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	run->emulation_failure.flags = 0;
@@ -270,9 +273,9 @@ static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 
 	if (likely(r != -ENXIO))
 		return r;
-	idx = srcu_read_lock(&vcpu->vm->srcu);
+	idx = keel_read_slots(vcpu);
 	r = keel_emulate(vcpu, INVALID_GPA);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	keel_read_slots_end(vcpu, idx);
 	return r;
 }
 

@@ -80,6 +80,7 @@ struct keel_vm {
 	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
 	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
+	bool exit_on_emulation_failure;	/* so is KVM's capability of that name */
 	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
 	struct work_struct grace;	/* memory.c: does what must wait for readers */
 	struct mmu_notifier notifier;
