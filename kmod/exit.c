@@ -67,22 +67,6 @@ static int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 			      ARRAY_SIZE(data));
 }
 
-/*
- * Without unrestricted guest the hardware runs nothing but paged protected
- * mode, and the rest would have to be emulated instruction by instruction.
- */
-bool keel_mode_runs(struct keel_vcpu *vcpu)
-{
-	u64 paged = X86_CR0_PE | X86_CR0_PG;
-
-	return vmx_caps.unrestricted || (vmx_cr0(&vcpu->vmx) & paged) == paged;
-}
-
-int keel_mode_refused(struct keel_vcpu *vcpu)
-{
-	return internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
-}
-
 /* An event was being delivered through memory that is MMIO: nothing to emulate. */
 static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
 {

@@ -172,6 +172,7 @@ struct keel_pio {
  * @decoded:	@ctx is for the registers as they are; a change from outside
  *		makes it void
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
+ * @mode:	the hardware does not run the guest as it is: see mode.c
  */
 struct keel_emulation {
 	struct emu_ctx ctx;
@@ -181,6 +182,7 @@ struct keel_emulation {
 	bool alone;
 	bool decoded;
 	const struct keel_memslots *slots;
+	bool mode;
 };
 
 struct keel_vcpu {

@@ -381,6 +381,7 @@ static int finish_ok(struct keel_vcpu *vcpu, struct emu_ctx *ctx)
 	commit(ctx, vcpu);
 	if (!ctx->halted)
 		return flush(vcpu);
+	STAT(vcpu, halt_exits);
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return RUN_USER;
 }
@@ -443,4 +444,42 @@ int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
 	vcpu->emulation.page_known = false;
 	vcpu->emulation.decoded = false;
 	return emulate(vcpu);
+}
+
+/* Userspace cannot be asked in the middle of a delivery. */
+static int event_failed(struct keel_vcpu *vcpu)
+{
+	keel_mmio_reset(vcpu);
+	keel_event_over(vcpu, false);
+	return keel_emulation_failed(vcpu, NULL, 0);
+}
+
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+	enum emu_result r;
+
+	keel_mmio_reset(vcpu);
+	e->alone = false;
+	e->decoded = false;
+	e->slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	fill(&e->ctx, vcpu);
+	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
+	e->slots = NULL;
+	switch (r) {
+	case EMU_OK:
+		commit(&e->ctx, vcpu);
+		keel_event_over(vcpu, true);
+		return flush(vcpu);
+	case EMU_FAULT:
+		keel_mmio_reset(vcpu);
+		keel_event_over(vcpu, false);
+		queue_fault(vcpu, &e->ctx.fault);
+		return RUN_RESUME;
+	case EMU_RETRY:
+		keel_mmio_reset(vcpu);
+		return RUN_RESUME;
+	default:
+		return event_failed(vcpu);
+	}
 }

@@ -292,10 +292,11 @@ bool emu_single_access(const struct emu_ctx *ctx);
 enum emu_result emu_execute(struct emu_ctx *ctx);
 
 /*
- * Deliver interrupt or exception @vector in real mode: flags, CS and IP go on
- * the stack, and execution goes on where the table of vectors says. The
- * context is filled as for an instruction, and the results are the same.
+ * Deliver an interrupt or exception, in real mode or, to code of the same
+ * privilege level, in protected mode: state goes on the stack, and execution
+ * goes on in the handler. The context is filled as for an instruction, and the
+ * results are the same.
  */
-enum emu_result emu_real_interrupt(struct emu_ctx *ctx, u8 vector);
+enum emu_result emu_interrupt(struct emu_ctx *ctx, u8 vector, bool has_error, u32 error);
 
 #endif

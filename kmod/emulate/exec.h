@@ -174,6 +174,9 @@ void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *
 /* A far return to outer code leaves no segment loaded that this must not see. */
 void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);
 
+/* far.c: @ip must be in the code segment that it belongs to. */
+enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip);
+
 /*
  * operand.c: general registers and operands of up to 8 bytes. A register
  * write of 4 bytes clears the upper half, one of 1 or 2 keeps the rest.

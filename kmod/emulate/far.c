@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers that load CS: far jumps, calls and returns, IRET, and interrupts
- * in real mode. Gates, hardware tasks, returns to virtual-8086 mode and
- * interrupts by way of descriptors are not executed here.
+ * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates,
+ * hardware tasks and returns to virtual-8086 mode are not executed here;
+ * interrupts are in interrupt.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -19,8 +19,7 @@ static bool is_code64(const struct emu_ctx *ctx, const struct emu_seg *cs)
 	return emu_long_mode(ctx) && cs->l;
 }
 
-/* @ip must be in the code segment that it belongs to. */
-static enum emu_result check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip)
+enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip)
 {
 	bool good = is_code64(ctx, cs) ? emu_is_canonical(ctx, ip) : ip <= cs->limit;
 
@@ -56,7 +55,7 @@ enum emu_result emu_run_jmp_far(struct emu_ctx *ctx)
 
 	result = aim(ctx, &t);
 	if (result == EMU_OK)
-		result = check_ip(ctx, &t.cs.seg, t.ip);
+		result = emu_check_ip(ctx, &t.cs.seg, t.ip);
 	if (result == EMU_OK)
 		result = emu_mark_seg(ctx, &t.cs);
 	if (result == EMU_OK)
@@ -83,7 +82,7 @@ enum emu_result emu_run_call_far(struct emu_ctx *ctx)
 
 	result = aim(ctx, &t);
 	if (result == EMU_OK)
-		result = check_ip(ctx, &t.cs.seg, t.ip);
+		result = emu_check_ip(ctx, &t.cs.seg, t.ip);
 	if (result == EMU_OK)
 		result = push_return(ctx, 0);
 	if (result == EMU_OK)
@@ -167,7 +166,7 @@ static enum emu_result prepare_return(struct emu_ctx *ctx, u64 cs, unsigned int 
 static enum emu_result finish_return(struct emu_ctx *ctx, unsigned int depth, unsigned int extra,
 				     const struct target *t)
 {
-	enum emu_result result = check_ip(ctx, &t->cs.seg, t->ip);
+	enum emu_result result = emu_check_ip(ctx, &t->cs.seg, t->ip);
 
 	if (result == EMU_OK)
 		result = emu_mark_seg(ctx, &t->cs);
@@ -260,83 +259,4 @@ enum emu_result emu_run_iret(struct emu_ctx *ctx)
 	ctx->next_rflags = (ctx->rflags & ~(mask | EMU_FLAG_RF)) | (flags & mask);
 	ctx->nmi_open = true;
 	return EMU_OK;
-}
-
-/* Flags, CS and IP of the code that is interrupted; two bytes each. */
-static enum emu_result push_interrupted(struct emu_ctx *ctx)
-{
-	enum emu_result result;
-
-	result = emu_push(ctx, 0, ctx->rflags, 2);
-	if (result == EMU_OK)
-		result = emu_push(ctx, 2, emu_segment(ctx, EMU_CS)->sel, 2);
-	if (result == EMU_OK)
-		result = emu_push(ctx, 4, ctx->next_rip, 2);
-	return result;
-}
-
-static enum emu_result read_vector(struct emu_ctx *ctx, u8 vector, u16 entry[2])
-{
-	struct emu_table idt;
-
-	if (!ctx->ops->system)
-		return EMU_UNHANDLED;
-	ctx->ops->system->get_table(ctx, true, &idt);
-	if (4u * vector + 3 > idt.limit)
-		return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	return ctx->ops->read(ctx, (u32)(idt.base + 4u * vector), entry, 4, EMU_READ | EMU_SYSTEM);
-}
-
-static enum emu_result interrupt(struct emu_ctx *ctx, u8 vector)
-{
-	enum emu_result result;
-	struct target t;
-	u16 entry[2];
-
-	result = read_vector(ctx, vector, entry);
-	if (result == EMU_OK)
-		result = emu_prepare_seg(ctx, EMU_CS, entry[1], 0, &t.cs);
-	if (result != EMU_OK)
-		return result;
-	t.ip = entry[0];
-	result = check_ip(ctx, &t.cs.seg, t.ip);
-	if (result == EMU_OK)
-		result = push_interrupted(ctx);
-	if (result != EMU_OK)
-		return result;
-	emu_move_stack(ctx, -6);
-	ctx->next_rflags &= ~(u64)(EMU_FLAG_IF | EMU_FLAG_TF | EMU_FLAG_AC | EMU_FLAG_RF);
-	go(ctx, &t);
-	return EMU_OK;
-}
-
-/* INT3, INT n and INTO. */
-enum emu_result emu_run_int(struct emu_ctx *ctx)
-{
-	u8 vector = ctx->insn.imm;
-
-	if (ctx->insn.opcode == 0xcc)
-		vector = EMU_VECTOR_BP;
-	if (ctx->insn.opcode == 0xce) {
-		if (!(ctx->rflags & EMU_FLAG_OF))
-			return EMU_OK;
-		vector = EMU_VECTOR_OF;
-	}
-	if (ctx->mode == EMU_MODE_REAL)
-		return interrupt(ctx, vector);
-	if (ctx->mode == EMU_MODE_VM86 && ctx->insn.opcode == 0xcd && emu_iopl(ctx) < 3 &&
-	    !(ctx->cr4 & EMU_CR4_VME))
-		return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	return EMU_UNHANDLED;
-}
-
-enum emu_result emu_real_interrupt(struct emu_ctx *ctx, u8 vector)
-{
-	enum emu_result result;
-
-	emu_begin(ctx, 0);
-	result = interrupt(ctx, vector);
-	if (result == EMU_OK)
-		emu_commit(ctx);
-	return result;
 }

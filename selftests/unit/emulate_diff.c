@@ -506,6 +506,7 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_SMSW:
 	case EMU_OP_CPUID:
 	case EMU_OP_RDTSC:
+	case EMU_OP_INT:
 		return true;		/* the kernel's, or another each time */
 	case EMU_OP_LOAD_FAR:
 	case EMU_OP_CALL_FAR:

@@ -348,8 +348,48 @@ static void test_real_interrupts(struct bench *b)
 	start(b, EMU_MODE_REAL, 0, "90");
 	b->idt = (struct emu_table){ .limit = 0x3ff };
 	put(b, 8 * 4, 0x03000010, 4);
-	tap_ok(emu_real_interrupt(&b->ctx, 8) == EMU_OK && b->ctx.rip == 0x10 &&
+	tap_ok(emu_interrupt(&b->ctx, 8, true, 7) == EMU_OK && b->ctx.rip == 0x10 &&
 	       get(b, STACK - 6, 2) == CODE_AT, "an interrupt from outside comes back to where it was");
+}
+
+#define IDT	0x7000u
+
+static u64 gate(u8 access, u16 sel, u32 offset)
+{
+	return (u64)(offset & 0xffff0000) << 32 | (u64)access << 40 | (u64)sel << 16 | (offset & 0xffff);
+}
+
+static void test_gates(struct bench *b)
+{
+	start(b, EMU_MODE_PROT32, 0, "cd 21");
+	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
+	b->ctx.rflags = 0x4302;
+	put(b, IDT + 0x21 * 8, gate(0x8e, SEL_CODE0, 0x2000), 8);
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == 0x2000 && b->ctx.rflags == 2 &&
+	       b->ctx.gpr[EMU_RSP] == STACK - 12 && get(b, STACK - 12, 4) == CODE_AT + 2 &&
+	       get(b, STACK - 4, 4) == 0x4302, "int n goes through an interrupt gate");
+	put(b, IDT + 13 * 8, gate(0x8f, SEL_CODE0, 0x3000), 8);
+	b->ctx.rflags = 0x202;
+	tap_ok(emu_interrupt(&b->ctx, 13, true, 0x55) == EMU_OK && b->ctx.rflags == 0x202 &&
+	       get(b, STACK - 28, 4) == 0x55 && get(b, STACK - 24, 4) == 0x2000,
+	       "a trap gate keeps IF; an error code comes last");
+	start(b, EMU_MODE_PROT32, 0, "cd 21");
+	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
+	put(b, IDT + 0x21 * 8, gate(0x86, SEL_CODE0, 0x2000), 8);
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RSP] == STACK - 6, "a gate of 16 bits");
+	start(b, EMU_MODE_PROT32, 0, "cd 21");
+	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
+	tap_ok(faults(b, 13, 0x10a), "no gate is #GP that names it");
+	put(b, IDT + 0x21 * 8, gate(0x0e, SEL_CODE0, 0x2000), 8);
+	tap_ok(faults(b, 11, 0x10a), "an absent one is #NP");
+	put(b, IDT + 0x21 * 8, gate(0x85, SEL_TSS, 0), 8);
+	tap_ok(bench_step(b) == EMU_UNHANDLED, "a task is not executed here");
+	start(b, EMU_MODE_PROT32, 3, "cd 21");
+	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
+	put(b, IDT + 0x21 * 8, gate(0x8e, SEL_CODE0, 0x2000), 8);
+	tap_ok(faults(b, 13, 0x10a), "user code may not use each gate");
+	put(b, IDT + 0x21 * 8, gate(0xee, SEL_CODE0, 0x2000), 8);
+	tap_ok(bench_step(b) == EMU_UNHANDLED, "... and what leads inwards is not executed here");
 }
 
 /* --- the rest ----------------------------------------------------------- */
@@ -449,6 +489,7 @@ int main(void)
 	test_jumps(&b);
 	test_returns(&b);
 	test_real_interrupts(&b);
+	test_gates(&b);
 	test_tables(&b);
 	test_registers(&b);
 	test_ports(&b);
