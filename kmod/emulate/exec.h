@@ -33,6 +33,10 @@
 #define EMU_FLAGS_ARITH	(EMU_FLAG_CF | EMU_FLAG_PF | EMU_FLAG_AF | EMU_FLAG_ZF | \
 			 EMU_FLAG_SF | EMU_FLAG_OF)
 
+#define EMU_FLAGS_ALL	(EMU_FLAGS_ARITH | EMU_FLAG_TF | EMU_FLAG_IF | EMU_FLAG_DF | \
+			 EMU_FLAG_IOPL | EMU_FLAG_NT | EMU_FLAG_RF | EMU_FLAG_VM | EMU_FLAG_AC | \
+			 EMU_FLAG_VIF | EMU_FLAG_VIP | EMU_FLAG_ID)
+
 #define EMU_VECTOR_DE	0
 #define EMU_VECTOR_BP	3
 #define EMU_VECTOR_OF	4
@@ -40,6 +44,7 @@
 #define EMU_VECTOR_UD	6
 #define EMU_VECTOR_NM	7
 #define EMU_VECTOR_DF	8
+#define EMU_VECTOR_TS	10
 #define EMU_VECTOR_NP	11
 #define EMU_VECTOR_SS	12
 #define EMU_VECTOR_GP	13
@@ -91,6 +96,9 @@ const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index);
 
 /* With enum emu_access, for addresses only: must be a multiple of the size. */
 #define EMU_ALIGNED	0x100
+
+/* Whether @size bytes at @ea are within the segment's bounds. */
+bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size);
 
 /* Linear address of @size bytes at @ea, checked for @access. */
 enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
@@ -167,9 +175,17 @@ struct emu_load {
  */
 enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel,
 				unsigned int cpl, struct emu_load *load);
+/* The same by descriptor in any mode. @sel of CS: without what it says of the level. */
+enum emu_result emu_prepare_descriptor(struct emu_ctx *ctx, unsigned int index, u16 sel,
+				       unsigned int cpl, struct emu_load *load);
+/* The level on which the code that @sel names runs if it is reached from here. */
+enum emu_result emu_code_level(struct emu_ctx *ctx, u16 sel, unsigned int *cpl);
 enum emu_result emu_mark_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_commit_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *seg);
+
+/* What segment register @index is in virtual-8086 mode. */
+void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel);
 
 /* A far return to outer code leaves no segment loaded that this must not see. */
 void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);

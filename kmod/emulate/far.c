@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates,
- * hardware tasks and returns to virtual-8086 mode are not executed here;
- * interrupts are in interrupt.c.
+ * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates
+ * and hardware tasks are not executed here; interrupts are in interrupt.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -226,11 +225,36 @@ static enum emu_result check_iret(struct emu_ctx *ctx)
 	return emu_long_mode(ctx) ? emu_raise(ctx, EMU_VECTOR_GP, 0) : EMU_UNHANDLED;
 }
 
-/* A return to virtual-8086 mode pops six more, and is not executed here. */
 static bool returns_to_vm86(const struct emu_ctx *ctx, u64 flags)
 {
 	return !emu_no_descriptors(ctx) && !emu_long_mode(ctx) && ctx->cpl == 0 &&
 	       ctx->insn.op_size == 4 && (flags & EMU_FLAG_VM);
+}
+
+/* Six more to pop: SP, SS and the data segments. */
+static enum emu_result return_to_vm86(struct emu_ctx *ctx, unsigned int depth, u64 ip, u16 cs,
+				      u64 flags)
+{
+	static const u8 order[] = { EMU_SS, EMU_ES, EMU_DS, EMU_FS, EMU_GS };
+	u64 sp, sel[sizeof(order)];
+	enum emu_result result;
+	unsigned int i;
+
+	result = pop(ctx, &depth, &sp);
+	for (i = 0; result == EMU_OK && i < sizeof(order); i++)
+		result = pop(ctx, &depth, &sel[i]);
+	if (result != EMU_OK)
+		return result;
+	if (ip > 0xffff)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	emu_vm86_seg(ctx, EMU_CS, cs);
+	for (i = 0; i < sizeof(order); i++)
+		emu_vm86_seg(ctx, order[i], sel[i]);
+	ctx->gpr[EMU_RSP] = sp;
+	ctx->next_rip = ip;
+	ctx->next_rflags = (flags & EMU_FLAGS_ALL) | EMU_FLAG_FIXED;
+	ctx->nmi_open = true;
+	return EMU_OK;
 }
 
 enum emu_result emu_run_iret(struct emu_ctx *ctx)
@@ -250,7 +274,7 @@ enum emu_result emu_run_iret(struct emu_ctx *ctx)
 	if (result != EMU_OK)
 		return result;
 	if (returns_to_vm86(ctx, flags))
-		return EMU_UNHANDLED;
+		return return_to_vm86(ctx, depth, t.ip, cs, flags);
 	result = prepare_return(ctx, cs, &depth, 0, ctx->mode == EMU_MODE_LONG64, &t);
 	if (result == EMU_OK)
 		result = finish_return(ctx, depth, 0, &t);

@@ -66,7 +66,7 @@ static bool access_allowed(const struct emu_ctx *ctx, const struct emu_seg *s,
 	return !(s->type & EMU_SEG_CODE) || (s->type & EMU_SEG_RW);
 }
 
-static bool in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
+bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
 {
 	u64 last = ea + size - 1;
 
@@ -93,7 +93,7 @@ enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea
 			return EMU_FAULT;
 	} else {
 		s = emu_segment(ctx, seg);
-		if (!access_allowed(ctx, s, access) || !in_limit(s, ea, size))
+		if (!access_allowed(ctx, s, access) || !emu_in_limit(s, ea, size))
 			return segment_fault(ctx, seg);
 		*linear = (u32)(s->base + ea);
 	}

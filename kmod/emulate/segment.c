@@ -183,16 +183,12 @@ static enum emu_result check(struct emu_ctx *ctx, unsigned int cpl, const struct
 	return EMU_OK;
 }
 
-enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel,
-				unsigned int cpl, struct emu_load *load)
+enum emu_result emu_prepare_descriptor(struct emu_ctx *ctx, unsigned int index, u16 sel,
+				       unsigned int cpl, struct emu_load *load)
 {
 	enum emu_result result;
 
 	*load = (struct emu_load){ .index = index };
-	if (emu_no_descriptors(ctx)) {
-		load_by_address(ctx, index, sel, load);
-		return EMU_OK;
-	}
 	if (is_null(sel))
 		return load_null(ctx, index, sel, cpl, load);
 	result = fetch(ctx, sel, load, EMU_VECTOR_GP);
@@ -204,6 +200,30 @@ enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel
 	load->new |= DESC_ACCESSED;
 	if (index == EMU_CS)
 		load->seg.sel = (sel & ~3u) | cpl;
+	return EMU_OK;
+}
+
+enum emu_result emu_code_level(struct emu_ctx *ctx, u16 sel, unsigned int *cpl)
+{
+	struct emu_load load = { .index = EMU_CS };
+	enum emu_result result;
+
+	if (is_null(sel))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = fetch(ctx, sel, &load, EMU_VECTOR_GP);
+	*cpl = ctx->cpl;
+	if (result == EMU_OK && !is_conforming(&load.seg) && load.seg.dpl < ctx->cpl)
+		*cpl = load.seg.dpl;
+	return result;
+}
+
+enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel,
+				unsigned int cpl, struct emu_load *load)
+{
+	if (!emu_no_descriptors(ctx))
+		return emu_prepare_descriptor(ctx, index, sel, cpl, load);
+	*load = (struct emu_load){ .index = index };
+	load_by_address(ctx, index, sel, load);
 	return EMU_OK;
 }
 
@@ -225,6 +245,16 @@ void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *
 void emu_commit_seg(struct emu_ctx *ctx, const struct emu_load *load)
 {
 	emu_set_seg(ctx, load->index, &load->seg);
+}
+
+void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel)
+{
+	struct emu_seg s = {
+		.base = (u32)sel << 4, .limit = 0xffff, .sel = sel,
+		.type = EMU_SEG_RW | EMU_SEG_ACCESSED, .s = 1, .dpl = 3, .p = 1,
+	};
+
+	emu_set_seg(ctx, index, &s);
 }
 
 void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl)

@@ -308,12 +308,8 @@ static void test_returns(struct bench *b)
 	tap_ok(bench_step(b) == EMU_OK && b->ctx.rflags == 0x13202 && b->ctx.nmi_open &&
 	       b->ctx.gpr[EMU_RSP] == STACK + 12, "iret takes the flags, RF and IOPL with them");
 	start(b, EMU_MODE_PROT32, 0, "cf");
-	put(b, STACK + 4, SEL_CODE0, 4);
-	put(b, STACK + 8, 0x20002, 4);
-	tap_ok(bench_step(b) == EMU_UNHANDLED, "a return to virtual-8086 mode is not executed here");
-	start(b, EMU_MODE_PROT32, 0, "cf");
 	b->ctx.rflags |= 0x4000;
-	tap_ok(bench_step(b) == EMU_UNHANDLED, "nor one to another task");
+	tap_ok(bench_step(b) == EMU_UNHANDLED, "a return to another task is not executed here");
 	start(b, EMU_MODE_LONG64, 0, "48 cf");
 	b->ctx.rflags |= 0x4000;
 	tap_ok(faults(b, 13, 0), "... which long mode does not know");
@@ -388,8 +384,50 @@ static void test_gates(struct bench *b)
 	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
 	put(b, IDT + 0x21 * 8, gate(0x8e, SEL_CODE0, 0x2000), 8);
 	tap_ok(faults(b, 13, 0x10a), "user code may not use each gate");
+}
+
+static void put_tss(struct bench *b)
+{
+	b->ctx.seg[EMU_TR] = (struct emu_seg){ .base = TSS, .limit = 0x67, .type = 11, .p = 1 };
+	put(b, TSS + 4, 0xa000, 4);
+	put(b, TSS + 8, SEL_DATA0, 2);
+	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
 	put(b, IDT + 0x21 * 8, gate(0xee, SEL_CODE0, 0x2000), 8);
-	tap_ok(bench_step(b) == EMU_UNHANDLED, "... and what leads inwards is not executed here");
+}
+
+static void test_inner_gates(struct bench *b)
+{
+	start(b, EMU_MODE_PROT32, 3, "cd 21");
+	put_tss(b);
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_CS].sel == SEL_CODE0 &&
+	       b->ctx.seg[EMU_SS].sel == SEL_DATA0 && b->ctx.gpr[EMU_RSP] == 0xa000 - 20 &&
+	       get(b, 0xa000 - 8, 4) == STACK && get(b, 0xa000 - 20, 4) == CODE_AT + 2,
+	       "user code gets to the stack of the TSS");
+	start(b, EMU_MODE_PROT32, 3, "cd 21");
+	put_tss(b);
+	put(b, TSS + 8, SEL_DATA3 | 3, 2);
+	tap_ok(faults(b, 10, SEL_DATA3), "a bad stack there is #TS");
+	start(b, EMU_MODE_PROT32, 3, "cd 21");
+	put_tss(b);
+	b->ctx.seg[EMU_TR].limit = 8;
+	tap_ok(faults(b, 10, 0), "... and so is none");
+	start(b, EMU_MODE_VM86, 3, "cd 21");
+	put_tss(b);
+	b->ctx.rflags = 0x23202;
+	b->ctx.seg[EMU_FS].sel = 0x1234;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RSP] == 0xa000 - 36 &&
+	       get(b, 0xa000 - 8, 4) == 0x1234 && get(b, 0xa000 - 28, 4) == 0x23202 &&
+	       b->ctx.seg[EMU_FS].unusable && !(b->ctx.rflags & 0x20000),
+	       "virtual-8086 code leaves its segments on it");
+	bench_put_code(b, "cf");
+	b->ctx.mode = EMU_MODE_PROT32;
+	b->ctx.cpl = 0;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == CODE_AT + 2 && b->ctx.rflags == 0x23202 &&
+	       b->ctx.seg[EMU_FS].base == 0x12340 && b->ctx.gpr[EMU_RSP] == STACK &&
+	       b->ctx.seg[EMU_SS].dpl == 3, "... and iret brings them back");
+	start(b, EMU_MODE_VM86, 3, "cd 21");
+	put_tss(b);
+	tap_ok(faults(b, 13, 0), "below IOPL 3 the monitor hears of it");
 }
 
 /* --- the rest ----------------------------------------------------------- */
@@ -490,6 +528,7 @@ int main(void)
 	test_returns(&b);
 	test_real_interrupts(&b);
 	test_gates(&b);
+	test_inner_gates(&b);
 	test_tables(&b);
 	test_registers(&b);
 	test_ports(&b);
