@@ -20,6 +20,7 @@ help:
 	@echo 'make check            lint and every test, in the emulated PC'
 	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
 	@echo 'make mutants          is every protection of the memslot protocol missed by a test?'
+	@echo 'make fuzz             the instruction emulator against processor, Zydis and libFuzzer'
 	@echo 'make soak             a million memslot updates under load; takes hours'
 	@echo 'make bench            speed of exits and memory updates, next to those of kvm-intel'
 	@echo 'make lint             style, static analysis, the rules of rooms and sizes'
@@ -55,6 +56,9 @@ check-debug:
 mutants:
 	@selftests/mutants/run
 
+fuzz:
+	@$(MAKE) -C selftests/unit fuzz
+
 soak:
 	@$(machine)/soak
 
@@ -77,4 +81,4 @@ clean:
 
 FORCE:
 
-.PHONY: all help module userspace tests demo check check-debug mutants soak bench lint install clean FORCE
+.PHONY: all help module userspace tests demo check check-debug mutants fuzz soak bench lint install clean FORCE

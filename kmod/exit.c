@@ -67,22 +67,6 @@ static int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 			      ARRAY_SIZE(data));
 }
 
-/*
- * Without unrestricted guest the hardware runs nothing but paged protected
- * mode, and the rest would have to be emulated instruction by instruction.
- */
-bool keel_mode_runs(struct keel_vcpu *vcpu)
-{
-	u64 paged = X86_CR0_PE | X86_CR0_PG;
-
-	return vmx_caps.unrestricted || (vmx_cr0(&vcpu->vmx) & paged) == paged;
-}
-
-int keel_mode_refused(struct keel_vcpu *vcpu)
-{
-	return internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, NULL, 0);
-}
-
 /* An event was being delivered through memory that is MMIO: nothing to emulate. */
 static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
 {
@@ -97,16 +81,19 @@ static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, 
 /*
  * Guest user code gets #UD, so that it cannot take its kernel down; for the
  * kernel itself userspace is told, with the bytes, and #UD is what follows if
- * it goes on regardless.
+ * it goes on regardless. Who has asked for it by the capability is told of
+ * both, and the guest is left where it was.
  */
 int keel_emulation_failed(struct keel_vcpu *vcpu, const u8 *insn, unsigned int len)
 {
 	struct kvm_run *run = vcpu->run;
 	unsigned int n = min_t(unsigned int, len, sizeof(run->emulation_failure.insn_bytes));
 
-	keel_inject_ud(vcpu);
-	if (vmx_cpl(&vcpu->vmx) != 0)
-		return RUN_RESUME;
+	if (!READ_ONCE(vcpu->vm->exit_on_emulation_failure)) {
+		keel_inject_ud(vcpu);
+		if (vmx_cpl(&vcpu->vmx) != 0)
+			return RUN_RESUME;
+	}
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	run->emulation_failure.flags = 0;
@@ -263,6 +250,19 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
+/* A string between a port and a device takes the emulator. */
+static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	int r = keel_io_exit(vcpu), idx;
+
+	if (likely(r != -ENXIO))
+		return r;
+	idx = keel_read_slots(vcpu);
+	r = keel_emulate(vcpu, INVALID_GPA);
+	keel_read_slots_end(vcpu, idx);
+	return r;
+}
+
 #define INSTRUCTION(name, function)						\
 static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
 {										\
@@ -272,7 +272,6 @@ static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
 INSTRUCTION(cpuid, keel_cpuid_exit)
 INSTRUCTION(cr, keel_cr_exit)
 INSTRUCTION(dr, keel_dr_exit)
-INSTRUCTION(io, keel_io_exit)
 INSTRUCTION(rdmsr, keel_rdmsr_exit)
 INSTRUCTION(wrmsr, keel_wrmsr_exit)
 INSTRUCTION(xsetbv, keel_xsetbv_exit)

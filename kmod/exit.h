@@ -17,10 +17,6 @@ void keel_skip_insn(struct keel_vcpu *vcpu);
 /* KVM_EXIT_SHUTDOWN: the guest has faulted three times over. */
 int keel_shutdown(struct keel_vcpu *vcpu);
 
-/* Can the hardware run the mode that the guest is in? If not: KVM_EXIT_INTERNAL_ERROR. */
-bool keel_mode_runs(struct keel_vcpu *vcpu);
-int keel_mode_refused(struct keel_vcpu *vcpu);
-
 /* KVM_EXIT_INTERNAL_ERROR with what the emulator could not do. */
 int keel_emulation_failed(struct keel_vcpu *vcpu, const u8 *insn, unsigned int len);
 

@@ -83,7 +83,7 @@ static int write_piece(hva_t hva, const void *buf, unsigned int len)
 
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
 {
-	const struct keel_memslots *slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	const struct keel_memslots *slots = keel_vcpu_slots(vcpu);
 
 	while (len) {
 		unsigned int n = piece(gpa, len);
@@ -100,7 +100,7 @@ int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len
 
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
 {
-	const struct keel_memslots *slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	const struct keel_memslots *slots = keel_vcpu_slots(vcpu);
 
 	while (len) {
 		unsigned int n = piece(gpa, len);
@@ -114,6 +114,15 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 	}
 	return 0;
 }
+
+bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	hva_t hva;
+
+	return gpa_to_hva(keel_vcpu_slots(vcpu), gpa, write, &hva);
+}
+
+#define CACHE_LINE	64
 
 #define CMPXCHG_AS(type, hva, old, new)						\
 ({										\
@@ -179,6 +188,14 @@ static int cmpxchg_16(hva_t hva, const void *old, const void *new)
 	return !done;
 }
 
+/* Atomic without the bus lock that a host may forbid; 16 bytes want alignment. */
+static bool one_line(gpa_t gpa, unsigned int len)
+{
+	if (len == 16)
+		return !(gpa & 15);
+	return (gpa & (CACHE_LINE - 1)) + len <= CACHE_LINE;
+}
+
 int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		     unsigned int len)
 {
@@ -188,9 +205,9 @@ int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const v
 	hva_t hva;
 	int ret;
 
-	if (!len || len > 16 || len & (len - 1) || gpa & (len - 1))
+	if (!len || len > 16 || len & (len - 1) || !one_line(gpa, len))
 		return -EINVAL;
-	if (!gpa_to_hva(keel_slots(vcpu->vm, keel_as(vcpu)), gpa, true, &hva))
+	if (!gpa_to_hva(keel_vcpu_slots(vcpu), gpa, true, &hva))
 		return -EFAULT;
 	ret = by_size[ilog2(len)](hva, old, new);
 	return ret > 0 ? -EAGAIN : ret;

@@ -13,18 +13,22 @@
 struct keel_vcpu;
 
 /*
- * Copy @len bytes, over pages and slots. One snapshot explains the whole copy.
+ * Copy @len bytes, over pages and slots. One snapshot explains the whole copy,
+ * and all copies that an emulated instruction makes.
  * 1, 2, 4 and 8 aligned bytes are copied in one access. -EFAULT: some byte is
  * not memory, or must not be written; bytes before it may have been copied.
  */
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
+/* Whether the page of @gpa is in a slot, and for writing if @write. */
+bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
+
 /*
  * If @len bytes at @gpa equal @old, make them @new, in one atomic step.
- * @len: 1, 2, 4, 8 or 16, @gpa a multiple of it. -EAGAIN: they hold something
- * else. -EFAULT: not memory, or must not be written. -EINVAL: length or
- * alignment.
+ * @len: 1, 2, 4, 8 or 16, within a cache line; of 16, @gpa is a multiple.
+ * -EAGAIN: they hold something else. -EFAULT: not memory, or must not be
+ * written. -EINVAL: length or alignment.
  */
 int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		     unsigned int len);

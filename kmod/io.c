@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "exit.h"
+#include "gpa.h"
 #include "gva.h"
 #include "io.h"
 #include "irq.h"
@@ -211,7 +212,17 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* SRCU held. */
+static bool in_memory(struct keel_vcpu *vcpu, const struct gva_span *span, bool write)
+{
+	int i;
+
+	for (i = 0; i < span->parts; i++)
+		if (!keel_gpa_is_memory(vcpu, span->part[i].gpa, write))
+			return false;
+	return true;
+}
+
+/* SRCU held. -ENXIO: the operand is a device's. */
 static int start_string(struct keel_vcpu *vcpu)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -220,6 +231,8 @@ static int start_string(struct keel_vcpu *vcpu)
 	pio->count = batch(vcpu);
 	if (translate_operand(vcpu, &span) == RUN_RESUME)
 		return RUN_RESUME;
+	if (!in_memory(vcpu, &span, pio->in))
+		return -ENXIO;
 	if (!pio->in && keel_span_read(vcpu, &span, vcpu->pio_data))
 		return keel_emulation_failed(vcpu, NULL, 0);
 	vcpu->complete = pio->in ? complete_ins : complete_outs;
@@ -283,7 +296,8 @@ void keel_mmio_rewind(struct keel_vcpu *vcpu)
 	vcpu->mmio.next = vcpu->mmio.answered;
 }
 
-static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len,
+					       bool port)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 	struct keel_mmio_fragment *f;
@@ -293,24 +307,26 @@ static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa
 	f = &m->frag[m->nr++];
 	f->gpa = gpa;
 	f->len = len;
+	f->port = port;
 	return f;
 }
 
 bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	const struct keel_mmio *m = &vcpu->mmio;
+	const struct keel_mmio_fragment *f = &m->frag[m->replayed];
 
-	return m->replayed < m->answered && m->frag[m->replayed].gpa == gpa;
+	return m->replayed < m->answered && f->gpa == gpa && !f->port;
 }
 
-int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+static int read_fragment(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len, bool port)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
 	if (m->replayed < m->answered) {
 		struct keel_mmio_fragment *f = &m->frag[m->replayed];
 
-		if (f->gpa == gpa && f->len == len) {
+		if (f->gpa == gpa && f->len == len && f->port == port) {
 			memcpy(buf, f->data, len);
 			m->replayed++;
 			return 0;
@@ -319,12 +335,13 @@ int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int le
 		m->answered = m->replayed;
 		m->nr = m->answered;
 	}
-	return new_fragment(vcpu, gpa, len) ? -EAGAIN : -ENOSPC;
+	return new_fragment(vcpu, gpa, len, port) ? -EAGAIN : -ENOSPC;
 }
 
-int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
+static int write_fragment(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len,
+			  bool port)
 {
-	struct keel_mmio_fragment *f = new_fragment(vcpu, gpa, len);
+	struct keel_mmio_fragment *f = new_fragment(vcpu, gpa, len, port);
 
 	if (!f)
 		return -ENOSPC;
@@ -332,10 +349,44 @@ int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned
 	return 0;
 }
 
+int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+{
+	return read_fragment(vcpu, gpa, buf, len, false);
+}
+
+int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
+{
+	return write_fragment(vcpu, gpa, buf, len, false);
+}
+
+int keel_port_read(struct keel_vcpu *vcpu, u16 port, void *buf, unsigned int len)
+{
+	return read_fragment(vcpu, port, buf, len, true);
+}
+
+int keel_port_write(struct keel_vcpu *vcpu, u16 port, const void *buf, unsigned int len)
+{
+	return write_fragment(vcpu, port, buf, len, true);
+}
+
+/* Elements of ports leave one by one, like those of MMIO. */
+static int port_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment *f, bool write)
+{
+	STAT(vcpu, io_exits);
+	vcpu->pio = (struct keel_pio) {
+		.port = f->gpa, .size = f->len, .in = !write, .count = 1,
+	};
+	if (write)
+		memcpy(vcpu->pio_data, f->data, f->len);
+	return pio_to_user(vcpu);
+}
+
 static int mmio_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment *f, bool write)
 {
 	struct kvm_run *run = vcpu->run;
 
+	if (f->port)
+		return port_to_user(vcpu, f, write);
 	STAT(vcpu, mmio_exits);
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = f->gpa;
@@ -356,7 +407,7 @@ void keel_mmio_answer(struct keel_vcpu *vcpu)
 	struct keel_mmio *m = &vcpu->mmio;
 	struct keel_mmio_fragment *f = &m->frag[m->answered];
 
-	memcpy(f->data, vcpu->run->mmio.data, f->len);
+	memcpy(f->data, f->port ? vcpu->pio_data : vcpu->run->mmio.data, f->len);
 	m->answered++;
 }
 

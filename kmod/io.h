@@ -7,7 +7,10 @@
 
 struct keel_vcpu;
 
-/* EXIT_REASON_IO_INSTRUCTION: IN, OUT and, with REP or without, INS, OUTS. */
+/*
+ * EXIT_REASON_IO_INSTRUCTION: IN, OUT and, with REP or without, INS, OUTS.
+ * -ENXIO: nothing is done, the operand in memory is not RAM.
+ */
 int keel_io_exit(struct keel_vcpu *vcpu);
 
 /*
@@ -18,6 +21,9 @@ int keel_io_exit(struct keel_vcpu *vcpu);
  */
 int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
+/* The same for a port, @len 1, 2 or 4, that an emulated instruction uses. */
+int keel_port_read(struct keel_vcpu *vcpu, u16 port, void *buf, unsigned int len);
+int keel_port_write(struct keel_vcpu *vcpu, u16 port, const void *buf, unsigned int len);
 /* Userspace has answered the next read, which is at @gpa: RAM that came there since is too late. */
 bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa);
 

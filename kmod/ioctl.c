@@ -63,6 +63,7 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE,	1 },
 	{ KEEL_CAP_MEMORY_REGIONS,		KEEL_MAX_MEMORY_REGIONS },
 	{ KEEL_CAP_MEMORY_IN_PLACE,		1 },
 };
@@ -89,10 +90,17 @@ static long vm_enable_cap(struct keel_vm *vm, void *data)
 {
 	const struct kvm_enable_cap *cap = data;
 
-	if (cap->flags || memchr_inv(cap->args, 0, sizeof(cap->args)))
+	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		if (cap->args[0] > 1)
+			return -EINVAL;
+		WRITE_ONCE(vm->exit_on_emulation_failure, cap->args[0]);
+		return 0;
 	case KEEL_CAP_MEMORY_IN_PLACE:
+		if (memchr_inv(cap->args, 0, sizeof(cap->args)))
+			return -EINVAL;
 		WRITE_ONCE(vm->memory_in_place, true);
 		return 0;
 	}

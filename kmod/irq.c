@@ -194,16 +194,9 @@ static void set_resume_flag(struct keel_vcpu *vcpu, const struct keel_exception 
 
 static void inject_exception(struct keel_vcpu *vcpu)
 {
-	struct keel_exception *e = &vcpu->events.exception;
+	const struct keel_exception *e = &vcpu->events.exception;
 	u32 info = INTR_INFO_VALID_MASK | e->vector;
 
-	if (e->pending) {
-		apply_payload(vcpu, e);
-		set_resume_flag(vcpu, e);
-		STAT(vcpu, exceptions);
-		e->pending = false;
-		e->injected = true;
-	}
 	/* Real mode pushes no error code; the entry would fail. */
 	if (e->has_error && vmx_cr0(&vcpu->vmx) & X86_CR0_PE)
 		info |= INTR_INFO_DELIVER_CODE_MASK;
@@ -218,9 +211,6 @@ static void inject_interrupt(struct keel_vcpu *vcpu)
 	u32 info = INTR_INFO_VALID_MASK | vcpu->events.interrupt.nr |
 		   (soft ? INTR_TYPE_SOFT_INTR : INTR_TYPE_EXT_INTR);
 
-	vcpu->events.interrupt.pending = false;
-	vcpu->events.interrupt.injected = true;
-	STAT(vcpu, injections);
 	vmx_inject(&vcpu->vmx, info, 0, soft ? vcpu->events.insn_len : 0);
 }
 
@@ -239,8 +229,8 @@ static bool irq_allowed(struct keel_vcpu *vcpu, u32 shadow)
 	return (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_IF) && !(shadow & INT_SHADOW);
 }
 
-/* True if something whose delivery was interrupted goes in first. */
-static bool reinject(struct keel_vcpu *vcpu)
+/* True if something is on its way in; what its delivery was interrupted in comes first. */
+static bool inject(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
 
@@ -255,22 +245,35 @@ static bool reinject(struct keel_vcpu *vcpu)
 	return true;
 }
 
-static bool inject_new(struct keel_vcpu *vcpu, u32 shadow)
+static void accept_exception(struct keel_vcpu *vcpu)
+{
+	struct keel_exception *e = &vcpu->events.exception;
+
+	apply_payload(vcpu, e);
+	set_resume_flag(vcpu, e);
+	STAT(vcpu, exceptions);
+	e->pending = false;
+	e->injected = true;
+}
+
+/* The most urgent event that the guest can take now sets out. */
+static bool accept_new(struct keel_vcpu *vcpu, u32 shadow)
 {
 	struct keel_events *ev = &vcpu->events;
 
 	if (ev->exception.pending) {
-		inject_exception(vcpu);
+		accept_exception(vcpu);
 		return true;
 	}
 	if (ev->nmi.pending && nmi_allowed(shadow)) {
 		ev->nmi.pending--;
 		ev->nmi.injected = true;
-		inject_nmi(vcpu);
 		return true;
 	}
 	if (ev->interrupt.pending && irq_allowed(vcpu, shadow)) {
-		inject_interrupt(vcpu);
+		ev->interrupt.pending = false;
+		ev->interrupt.injected = true;
+		STAT(vcpu, injections);
 		return true;
 	}
 	return false;
@@ -297,7 +300,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 		return;
 	ev->window_wanted = READ_ONCE(vcpu->run->request_interrupt_window);
 	sync_pending_debug(vcpu, shadow);
-	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
+	ev->in_flight = inject(vcpu) || (accept_new(vcpu, shadow) && inject(vcpu));
 
 	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
 	nmi_behind_sti = ev->nmi.pending && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
@@ -316,6 +319,52 @@ void keel_uninject(struct keel_vcpu *vcpu)
 	vcpu->events.in_flight = false;
 	vmx_cancel_injection(&vcpu->vmx);
 	want_injection(vcpu);
+}
+
+/* --- without an entry --------------------------------------------------- */
+
+/* What a program asked for by INT n leads back to behind it. */
+static void step_over_soft(struct keel_vcpu *vcpu, bool *soft)
+{
+	if (*soft)
+		vmx_set_rip(&vcpu->vmx, vmx_rip(&vcpu->vmx) + vcpu->events.insn_len);
+	*soft = false;
+}
+
+bool keel_take_event(struct keel_vcpu *vcpu, struct keel_delivery *d)
+{
+	struct keel_events *ev = &vcpu->events;
+	bool under_way = ev->exception.injected || ev->nmi.injected || ev->interrupt.injected;
+
+	if (!under_way && !accept_new(vcpu, vmx_interruptibility(&vcpu->vmx)))
+		return false;
+	*d = (struct keel_delivery) { .vector = X86_TRAP_NMI };
+	if (ev->exception.injected) {
+		step_over_soft(vcpu, &ev->exception.soft);
+		d->vector = ev->exception.vector;
+		d->has_error = ev->exception.has_error;
+		d->error = ev->exception.error;
+	} else if (!ev->nmi.injected) {
+		step_over_soft(vcpu, &ev->interrupt.soft);
+		d->vector = ev->interrupt.nr;
+	}
+	return true;
+}
+
+void keel_event_over(struct keel_vcpu *vcpu, bool delivered)
+{
+	struct keel_events *ev = &vcpu->events;
+
+	if (ev->exception.injected) {
+		/* One that failed is still needed, to tell what becomes of the two. */
+		ev->exception.injected = !delivered;
+		return;
+	}
+	if (ev->nmi.injected && delivered)
+		vmx_set_interruptibility(&vcpu->vmx, vmx_interruptibility(&vcpu->vmx) |
+						     GUEST_INTR_STATE_NMI);
+	ev->nmi.injected = false;
+	ev->interrupt.injected = false;
 }
 
 bool keel_irq_ready(struct keel_vcpu *vcpu)

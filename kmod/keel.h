@@ -80,6 +80,7 @@ struct keel_vm {
 	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
 	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
+	bool exit_on_emulation_failure;	/* so is KVM's capability of that name */
 	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
 	struct work_struct grace;	/* memory.c: does what must wait for readers */
 	struct mmu_notifier notifier;
@@ -125,10 +126,12 @@ struct keel_events {
 /*
  * struct keel_mmio_fragment - one access as userspace sees it: <= 8 bytes, no
  * page boundary inside. Holds a copy of the data, never a pointer.
+ * @port:	@gpa is an I/O port; @len is 1, 2 or 4
  */
 struct keel_mmio_fragment {
 	gpa_t gpa;
 	u8 len;
+	bool port;
 	u8 data[8];
 };
 
@@ -165,14 +168,21 @@ struct keel_pio {
  * struct keel_emulation - the instruction being emulated
  * @gpa:	where the hardware met the access that needs it, or INVALID_GPA
  * @alone:	that is its only access to data
+ * @page:	linear page that @gpa was met through, if @page_known
  * @decoded:	@ctx is for the registers as they are; a change from outside
  *		makes it void
+ * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
+ * @mode:	the hardware does not run the guest as it is: see mode.c
  */
 struct keel_emulation {
 	struct emu_ctx ctx;
 	gpa_t gpa;
+	gva_t page;
+	bool page_known;
 	bool alone;
 	bool decoded;
+	const struct keel_memslots *slots;
+	bool mode;
 };
 
 struct keel_vcpu {
@@ -261,6 +271,12 @@ static inline void keel_read_slots_end(struct keel_vcpu *vcpu, int idx)
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	/* Who sees that it has ended sees all that it did. */
 	smp_store_release(&vcpu->slots_held, vcpu->slots_held - 1);
+}
+
+/* The snapshot that the vCPU's accesses are looked up in: one for all of an instruction. */
+static inline const struct keel_memslots *keel_vcpu_slots(const struct keel_vcpu *vcpu)
+{
+	return vcpu->emulation.slots ?: keel_slots(vcpu->vm, keel_as(vcpu));
 }
 
 /* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */

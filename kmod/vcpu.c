@@ -17,6 +17,7 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "debugfs.h"
+#include "emulate/bridge.h"
 #include "exit.h"
 #include "fpu.h"
 #include "ioctl.h"
@@ -148,7 +149,8 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		STAT(vcpu, tlb_flush);
 		vmx_flush_tlb(&vcpu->vmx);
 	}
-	if (take_request(vcpu, REQ_EVENT))
+	/* Where there will be no entry, events are taken otherwise. */
+	if (keel_mode_runs(vcpu) && take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
 	return 0;
 }
@@ -191,7 +193,7 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 	if (unlikely(vcpu->events.triple_fault))
 		return keel_shutdown(vcpu);
 	if (unlikely(!keel_mode_runs(vcpu)))
-		return keel_mode_refused(vcpu);
+		return keel_emulate_mode(vcpu);
 
 	vmx_set_ept_root(&vcpu->vmx, vcpu->vm->mmu.root[keel_as(vcpu)]);
 	preempt_disable();

@@ -7,6 +7,7 @@
  */
 #include "kselftest_harness.h"
 #include "keel_test.h"
+#include "control.h"
 #include "guest.h"
 
 #define FLAGS	0x8d5UL
@@ -250,6 +251,129 @@ TEST_F(insn, vector_moves)
 		if (self->avx || !vectors[i].avx)
 			compare(_metadata, self->vm, self->vcpu, &vectors[i], i);
 	}
+}
+
+/* --- repetition --------------------------------------------------------- */
+
+#define REPEATS		32
+#define IRQ		0x40
+
+static u64 guest_rcx_seen;
+
+static void note_rcx(struct guest_trap *trap)
+{
+	guest_rcx_seen = trap->rcx;
+}
+
+static void guest_rep(void)
+{
+	u64 rdi = MMIO_GPA, rcx = REPEATS;
+
+	guest_handler[IRQ] = note_rcx;
+	asm volatile("sti\n\tnop\n\trep stosb" : "+D"(rdi), "+c"(rcx) : "a"(0x5a) : "memory");
+	asm volatile("cli");
+	guest_sync(rcx);
+	rdi = MMIO_GPA + PAGE - 8;
+	rcx = 8;
+	asm volatile("rep lodsb" : "+S"(rdi), "+c"(rcx) : : "rax", "memory");
+	guest_sync(rdi);
+}
+
+TEST_F(insn, repetition_on_a_device_stays_outside_the_guest)
+{
+	u64 before;
+	int i;
+
+	vcpu_set_long(self->vcpu, guest_rep);
+	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	before = counter(self->vcpu->fd, "exits");
+	for (i = 1; i < REPEATS; i++) {
+		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+		EXPECT_EQ(MMIO_GPA + i, self->vcpu->run->mmio.phys_addr);
+		EXPECT_EQ(1, self->vcpu->run->mmio.len);
+		EXPECT_EQ(0x5a, self->vcpu->run->mmio.data[0]);
+	}
+	/* Now and then the host wants something to come first. */
+	EXPECT_GE(before + 4, counter(self->vcpu->fd, "exits"));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+		EXPECT_EQ(MMIO_GPA + PAGE - 8 + i, self->vcpu->run->mmio.phys_addr);
+		EXPECT_EQ(0, self->vcpu->run->mmio.is_write);
+	}
+	EXPECT_EQ(MMIO_GPA + PAGE, vcpu_sync(self->vcpu));
+}
+
+TEST_F(insn, repetition_lets_an_interrupt_in)
+{
+	struct kvm_interrupt irq = { .irq = IRQ };
+	int i;
+
+	vcpu_set_long(self->vcpu, guest_rep);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	vcpu_ioctl(self->vcpu, KVM_INTERRUPT, &irq);
+	for (i = 3; i < REPEATS; i++)
+		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(REPEATS - 3, GUEST_VAR(self->vm, guest_rcx_seen));
+}
+
+/* All of what is under way is finished, and nothing new is begun. */
+TEST_F(insn, repetition_stops_at_immediate_exit)
+{
+	struct kvm_regs regs;
+
+	vcpu_set_long(self->vcpu, guest_rep);
+	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	self->vcpu->run->immediate_exit = 1;
+	EXPECT_EQ(-EINTR, __vcpu_run(self->vcpu));
+	self->vcpu->run->immediate_exit = 0;
+	vcpu_get_regs(self->vcpu, &regs);
+	EXPECT_EQ(REPEATS - 1, regs.rcx);
+	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	EXPECT_EQ(MMIO_GPA + 1, self->vcpu->run->mmio.phys_addr);
+}
+
+/* --- what is not emulated ------------------------------------------------ */
+
+static void guest_x87(void)
+{
+	u64 rdi = MMIO_GPA;
+
+	asm volatile("flds (%0)\n\tfstps (%0)" : : "D" (rdi) : "memory");
+	guest_sync(1);
+}
+
+TEST_F(insn, failure_shows_the_instruction)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 2 } };
+	struct kvm_run *run = self->vcpu->run;
+	struct kvm_regs regs;
+	u64 rip;
+
+	REQUIRE(__vm_ioctl(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_EXIT_ON_EMULATION_FAILURE) > 0);
+	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_ENABLE_CAP, &cap));
+	cap.args[0] = 1;
+	EXPECT_EQ(0, __vm_ioctl(self->vm, KVM_ENABLE_CAP, &cap));
+	vcpu_set_long(self->vcpu, guest_x87);
+	ASSERT_EQ(KVM_EXIT_INTERNAL_ERROR, vcpu_next(self->vcpu));
+	EXPECT_EQ(KVM_INTERNAL_ERROR_EMULATION, run->emulation_failure.suberror);
+	EXPECT_LE(3, run->emulation_failure.ndata);
+	EXPECT_EQ(KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
+		  run->emulation_failure.flags);
+	EXPECT_LE(2, run->emulation_failure.insn_size);
+	EXPECT_EQ(0xd9, run->emulation_failure.insn_bytes[0]);
+	EXPECT_EQ(0x07, run->emulation_failure.insn_bytes[1]);
+	/* The guest has not moved and has nothing pending: it fails again, or is stepped on. */
+	vcpu_get_regs(self->vcpu, &regs);
+	rip = regs.rip;
+	ASSERT_EQ(KVM_EXIT_INTERNAL_ERROR, vcpu_next(self->vcpu));
+	vcpu_get_regs(self->vcpu, &regs);
+	EXPECT_EQ(rip, regs.rip);
+	regs.rip += 4;
+	vcpu_set_regs(self->vcpu, &regs);
+	EXPECT_EQ(1, vcpu_sync(self->vcpu));
 }
 
 KEEL_TEST_MAIN

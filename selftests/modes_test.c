@@ -68,15 +68,6 @@ TEST_F(modes, state_after_reset)
 	EXPECT_EQ(0, s.gdt.base | s.idt.base | s.ldt.base | s.tr.base);
 }
 
-/* Code that the hardware cannot run is refused, never run as something else. */
-TEST_F(modes, unpaged_is_refused_without_unrestricted_guest)
-{
-	if (runs_unpaged())
-		SKIP(return, "the device runs unpaged code");
-	EXPECT_EQ(KVM_EXIT_INTERNAL_ERROR, vcpu_next(self->vcpu));
-	EXPECT_EQ(KVM_INTERNAL_ERROR_EMULATION, self->vcpu->run->internal.suberror);
-}
-
 TEST_F(modes, starts_at_the_reset_vector)
 {
 	/* mov $0x1234abcd,%eax (16-bit code); out %eax,$0x60; ljmp to 0x1000 */
@@ -84,7 +75,6 @@ TEST_F(modes, starts_at_the_reset_vector)
 				"\xea\x00\x10\x00\x00";
 	u8 *top = anon_alloc(PAGE);
 
-	need_unpaged();
 	memcpy(top + 0xff0, rom, sizeof(rom) - 1);
 	/* mov %cs,%eax; out; hlt */
 	memcpy(vm_hva(self->vm, REAL_CODE_GPA), "\x66\x8c\xc8\x66\xe7\x60\xf4", 7);

@@ -6,7 +6,9 @@
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
+#include <asm/trapnr.h>
 #include <asm/vmx.h>
 #include <uapi/asm/debugreg.h>
 
@@ -18,6 +20,7 @@
 #include "../keel.h"
 #include "bridge.h"
 #include "emulate.h"
+#include "sysregs.h"
 #include "vecreg.h"
 
 #define MMIO_MAX	8	/* bytes in one exit */
@@ -35,7 +38,16 @@ static unsigned int walk_access(const struct emu_ctx *ctx, unsigned int access)
 
 	if (access & EMU_FETCH)
 		return acc | ACC_EXEC;
+	if (access & EMU_SYSTEM)
+		acc = ACC_IMPLICIT;
 	return acc | (access & (EMU_WRITE | EMU_RMW) ? ACC_WRITE : ACC_READ);
+}
+
+/* Tables of long mode are found by 64-bit addresses from 32-bit code too. */
+static bool is_wide(const struct emu_ctx *ctx, unsigned int access)
+{
+	return ctx->mode == EMU_MODE_LONG64 ||
+	       (access & EMU_SYSTEM && ctx->efer & EFER_LMA);
 }
 
 static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int len,
@@ -43,14 +55,15 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
 {
 	struct walk_fault fault;
 	int err = keel_gva_translate(vcpu_of(ctx), linear, len, walk_access(ctx, access),
-				     ctx->mode == EMU_MODE_LONG64, span, &fault);
+				     is_wide(ctx, access), span, &fault);
 
 	if (!err)
 		return EMU_OK;
 	if (err != -EFAULT)
 		return EMU_RETRY;
 	ctx->fault = (struct emu_exception) {
-		.vector = 14, .has_error = true, .error_code = fault.error, .cr2 = fault.gva,
+		.vector = X86_TRAP_PF, .has_error = true, .error_code = fault.error,
+		.cr2 = fault.gva,
 	};
 	return EMU_FAULT;
 }
@@ -58,21 +71,29 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
 /*
  * The hardware has translated and checked the access that exited. If the
  * instruction has no other, and it is the one at hand, no walk is needed; and
- * as long as the slots are those of the verdict, no look-up either.
+ * as long as the slots are those of the verdict, no look-up either. What a
+ * repeated instruction does next in the same page is no other: nothing in
+ * between could have told the guest that its tables have changed.
  */
-static bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size, unsigned int access)
+static bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size, unsigned int access,
+		       gpa_t *gpa)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
-	gpa_t gpa = vcpu->emulation.gpa;
+	struct keel_emulation *e = &vcpu->emulation;
 	unsigned int acc = access & EMU_WRITE ? ACC_WRITE : ACC_READ;
 
-	if (!vcpu->emulation.alone || offset_in_page(linear) != offset_in_page(gpa) ||
-	    offset_in_page(linear) + size > PAGE_SIZE)
+	*gpa = (e->gpa & PAGE_MASK) | offset_in_page(linear);
+	if (!e->alone || offset_in_page(linear) + size > PAGE_SIZE)
+		return false;
+	if (e->page_known ? e->page != (linear & PAGE_MASK) : *gpa != e->gpa)
 		return false;
 	if (ctx->cpl == 3)
 		acc |= ACC_USER;
-	return mmio_cache_match(vcpu, linear, gpa, acc) ||
-	       mmio_cache_fill(vcpu, linear, gpa, acc);
+	if (!mmio_cache_match(vcpu, linear, *gpa, acc) && !mmio_cache_fill(vcpu, linear, *gpa, acc))
+		return false;
+	e->page = linear & PAGE_MASK;
+	e->page_known = true;
+	return true;
 }
 
 static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
@@ -86,11 +107,13 @@ static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigne
 	return keel_span_read(vcpu_of(ctx), &span, buf) ? EMU_UNHANDLED : EMU_OK;
 }
 
-static enum emu_result read_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len)
+static enum emu_result move_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len,
+				 bool write)
 {
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, MMIO_MAX);
-		int err = keel_mmio_read(vcpu, gpa, buf, n);
+		int err = write ? keel_mmio_write(vcpu, gpa, buf, n) :
+				  keel_mmio_read(vcpu, gpa, buf, n);
 
 		if (err)
 			return err == -EAGAIN ? EMU_IO : EMU_UNHANDLED;
@@ -101,92 +124,72 @@ static enum emu_result read_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, uns
 	return EMU_OK;
 }
 
-static enum emu_result write_mmio(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *buf,
-				  unsigned int len)
+/* False: not RAM, or userspace has been asked for these bytes when it was none. */
+static bool move_ram(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len, bool write)
 {
-	while (len) {
-		unsigned int n = min_t(unsigned int, len, MMIO_MAX);
+	if (write)
+		return !keel_gpa_write(vcpu, gpa, buf, len);
+	return !keel_mmio_answered(vcpu, gpa) && !keel_gpa_read(vcpu, gpa, buf, len);
+}
 
-		if (keel_mmio_write(vcpu, gpa, buf, n))
-			return EMU_UNHANDLED;
-		gpa += n;
-		buf += n;
-		len -= n;
+static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned int size,
+			    unsigned int access)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	bool write = access & EMU_WRITE;
+	struct gva_span span;
+	enum emu_result r;
+	gpa_t gpa;
+	int i;
+
+	if (known_mmio(ctx, linear, size, access, &gpa))
+		return move_mmio(vcpu, gpa, buf, size, write);
+	r = translate(ctx, linear, size, access, &span);
+	if (access & EMU_PROBE)
+		return r;
+	for (i = 0; r == EMU_OK && i < span.parts; i++) {
+		gpa = span.part[i].gpa;
+		if (!move_ram(vcpu, gpa, buf, span.part[i].len, write))
+			r = move_mmio(vcpu, gpa, buf, span.part[i].len, write);
+		buf += span.part[i].len;
 	}
-	return EMU_OK;
-}
-
-static enum emu_result read_part(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len)
-{
-	if (!keel_mmio_answered(vcpu, gpa) && !keel_gpa_read(vcpu, gpa, buf, len))
-		return EMU_OK;
-	return read_mmio(vcpu, gpa, buf, len);
-}
-
-static enum emu_result write_part(struct keel_vcpu *vcpu, gpa_t gpa, const u8 *buf,
-				  unsigned int len)
-{
-	if (!keel_gpa_write(vcpu, gpa, buf, len))
-		return EMU_OK;
-	return write_mmio(vcpu, gpa, buf, len);
+	return r;
 }
 
 static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
 			    unsigned int access)
 {
-	struct keel_vcpu *vcpu = vcpu_of(ctx);
-	struct gva_span span;
-	enum emu_result r;
-	int i;
-
-	if (known_mmio(ctx, linear, size, access))
-		return read_mmio(vcpu, vcpu->emulation.gpa, buf, size);
-	r = translate(ctx, linear, size, access, &span);
-	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		r = read_part(vcpu, span.part[i].gpa, buf, span.part[i].len);
-		buf += span.part[i].len;
-	}
-	return r;
+	return move(ctx, linear, buf, size, access);
 }
 
+/* Nothing is written to @buf: the direction is in @access. */
 static enum emu_result write(struct emu_ctx *ctx, u64 linear, const void *buf, unsigned int size,
 			     unsigned int access)
 {
-	struct keel_vcpu *vcpu = vcpu_of(ctx);
-	struct gva_span span;
-	enum emu_result r;
-	int i;
-
-	if (known_mmio(ctx, linear, size, access))
-		return write_mmio(vcpu, vcpu->emulation.gpa, buf, size);
-	r = translate(ctx, linear, size, access, &span);
-	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		r = write_part(vcpu, span.part[i].gpa, buf, span.part[i].len);
-		buf += span.part[i].len;
-	}
-	return r;
+	return move(ctx, linear, (void *)buf, size, access);
 }
 
-/* One page of RAM is exchanged in one step; a device only ever sees a write. */
-static enum emu_result cmpxchg_mem(struct emu_ctx *ctx, u64 linear, const void *old,
-				   const void *new, unsigned int size)
+/* RAM within a cache line is exchanged in one step; a device only ever sees a write. */
+static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old, const void *new,
+				unsigned int size, unsigned int access)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct gva_span span;
 	enum emu_result r;
+	gpa_t gpa;
 	int err;
 
-	if (known_mmio(ctx, linear, size, EMU_WRITE))
-		return write_mmio(vcpu, vcpu->emulation.gpa, new, size);
-	r = translate(ctx, linear, size, EMU_WRITE, &span);
+	if (known_mmio(ctx, linear, size, access, &gpa))
+		return write(ctx, linear, new, size, access);
+	r = translate(ctx, linear, size, access, &span);
 	if (r != EMU_OK)
 		return r;
 	if (span.parts > 1)
-		return write(ctx, linear, new, size, EMU_WRITE);
+		return write(ctx, linear, new, size, access);
 	err = keel_gpa_cmpxchg(vcpu, span.part[0].gpa, old, new, size);
 	if (err == -EAGAIN)
 		return EMU_RETRY;
-	return err ? write_part(vcpu, span.part[0].gpa, new, size) : EMU_OK;
+	return err ? write(ctx, linear, new, size, access) : EMU_OK;
 }
 
 /* --- registers ---------------------------------------------------------- */
@@ -199,7 +202,7 @@ static void load_seg(struct emu_ctx *ctx, unsigned int index)
 	vmx_get_segment(&vcpu_of(ctx)->vmx, index, &s);
 	ctx->seg[index] = (struct emu_seg) {
 		.base = s.base, .limit = s.limit, .sel = s.selector, .type = s.type, .s = s.s,
-		.dpl = s.dpl, .p = s.present, .l = s.l, .db = s.db, .g = s.g,
+		.dpl = s.dpl, .p = s.present, .avl = s.avl, .l = s.l, .db = s.db, .g = s.g,
 		.unusable = s.unusable,
 	};
 	ctx->seg_valid |= 1u << index;
@@ -209,10 +212,11 @@ static const struct emu_ops ops = {
 	.fetch = fetch,
 	.read = read,
 	.write = write,
-	.exchange = cmpxchg_mem,
+	.exchange = exchange,
 	.load_seg = load_seg,
 	.read_xmm = keel_read_xmm,
 	.write_xmm = keel_write_xmm,
+	.system = &keel_emu_system,
 };
 
 static enum emu_mode code_mode(struct emu_ctx *ctx)
@@ -261,6 +265,26 @@ static void set_shadow(struct vmx_vcpu *v, enum emu_shadow shadow)
 		vmx_set_interruptibility(v, new);
 }
 
+static void store_seg(struct keel_vcpu *vcpu, unsigned int index, const struct emu_seg *s)
+{
+	struct kvm_segment k = {
+		.base = s->base, .limit = s->limit, .selector = s->sel, .type = s->type, .s = s->s,
+		.dpl = s->dpl, .present = s->p, .avl = s->avl, .l = s->l, .db = s->db, .g = s->g,
+		.unusable = s->unusable,
+	};
+
+	vmx_set_segment(&vcpu->vmx, index, &k);
+}
+
+static void commit_segs(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < EMU_SEG_COUNT; i++)
+		if (ctx->seg_dirty & (1u << i))
+			store_seg(vcpu, i, &ctx->seg[i]);
+}
+
 static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
@@ -272,9 +296,14 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	vmx_set_rip(v, ctx->rip);
 	if (ctx->rflags != vmx_rflags(v))
 		vmx_set_rflags(v, ctx->rflags);
+	commit_segs(ctx, vcpu);
 	set_shadow(v, ctx->shadow);
+	if (ctx->nmi_open)
+		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
 	if (ctx->single_step)
 		keel_queue_debug(vcpu, DR_STEP);
+	else if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
+		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
 }
 
 /* --- one instruction ---------------------------------------------------- */
@@ -283,23 +312,85 @@ static void queue_fault(struct keel_vcpu *vcpu, const struct emu_exception *e)
 {
 	struct walk_fault pf = { .error = e->error_code, .gva = e->cr2 };
 
-	if (e->vector == 14)
+	if (e->vector == X86_TRAP_PF)
 		keel_queue_page_fault(vcpu, &pf);
+	else if (e->vector == X86_TRAP_DB)
+		keel_queue_debug(vcpu, e->dr6);
 	else if (e->has_error)
 		keel_queue_exception_error(vcpu, e->vector, e->error_code);
 	else
 		keel_queue_exception(vcpu, e->vector);
 }
 
-static int emulate_again(struct keel_vcpu *vcpu);
+/*
+ * May the next iteration follow at once? Whatever the guest or userspace wants
+ * to come first is seen on the way into the guest, so that is where it goes.
+ */
+static bool undisturbed(struct keel_vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+
+	return !READ_ONCE(vcpu->requests) && !signal_pending(current) &&
+	       !READ_ONCE(run->immediate_exit) && !READ_ONCE(run->request_interrupt_window);
+}
+
+static int emulate(struct keel_vcpu *vcpu);
+
+/*
+ * An iteration of a repeated instruction has met a device and is over. The
+ * next one will most likely meet it as well: spare the exit that tells. If it
+ * does not, the guest goes on by itself.
+ */
+static int carry_on(struct keel_vcpu *vcpu, int r)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+
+	if (r != RUN_RESUME || !e->decoded || !e->ctx.rep_again || !undisturbed(vcpu))
+		return r;
+	return emulate(vcpu);
+}
+
+static int flush_rest(struct keel_vcpu *vcpu);
+
+/* What is queued goes out, one exit each. */
+static int flush(struct keel_vcpu *vcpu)
+{
+	int r = keel_mmio_flush(vcpu);
+
+	if (r == RUN_USER)
+		vcpu->complete = flush_rest;
+	return r;
+}
+
+static int flush_rest(struct keel_vcpu *vcpu)
+{
+	return carry_on(vcpu, flush(vcpu));
+}
+
+/* Userspace has answered a read: the same instruction, with one answer more. */
+static int emulate_again(struct keel_vcpu *vcpu)
+{
+	keel_mmio_answer(vcpu);
+	keel_mmio_rewind(vcpu);
+	return carry_on(vcpu, emulate(vcpu));
+}
+
+static int finish_ok(struct keel_vcpu *vcpu, struct emu_ctx *ctx)
+{
+	STAT(vcpu, emulated);
+	commit(ctx, vcpu);
+	if (!ctx->halted)
+		return flush(vcpu);
+	STAT(vcpu, halt_exits);
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return RUN_USER;
+}
 
 static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r)
 {
 	switch (r) {
 	case EMU_OK:
-		STAT(vcpu, emulated);
-		commit(ctx, vcpu);
-		return keel_mmio_flush(vcpu);
+		return finish_ok(vcpu, ctx);
 	case EMU_IO:
 		vcpu->complete = emulate_again;
 		return keel_mmio_ask(vcpu);
@@ -316,35 +407,79 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 	return RUN_RESUME;
 }
 
-/* Run the decoded instruction; userspace may have set registers since it was decoded. */
+static enum emu_result decode(struct keel_vcpu *vcpu)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+	enum emu_result r;
+
+	fill(&e->ctx, vcpu);
+	r = emu_decode(&e->ctx);
+	e->decoded = r == EMU_OK;
+	e->alone = e->gpa != INVALID_GPA && e->decoded && emu_single_access(&e->ctx);
+	return r;
+}
+
+/*
+ * Run the instruction; userspace may have set registers since it was decoded.
+ * All of it, page walks included, sees one snapshot of the slots.
+ */
 static int emulate(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 	enum emu_result r = EMU_OK;
 
-	if (!e->decoded) {
-		fill(&e->ctx, vcpu);
-		r = emu_decode(&e->ctx);
-		e->decoded = r == EMU_OK;
-		e->alone = e->gpa != INVALID_GPA && e->decoded && emu_single_access(&e->ctx);
-	}
+	e->slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	if (!e->decoded)
+		r = decode(vcpu);
 	if (r == EMU_OK)
 		r = emu_execute(&e->ctx);
+	e->slots = NULL;
 	return finish(vcpu, &e->ctx, r);
-}
-
-/* Userspace has answered a read: the same instruction, with one answer more. */
-static int emulate_again(struct keel_vcpu *vcpu)
-{
-	keel_mmio_answer(vcpu);
-	keel_mmio_rewind(vcpu);
-	return emulate(vcpu);
 }
 
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	keel_mmio_reset(vcpu);
 	vcpu->emulation.gpa = gpa;
+	vcpu->emulation.page_known = false;
 	vcpu->emulation.decoded = false;
 	return emulate(vcpu);
+}
+
+/* Userspace cannot be asked in the middle of a delivery. */
+static int event_failed(struct keel_vcpu *vcpu)
+{
+	keel_mmio_reset(vcpu);
+	keel_event_over(vcpu, false);
+	return keel_emulation_failed(vcpu, NULL, 0);
+}
+
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+	enum emu_result r;
+
+	keel_mmio_reset(vcpu);
+	e->alone = false;
+	e->decoded = false;
+	e->slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	fill(&e->ctx, vcpu);
+	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
+	e->slots = NULL;
+	switch (r) {
+	case EMU_OK:
+		commit(&e->ctx, vcpu);
+		keel_event_over(vcpu, true);
+		return flush(vcpu);
+	case EMU_FAULT:
+		keel_mmio_reset(vcpu);
+		keel_event_over(vcpu, false);
+		queue_fault(vcpu, &e->ctx.fault);
+		return RUN_RESUME;
+	case EMU_RETRY:
+		keel_mmio_reset(vcpu);
+		return RUN_RESUME;
+	default:
+		return event_failed(vcpu);
+	}
 }

@@ -8,6 +8,7 @@
 
 #include "../types.h"
 
+struct keel_delivery;
 struct keel_vcpu;
 
 /*
@@ -15,5 +16,15 @@ struct keel_vcpu;
  * that needs it, or INVALID_GPA. SRCU held. Returns enum keel_run or -errno.
  */
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa);
+
+/* Deliver an event as the hardware would. SRCU held. enum keel_run or -errno. */
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d);
+
+/*
+ * mode.c: can the hardware run the guest as it is? If not, the next instruction
+ * or event of it is emulated: enum keel_run or -errno.
+ */
+bool keel_mode_runs(struct keel_vcpu *vcpu);
+int keel_emulate_mode(struct keel_vcpu *vcpu);
 
 #endif

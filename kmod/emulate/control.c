@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stack, near branches and the flags register. Transfers that load a segment
- * register are not executed here.
+ * Stack, near branches, bounds and the flags register. Transfers that load a
+ * segment register are in far.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -104,6 +104,27 @@ enum emu_result emu_run_jcxz(struct emu_ctx *ctx)
 	return emu_get_reg(ctx, EMU_RCX, ctx->insn.addr_size) ? EMU_OK : jump_relative(ctx);
 }
 
+/* An index between two bounds, both included, signed. */
+enum emu_result emu_run_bound(struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	u64 ea = emu_effective_address(ctx), low = 0, high = 0, index;
+	unsigned int size = insn->op_size;
+	enum emu_result result;
+
+	result = emu_mem_read(ctx, insn->seg, ea, &low, size, EMU_READ);
+	if (result == EMU_OK)
+		result = emu_mem_read(ctx, insn->seg, (ea + size) & emu_mask(insn->addr_size),
+				      &high, size, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	emu_read_operand(ctx, &insn->operand[0], &index);
+	if ((s64)emu_sign_extend(index, size) < (s64)emu_sign_extend(low, size) ||
+	    (s64)emu_sign_extend(index, size) > (s64)emu_sign_extend(high, size))
+		return emu_raise(ctx, EMU_VECTOR_BR, 0);
+	return EMU_OK;
+}
+
 static enum emu_result push(struct emu_ctx *ctx, u64 val)
 {
 	enum emu_result result;
@@ -123,9 +144,18 @@ enum emu_result emu_run_push(struct emu_ctx *ctx)
 	return result == EMU_OK ? push(ctx, val) : result;
 }
 
+/* Of four bytes only the two of the selector are written, as current processors do. */
 enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
 {
-	return push(ctx, emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel);
+	u64 sel = emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel;
+	enum emu_result result;
+
+	if (ctx->insn.op_size != 4)
+		return push(ctx, sel);
+	result = emu_push(ctx, 2, sel, 2);
+	if (result == EMU_OK)
+		emu_move_stack(ctx, -4);
+	return result;
 }
 
 /*
@@ -189,6 +219,76 @@ enum emu_result emu_run_popa(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* The frame pointers of the enclosing procedures, all read before anything is pushed. */
+static enum emu_result read_display(struct emu_ctx *ctx, u64 *frame, unsigned int count)
+{
+	unsigned int size = ctx->insn.op_size, i;
+	enum emu_result result;
+	u64 bp;
+
+	for (i = 0; i < count; i++) {
+		bp = ctx->gpr[EMU_RBP] - (i + 1) * size;
+		frame[i] = 0;
+		result = emu_mem_read(ctx, EMU_SS, bp & emu_mask(emu_stack_size(ctx)), &frame[i],
+				      size, EMU_READ);
+		if (result != EMU_OK)
+			return result;
+	}
+	return EMU_OK;
+}
+
+/* Whether what ENTER pushes changes what it copies: nobody sane asks for that. */
+static bool display_overlaps(struct emu_ctx *ctx, unsigned int count)
+{
+	unsigned int size = ctx->insn.op_size;
+	u64 distance = ctx->gpr[EMU_RBP] - count * size - (ctx->gpr[EMU_RSP] - (count + 2) * size);
+
+	distance &= emu_mask(emu_stack_size(ctx));
+	return count && distance < (2 * count + 2) * size;
+}
+
+/* Old frame pointer, those of the enclosing procedures, and the new one of this. */
+static enum emu_result push_frames(struct emu_ctx *ctx, unsigned int level, const u64 *frame,
+				   u64 new)
+{
+	unsigned int size = ctx->insn.op_size, i;
+	enum emu_result result;
+
+	result = emu_push(ctx, 0, ctx->gpr[EMU_RBP], size);
+	for (i = 1; result == EMU_OK && i < level; i++)
+		result = emu_push(ctx, i * size, frame[i - 1], size);
+	if (result == EMU_OK && level)
+		result = emu_push(ctx, level * size, new, size);
+	return result;
+}
+
+#define ENTER_LEVELS	32
+
+enum emu_result emu_run_enter(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.op_size, level = ctx->insn.imm2 % ENTER_LEVELS;
+	u64 mask = emu_mask(emu_stack_size(ctx)), frame[ENTER_LEVELS], new, bottom, unused;
+	unsigned int depth = (level + 1) * size + (u16)ctx->insn.imm;
+	enum emu_result result;
+
+	if (level > 1 && display_overlaps(ctx, level - 1))
+		return EMU_UNHANDLED;
+	new = (ctx->gpr[EMU_RSP] & ~mask) | ((ctx->gpr[EMU_RSP] - size) & mask);
+	bottom = (ctx->gpr[EMU_RSP] - depth) & mask;
+	result = read_display(ctx, frame, level ? level - 1 : 0);
+	if (result == EMU_OK)
+		result = push_frames(ctx, level, frame, new);
+	/* The end of the new frame must be good for writing, though nothing is written there. */
+	if (result == EMU_OK)
+		result = emu_mem_read(ctx, EMU_SS, bottom, &unused, size,
+				      EMU_READ | EMU_RMW | EMU_PROBE);
+	if (result != EMU_OK)
+		return result;
+	emu_move_stack(ctx, -(s64)depth);
+	emu_set_reg(ctx, EMU_RBP, size, new);
+	return EMU_OK;
+}
+
 enum emu_result emu_run_leave(struct emu_ctx *ctx)
 {
 	u64 depth = ctx->gpr[EMU_RBP] - ctx->gpr[EMU_RSP];
@@ -205,11 +305,6 @@ enum emu_result emu_run_leave(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-static unsigned int iopl(const struct emu_ctx *ctx)
-{
-	return (ctx->rflags & EMU_FLAG_IOPL) >> 12;
-}
-
 /*
  * Virtual-8086 code may touch the flags only at IOPL 3. With the VME or PVI
  * extensions it, or user code, gets a virtual interrupt flag instead; that is
@@ -217,7 +312,7 @@ static unsigned int iopl(const struct emu_ctx *ctx)
  */
 static enum emu_result check_v86_flags(struct emu_ctx *ctx)
 {
-	if (ctx->mode != EMU_MODE_VM86 || iopl(ctx) == 3)
+	if (ctx->mode != EMU_MODE_VM86 || emu_iopl(ctx) == 3)
 		return EMU_OK;
 	return ctx->cr4 & EMU_CR4_VME ? EMU_UNHANDLED : emu_raise(ctx, EMU_VECTOR_GP, 0);
 }
@@ -239,7 +334,7 @@ static u64 popf_mask(const struct emu_ctx *ctx)
 
 	if (ctx->mode == EMU_MODE_REAL || (ctx->mode != EMU_MODE_VM86 && ctx->cpl == 0))
 		mask |= EMU_FLAG_IOPL;
-	if (ctx->mode == EMU_MODE_REAL || ctx->cpl <= iopl(ctx))
+	if (ctx->mode == EMU_MODE_REAL || ctx->cpl <= emu_iopl(ctx))
 		mask |= EMU_FLAG_IF;
 	return ctx->insn.op_size == 2 ? mask & 0xffff : mask;
 }
@@ -255,7 +350,7 @@ enum emu_result emu_run_popf(struct emu_ctx *ctx)
 	if (result != EMU_OK)
 		return result;
 	mask = popf_mask(ctx);
-	ctx->next_rflags = (ctx->rflags & ~mask) | (val & mask);
+	ctx->next_rflags = (ctx->next_rflags & ~mask) | (val & mask);
 	emu_move_stack(ctx, ctx->insn.op_size);
 	return EMU_OK;
 }
@@ -287,7 +382,7 @@ enum emu_result emu_run_cli_sti(struct emu_ctx *ctx)
 {
 	bool virtual_if = ctx->cr4 & (ctx->mode == EMU_MODE_VM86 ? EMU_CR4_VME : EMU_CR4_PVI);
 
-	if (ctx->mode != EMU_MODE_REAL && ctx->cpl > iopl(ctx)) {
+	if (ctx->mode != EMU_MODE_REAL && ctx->cpl > emu_iopl(ctx)) {
 		if (virtual_if && ctx->cpl == 3)
 			return EMU_UNHANDLED;
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
@@ -316,6 +411,6 @@ enum emu_result emu_run_sahf(struct emu_ctx *ctx)
 {
 	u64 ah = ctx->gpr[EMU_RAX] >> 8;
 
-	ctx->next_rflags = (ctx->rflags & ~(u64)AH_FLAGS) | (ah & AH_FLAGS);
+	ctx->next_rflags = (ctx->next_rflags & ~(u64)AH_FLAGS) | (ah & AH_FLAGS);
 	return EMU_OK;
 }

@@ -208,7 +208,7 @@ static const struct emu_row *opcode_row(struct decoder *d)
 		return map_row(d, vex_prefix(d, byte));
 	if (byte != 0x0f) {
 		d->insn->opcode = byte;
-		return &emu_one_byte[byte];
+		return byte == 0x63 && !d->long64 ? &emu_arpl : &emu_one_byte[byte];
 	}
 	byte = next_byte(d);
 	if (byte == 0x38)
@@ -357,8 +357,14 @@ static u8 operand_size(const struct emu_insn *insn, u8 code)
 		return rm_is_memory(insn) ? 2 : insn->op_size;
 	case SIZE_DOUBLE_Y:
 		return insn->rex & REX_W ? 16 : 8;
+	case SIZE_FAR:
+		return insn->op_size + 2;
+	case SIZE_TABLE:
+		return insn->mode_size == 8 ? 10 : 6;
+	case SIZE_WORD:
+		return insn->mode_size == 8 ? 8 : 4;
 	default:
-		return insn->addr_size;
+		return 2 * insn->op_size;
 	}
 }
 
@@ -407,7 +413,7 @@ static void sreg_operand(struct decoder *d, struct emu_operand *o)
 {
 	o->kind = EMU_OPERAND_SEG;
 	o->reg = modrm_reg(d->insn);
-	if (o->reg >= EMU_SEG_COUNT)
+	if (o->reg > EMU_GS)
 		d->undefined = true;
 }
 
@@ -446,6 +452,10 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 	case FROM_REL:
 		imm_operand(d, o, next_signed(d, o->size));
 		break;
+	case FROM_IMM2:
+		o->kind = EMU_OPERAND_IMM2;
+		insn->imm2 = next_signed(d, o->size);
+		break;
 	case FROM_ONE:
 		imm_operand(d, o, 1);
 		break;
@@ -464,7 +474,7 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 
 /* Rows with any of these need a closer look. */
 #define ROW_CONDITIONS	(ROW_NO64 | ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
-			 ROW_VEX | ROW_VEX128)
+			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED | ROW_NOT_HERE64)
 
 /* Refuse what the row, the mode and the prefixes do not allow together. */
 static void check_row(struct decoder *d, const struct emu_row *row)
@@ -476,7 +486,9 @@ static void check_row(struct decoder *d, const struct emu_row *row)
 		return;
 	if (row->op == EMU_OP_UD || ((row->flags & ROW_NO64) && d->long64))
 		d->undefined = true;
-	if (row->op == EMU_OP_NONE || ((row->flags & ROW_ONLY64) && !d->long64))
+	if ((row->flags & ROW_PROTECTED) && d->ctx->mode <= EMU_MODE_VM86)
+		d->undefined = true;
+	if (row->op == EMU_OP_NONE || (row->flags & (d->long64 ? ROW_NOT_HERE64 : ROW_ONLY64)))
 		stop(d, EMU_UNHANDLED);
 	if (d->vex && !(row->flags & (ROW_VECTOR | ROW_VEX)))
 		stop(d, EMU_UNHANDLED);
@@ -517,6 +529,8 @@ static const struct emu_row *final_row(struct decoder *d, const struct emu_row *
 	}
 	if (row->flags & ROW_GROUP)
 		row = &emu_groups[row->op][modrm_reg(insn)];
+	if (row->flags & ROW_REG)
+		insn->modrm |= 0xc0;
 	return row;
 }
 

@@ -31,6 +31,8 @@ enum emu_access {
 	EMU_FETCH	= 4,
 	EMU_RMW		= 8,	/* with EMU_READ: a write follows, check rights for it too */
 	EMU_LOCKED	= 16,	/* part of an atomic read-modify-write */
+	EMU_SYSTEM	= 32,	/* by the processor itself, whatever the CPL: tables, TSS */
+	EMU_PROBE	= 64,	/* with EMU_READ: check only, touch nothing */
 };
 
 /* The size of the code segment and the rules that come with the mode. */
@@ -51,6 +53,7 @@ enum emu_gpr {
 
 enum emu_seg_index {
 	EMU_ES, EMU_CS, EMU_SS, EMU_DS, EMU_FS, EMU_GS,
+	EMU_LDTR, EMU_TR,
 	EMU_SEG_COUNT
 };
 
@@ -60,15 +63,24 @@ struct emu_seg {
 	u32 limit;
 	u16 sel;
 	u8 type;
-	u8 s, dpl, p, l, db, g, unusable;
+	u8 s, dpl, p, avl, l, db, g, unusable;
 };
 
-/* An exception to be given to the guest. @cr2 counts for vector 14 only. */
+/* GDTR and IDTR. */
+struct emu_table {
+	u64 base;
+	u16 limit;
+};
+
+/* An exception to be given to the guest. @cr2 counts for vector 14, @dr6 for vector 1. */
 struct emu_exception {
 	u8 vector;
 	bool has_error;
 	u32 error_code;
-	u64 cr2;
+	union {
+		u64 cr2;
+		u64 dr6;
+	};
 };
 
 /* Where an operand lives. */
@@ -80,6 +92,7 @@ enum emu_operand_kind {
 	EMU_OPERAND_XMM,	/* vector register reg */
 	EMU_OPERAND_MEM,	/* at insn.ea in segment insn.seg */
 	EMU_OPERAND_IMM,	/* insn.imm */
+	EMU_OPERAND_IMM2,	/* insn.imm2 */
 };
 
 struct emu_operand {
@@ -102,7 +115,7 @@ struct emu_insn {
 	u8 length;		/* of the instruction; valid after decode */
 
 	u16 op;
-	u16 flags;
+	u32 flags;
 	u8 op_size;		/* operand size: 2, 4 or 8 */
 	u8 addr_size;		/* address size: 2, 4 or 8 */
 	u8 mode_size;		/* 2, 4 or 8: size of the code segment */
@@ -121,6 +134,7 @@ struct emu_insn {
 	bool rip_relative;
 	s64 disp;
 	u64 imm;
+	u16 imm2;		/* the second immediate: selector, nesting level */
 	struct emu_operand operand[3];
 };
 
@@ -134,6 +148,38 @@ enum emu_shadow {
 };
 
 struct emu_ctx;
+
+/* Registers that are numbered in a space of their own. */
+enum emu_register {
+	EMU_REG_CR,
+	EMU_REG_DR,
+	EMU_REG_MSR,
+	EMU_REG_TSC,		/* the only one: number 0; read only */
+};
+
+/*
+ * struct emu_system - system state, for the instructions that work on it
+ *
+ * What changes it is called last, when nothing else can fail, and is final.
+ *
+ * @get, @set:	EMU_OK, or EMU_FAULT and nothing is changed: the exception is
+ *		#GP(0) unless the owner describes another in ctx->fault.
+ * @get_table, @set_table: GDTR or IDTR
+ * @invalidate:	forget translations of the page at @linear
+ * @cpuid:	EAX, EBX, ECX, EDX for what is in ctx->gpr
+ * @port:	IN, or OUT if @out, of 1, 2 or 4 bytes. Like @read and @write of
+ *		struct emu_ops: EMU_IO for input that is not there yet.
+ */
+struct emu_system {
+	enum emu_result (*get)(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val);
+	enum emu_result (*set)(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val);
+	void (*get_table)(struct emu_ctx *ctx, bool idt, struct emu_table *t);
+	void (*set_table)(struct emu_ctx *ctx, bool idt, const struct emu_table *t);
+	void (*invalidate)(struct emu_ctx *ctx, u64 linear);
+	void (*cpuid)(struct emu_ctx *ctx, u32 out[4]);
+	enum emu_result (*port)(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
+				bool out);
+};
 
 /*
  * struct emu_ops - what the emulator asks of its owner
@@ -149,6 +195,7 @@ struct emu_ctx;
  *		from @write may mean that the write is queued.
  * @exchange:	store @new at @linear in one atomic step if it holds @old,
  *		where @size is 1, 2, 4, 8 or 16. EMU_RETRY if it does not.
+ *		@access as for @write.
  * @load_seg:	fill ctx->seg[@index]; called at most once per segment and
  *		instruction, only for a bit clear in ctx->seg_valid. NULL if
  *		all are filled from the start.
@@ -157,6 +204,7 @@ struct emu_ctx;
  *		leaves it as it is if not. Either may be NULL: instructions
  *		that need it are EMU_UNHANDLED. write_xmm is called after all
  *		memory accesses and must not fail.
+ * @system:	NULL: instructions on system state are EMU_UNHANDLED
  */
 struct emu_ops {
 	enum emu_result (*fetch)(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len);
@@ -165,18 +213,21 @@ struct emu_ops {
 	enum emu_result (*write)(struct emu_ctx *ctx, u64 linear, const void *buf,
 				 unsigned int size, unsigned int access);
 	enum emu_result (*exchange)(struct emu_ctx *ctx, u64 linear, const void *old,
-				    const void *new, unsigned int size);
+				    const void *new, unsigned int size, unsigned int access);
 	void (*load_seg)(struct emu_ctx *ctx, unsigned int index);
 	void (*read_xmm)(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
 	void (*write_xmm)(struct emu_ctx *ctx, unsigned int reg, const void *buf,
 			  unsigned int size, bool clear_upper);
+	const struct emu_system *system;
 };
 
 /*
  * struct emu_ctx - one instruction on its way through the emulator
  *
- * In: the owner fills it before emu_decode(). @gpr, @rip and @rflags change
- * only when emu_execute() returns EMU_OK.
+ * In: the owner fills it before emu_decode(). @gpr, @rip, @rflags and @seg
+ * change only when emu_execute() returns EMU_OK. A segment register that has
+ * changed has its bit in @seg_dirty; the mode and the CPL may then be others,
+ * and the owner fills the context anew for the next instruction.
  *
  * Derived: @insn. The owner sets insn.fetched to 0, or to the number of
  * instruction bytes it has put into insn.bytes[] already. A decoded
@@ -211,6 +262,9 @@ struct emu_ctx {
 	struct emu_exception fault;
 	bool rep_again;			/* one iteration done, rip still at the instruction */
 	bool single_step;		/* RFLAGS.TF was set: a debug trap is due */
+	bool halted;			/* HLT */
+	bool nmi_open;			/* IRET: NMIs are no longer blocked */
+	u8 seg_dirty;			/* bit per enum emu_seg_index: seg[] was loaded */
 	enum emu_shadow shadow;
 };
 
@@ -236,5 +290,13 @@ bool emu_single_access(const struct emu_ctx *ctx);
  * and then either calls this again or starts over with emu_decode().
  */
 enum emu_result emu_execute(struct emu_ctx *ctx);
+
+/*
+ * Deliver an interrupt or exception, in real mode or, to code of the same
+ * privilege level, in protected mode: state goes on the stack, and execution
+ * goes on in the handler. The context is filled as for an instruction, and the
+ * results are the same.
+ */
+enum emu_result emu_interrupt(struct emu_ctx *ctx, u8 vector, bool has_error, u32 error);
 
 #endif

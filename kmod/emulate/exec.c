@@ -229,7 +229,7 @@ static enum emu_result wide_replace(struct emu_ctx *ctx, u64 linear, const u64 *
 				    const u64 *new, unsigned int size)
 {
 	if (ctx->insn.lock)
-		return ctx->ops->exchange(ctx, linear, old, new, size);
+		return ctx->ops->exchange(ctx, linear, old, new, size, EMU_WRITE | EMU_LOCKED);
 	return ctx->ops->write(ctx, linear, new, size, EMU_WRITE);
 }
 
@@ -531,21 +531,92 @@ static const struct handler handlers[EMU_OP_COUNT] = {
 	[EMU_OP_VMOV_LOW] = { emu_run_vmov_low },
 	[EMU_OP_VMOV_HIGH] = { emu_run_vmov_high },
 	[EMU_OP_VMOV_GPR] = { emu_run_vmov_gpr },
+	[EMU_OP_ENTER] = { emu_run_enter },
+	[EMU_OP_BOUND] = { emu_run_bound },
+	[EMU_OP_DAA] = { emu_run_daa },
+	[EMU_OP_DAS] = { emu_run_das },
+	[EMU_OP_AAA] = { emu_run_aaa },
+	[EMU_OP_AAS] = { emu_run_aas },
+	[EMU_OP_AAM] = { emu_run_aam },
+	[EMU_OP_AAD] = { emu_run_aad },
+	[EMU_OP_MOV_SREG] = { emu_run_mov_sreg },
+	[EMU_OP_POP_SREG] = { emu_run_pop_sreg },
+	[EMU_OP_LOAD_FAR] = { emu_run_load_far },
+	[EMU_OP_SLDT] = { emu_run_sldt },
+	[EMU_OP_LLDT] = { emu_run_lldt },
+	[EMU_OP_LTR] = { emu_run_ltr },
+	[EMU_OP_VERR] = { emu_run_verr },
+	[EMU_OP_LAR] = { emu_run_lar },
+	[EMU_OP_LSL] = { emu_run_lsl },
+	[EMU_OP_ARPL] = { emu_run_arpl },
+	[EMU_OP_CALL_FAR] = { emu_run_call_far },
+	[EMU_OP_JMP_FAR] = { emu_run_jmp_far },
+	[EMU_OP_RET_FAR] = { emu_run_ret_far },
+	[EMU_OP_IRET] = { emu_run_iret },
+	[EMU_OP_INT] = { emu_run_int },
+	[EMU_OP_IN] = { emu_run_in },
+	[EMU_OP_OUT] = { emu_run_out },
+	[EMU_OP_INS] = { emu_run_ins },
+	[EMU_OP_OUTS] = { emu_run_outs },
+	[EMU_OP_LGDT] = { emu_run_lgdt },
+	[EMU_OP_SGDT] = { emu_run_sgdt },
+	[EMU_OP_LMSW] = { emu_run_lmsw },
+	[EMU_OP_SMSW] = { emu_run_smsw },
+	[EMU_OP_INVLPG] = { emu_run_invlpg },
+	[EMU_OP_WBINVD] = { emu_run_wbinvd },
+	[EMU_OP_CLTS] = { emu_run_clts },
+	[EMU_OP_HLT] = { emu_run_hlt },
+	[EMU_OP_CPUID] = { emu_run_cpuid },
+	[EMU_OP_RDTSC] = { emu_run_rdtsc },
+	[EMU_OP_RDMSR] = { emu_run_rdmsr },
+	[EMU_OP_WRMSR] = { emu_run_wrmsr },
+	[EMU_OP_MOV_FROM_CR] = { emu_run_mov_from_cr },
+	[EMU_OP_MOV_TO_CR] = { emu_run_mov_to_cr },
+	[EMU_OP_MOV_FROM_DR] = { emu_run_mov_from_dr },
+	[EMU_OP_MOV_TO_DR] = { emu_run_mov_to_dr },
 };
 
-/*
- * RF lasts for one instruction. It stays set between the iterations of a
- * repeated one, so that an instruction breakpoint hits only once.
- */
-static void commit(struct emu_ctx *ctx)
+void emu_begin(struct emu_ctx *ctx, unsigned int length)
 {
-	ctx->single_step = ctx->rflags & EMU_FLAG_TF;
-	if (ctx->rep_again) {
-		ctx->rflags = ctx->next_rflags | EMU_FLAG_RF;
-		return;
-	}
-	ctx->rflags = ctx->next_rflags & ~(u64)EMU_FLAG_RF;
-	ctx->rip = ctx->next_rip;
+	ctx->next_rip = ctx->rip + length;
+	if (ctx->mode != EMU_MODE_LONG64)
+		ctx->next_rip = (u32)ctx->next_rip;
+	/* RF lasts for one instruction. */
+	ctx->next_rflags = ctx->rflags & ~(u64)EMU_FLAG_RF;
+	ctx->displaced = 0;
+	ctx->rep_again = false;
+	ctx->single_step = false;
+	ctx->halted = false;
+	ctx->nmi_open = false;
+	ctx->seg_dirty = 0;
+	ctx->shadow = EMU_SHADOW_NONE;
+}
+
+/*
+ * Between the iterations of a repeated instruction RF is set, so that an
+ * instruction breakpoint hits only once. A single-step trap does not come
+ * between a load of SS and the instruction after it.
+ */
+void emu_commit(struct emu_ctx *ctx)
+{
+	ctx->single_step = (ctx->rflags & EMU_FLAG_TF) && ctx->shadow != EMU_SHADOW_MOV_SS;
+	ctx->rflags = ctx->next_rflags;
+	if (ctx->rep_again)
+		ctx->rflags |= EMU_FLAG_RF;
+	else
+		ctx->rip = ctx->next_rip;
+}
+
+/* Who may execute the instruction at all. */
+static enum emu_result check_privilege(struct emu_ctx *ctx)
+{
+	u32 flags = ctx->insn.flags;
+
+	if (!ctx->cpl || !(flags & (ROW_CPL0 | ROW_UMIP)))
+		return EMU_OK;
+	if (flags & ROW_CPL0 || ctx->cr4 & EMU_CR4_UMIP)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return EMU_OK;
 }
 
 enum emu_result emu_execute(struct emu_ctx *ctx)
@@ -557,16 +628,12 @@ enum emu_result emu_execute(struct emu_ctx *ctx)
 		run = handlers[ctx->insn.op].run;
 	if (!run)
 		return EMU_UNHANDLED;
-	ctx->next_rip = ctx->rip + ctx->insn.length;
-	if (ctx->mode != EMU_MODE_LONG64)
-		ctx->next_rip = (u32)ctx->next_rip;
-	ctx->next_rflags = ctx->rflags;
-	ctx->displaced = 0;
-	ctx->rep_again = false;
-	ctx->shadow = EMU_SHADOW_NONE;
-	result = run(ctx);
+	emu_begin(ctx, ctx->insn.length);
+	result = check_privilege(ctx);
 	if (result == EMU_OK)
-		commit(ctx);
+		result = run(ctx);
+	if (result == EMU_OK)
+		emu_commit(ctx);
 	return result;
 }
 
@@ -580,11 +647,9 @@ bool emu_single_access(const struct emu_ctx *ctx)
 	case EMU_OP_LODS:
 	case EMU_OP_SCAS:
 		return true;
-	case EMU_OP_PUSH:
-	case EMU_OP_POP:
-	case EMU_OP_CALL_IND:
-		return false;	/* and the stack */
 	}
+	if (ctx->insn.flags & ROW_MORE)
+		return false;
 	for (i = 0; i < 3; i++)
 		if (o[i].kind == EMU_OPERAND_MEM)
 			return true;

@@ -33,23 +33,44 @@
 #define EMU_FLAGS_ARITH	(EMU_FLAG_CF | EMU_FLAG_PF | EMU_FLAG_AF | EMU_FLAG_ZF | \
 			 EMU_FLAG_SF | EMU_FLAG_OF)
 
+#define EMU_FLAGS_ALL	(EMU_FLAGS_ARITH | EMU_FLAG_TF | EMU_FLAG_IF | EMU_FLAG_DF | \
+			 EMU_FLAG_IOPL | EMU_FLAG_NT | EMU_FLAG_RF | EMU_FLAG_VM | EMU_FLAG_AC | \
+			 EMU_FLAG_VIF | EMU_FLAG_VIP | EMU_FLAG_ID)
+
 #define EMU_VECTOR_DE	0
+#define EMU_VECTOR_BP	3
+#define EMU_VECTOR_OF	4
+#define EMU_VECTOR_BR	5
 #define EMU_VECTOR_UD	6
 #define EMU_VECTOR_NM	7
 #define EMU_VECTOR_DF	8
+#define EMU_VECTOR_TS	10
+#define EMU_VECTOR_NP	11
 #define EMU_VECTOR_SS	12
 #define EMU_VECTOR_GP	13
 #define EMU_VECTOR_AC	17
 
+#define EMU_CR0_PE	0x00000001
+#define EMU_CR0_MP	0x00000002
 #define EMU_CR0_EM	0x00000004
 #define EMU_CR0_TS	0x00000008
 #define EMU_CR0_AM	0x00040000
 #define EMU_CR4_VME	0x00000001
 #define EMU_CR4_PVI	0x00000002
+#define EMU_CR4_TSD	0x00000004
+#define EMU_CR4_DE	0x00000008
 #define EMU_CR4_OSFXSR	0x00000200
+#define EMU_CR4_UMIP	0x00000800
 #define EMU_CR4_LA57	0x00001000
 #define EMU_CR4_OSXSAVE	0x00040000
 #define EMU_XCR0_AVX	0x00000006
+#define EMU_EFER_LMA	0x00000400
+
+#define EMU_SEG_CODE		8
+#define EMU_SEG_CONFORMING	4	/* code */
+#define EMU_SEG_EXPAND_DOWN	4	/* data */
+#define EMU_SEG_RW		2	/* data: writable; code: readable */
+#define EMU_SEG_ACCESSED	1
 
 static inline u64 emu_mask(unsigned int size)
 {
@@ -76,12 +97,33 @@ const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index);
 /* With enum emu_access, for addresses only: must be a multiple of the size. */
 #define EMU_ALIGNED	0x100
 
+/* Whether @size bytes at @ea are within the segment's bounds. */
+bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size);
+
 /* Linear address of @size bytes at @ea, checked for @access. */
 enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
 				   unsigned int size, unsigned int access, u64 *linear);
 
 /* Linear address of the code byte at @ip; cuts *@len down to what the segment holds. */
 enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len);
+
+bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear);
+
+static inline unsigned int emu_iopl(const struct emu_ctx *ctx)
+{
+	return (ctx->rflags & EMU_FLAG_IOPL) >> 12;
+}
+
+static inline bool emu_long_mode(const struct emu_ctx *ctx)
+{
+	return ctx->efer & EMU_EFER_LMA;
+}
+
+/* No descriptors, no privileges: real and virtual-8086 mode. */
+static inline bool emu_no_descriptors(const struct emu_ctx *ctx)
+{
+	return ctx->mode <= EMU_MODE_VM86;
+}
 
 /* Effective address of the instruction's memory operand. */
 u64 emu_effective_address(const struct emu_ctx *ctx);
@@ -95,6 +137,17 @@ enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, con
 /* Bytes that PUSH and POP add to and take from: SP, ESP or RSP. */
 unsigned int emu_stack_size(struct emu_ctx *ctx);
 
+/* The far pointer that is the memory operand. */
+enum emu_result emu_read_far(struct emu_ctx *ctx, u16 *sel, u64 *offset);
+
+/* string.c: the pointer of a string instruction, and moving it past an element. */
+unsigned int emu_source_segment(const struct emu_ctx *ctx);
+u64 emu_pointer(const struct emu_ctx *ctx, unsigned int reg);
+void emu_advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size);
+/* A count of zero: the instruction ends without touching anything. */
+bool emu_exhausted(const struct emu_ctx *ctx);
+void emu_count_down(struct emu_ctx *ctx, bool stop);
+
 /*
  * Push and pop without touching the stack pointer: @depth bytes of this
  * instruction are on the stack already. emu_move_stack() commits.
@@ -102,6 +155,43 @@ unsigned int emu_stack_size(struct emu_ctx *ctx);
 enum emu_result emu_push(struct emu_ctx *ctx, unsigned int depth, u64 val, unsigned int size);
 enum emu_result emu_pop(struct emu_ctx *ctx, unsigned int depth, u64 *val, unsigned int size);
 void emu_move_stack(struct emu_ctx *ctx, s64 delta);
+
+/*
+ * segment.c: loading a segment register takes three steps. Prepare reads and
+ * checks the descriptor; mark writes to its table that it is in use; commit
+ * changes the register and cannot fail. All that can fail in an instruction
+ * stands between the first step and the last.
+ */
+struct emu_load {
+	struct emu_seg seg;
+	u8 index;
+	u64 linear;		/* of the descriptor */
+	u64 old, new;		/* its first half */
+};
+
+/*
+ * @cpl: the privilege level to load for, which a far return changes. Errors
+ * are those of MOV and POP, or of a far transfer to @sel for CS.
+ */
+enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel,
+				unsigned int cpl, struct emu_load *load);
+/* The same by descriptor in any mode. @sel of CS: without what it says of the level. */
+enum emu_result emu_prepare_descriptor(struct emu_ctx *ctx, unsigned int index, u16 sel,
+				       unsigned int cpl, struct emu_load *load);
+/* The level on which the code that @sel names runs if it is reached from here. */
+enum emu_result emu_code_level(struct emu_ctx *ctx, u16 sel, unsigned int *cpl);
+enum emu_result emu_mark_seg(struct emu_ctx *ctx, const struct emu_load *load);
+void emu_commit_seg(struct emu_ctx *ctx, const struct emu_load *load);
+void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *seg);
+
+/* What segment register @index is in virtual-8086 mode. */
+void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel);
+
+/* A far return to outer code leaves no segment loaded that this must not see. */
+void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);
+
+/* far.c: @ip must be in the code segment that it belongs to. */
+enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip);
 
 /*
  * operand.c: general registers and operands of up to 8 bytes. A register
@@ -150,6 +240,10 @@ bool emu_condition(u64 flags, unsigned int cc);
 u64 emu_mul(u64 a, u64 b, unsigned int size, bool is_signed, u64 *high, u64 *flags);
 bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed);
 
+/* exec.c: before and after a handler; @length: bytes of the instruction. */
+void emu_begin(struct emu_ctx *ctx, unsigned int length);
+void emu_commit(struct emu_ctx *ctx);
+
 /* One function per family of instructions, called through exec.c's table. */
 typedef enum emu_result emu_run_fn(struct emu_ctx *ctx);
 
@@ -160,5 +254,15 @@ emu_run_fn emu_run_call, emu_run_call_ind, emu_run_ret, emu_run_jmp, emu_run_jmp
 emu_run_fn emu_run_jcc, emu_run_loop, emu_run_jcxz;
 emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf;
 emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
+emu_run_fn emu_run_enter, emu_run_bound;
+emu_run_fn emu_run_daa, emu_run_das, emu_run_aaa, emu_run_aas, emu_run_aam, emu_run_aad;
+emu_run_fn emu_run_mov_sreg, emu_run_pop_sreg, emu_run_load_far, emu_run_sldt, emu_run_lldt;
+emu_run_fn emu_run_ltr, emu_run_verr, emu_run_lar, emu_run_lsl, emu_run_arpl;
+emu_run_fn emu_run_call_far, emu_run_jmp_far, emu_run_ret_far, emu_run_iret, emu_run_int;
+emu_run_fn emu_run_in, emu_run_out, emu_run_ins, emu_run_outs;
+emu_run_fn emu_run_lgdt, emu_run_sgdt, emu_run_lmsw, emu_run_smsw, emu_run_invlpg;
+emu_run_fn emu_run_wbinvd, emu_run_clts, emu_run_hlt, emu_run_cpuid, emu_run_rdtsc;
+emu_run_fn emu_run_rdmsr, emu_run_wrmsr, emu_run_mov_from_cr, emu_run_mov_to_cr;
+emu_run_fn emu_run_mov_from_dr, emu_run_mov_to_dr;
 
 #endif

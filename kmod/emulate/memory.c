@@ -6,10 +6,6 @@
  */
 #include "exec.h"
 
-#define SEG_TYPE_CODE		8
-#define SEG_TYPE_EXPAND_DOWN	4	/* data segments */
-#define SEG_TYPE_RW		2	/* data: writable; code: readable */
-
 enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code)
 {
 	bool has_error = vector == EMU_VECTOR_DF || vector == EMU_VECTOR_AC ||
@@ -39,7 +35,7 @@ static enum emu_result segment_fault(struct emu_ctx *ctx, unsigned int seg)
 	return emu_raise(ctx, seg == EMU_SS ? EMU_VECTOR_SS : EMU_VECTOR_GP, 0);
 }
 
-static bool is_canonical(const struct emu_ctx *ctx, u64 linear)
+bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear)
 {
 	unsigned int unused = ctx->cr4 & EMU_CR4_LA57 ? 7 : 16;
 
@@ -52,7 +48,7 @@ static enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u64 ea,
 	*linear = ea;
 	if (seg >= EMU_FS)
 		*linear += emu_segment(ctx, seg)->base;
-	if (is_canonical(ctx, *linear) && is_canonical(ctx, *linear + size - 1))
+	if (emu_is_canonical(ctx, *linear) && emu_is_canonical(ctx, *linear + size - 1))
 		return EMU_OK;
 	return segment_fault(ctx, seg);
 }
@@ -61,20 +57,20 @@ static enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u64 ea,
 static bool access_allowed(const struct emu_ctx *ctx, const struct emu_seg *s,
 			   unsigned int access)
 {
-	if (ctx->mode <= EMU_MODE_VM86)
+	if (emu_no_descriptors(ctx))
 		return true;
 	if (s->unusable)
 		return false;
 	if (access & (EMU_WRITE | EMU_RMW))
-		return (s->type & (SEG_TYPE_CODE | SEG_TYPE_RW)) == SEG_TYPE_RW;
-	return !(s->type & SEG_TYPE_CODE) || (s->type & SEG_TYPE_RW);
+		return (s->type & (EMU_SEG_CODE | EMU_SEG_RW)) == EMU_SEG_RW;
+	return !(s->type & EMU_SEG_CODE) || (s->type & EMU_SEG_RW);
 }
 
-static bool in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
+bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
 {
 	u64 last = ea + size - 1;
 
-	if ((s->type & (SEG_TYPE_CODE | SEG_TYPE_EXPAND_DOWN)) != SEG_TYPE_EXPAND_DOWN)
+	if ((s->type & (EMU_SEG_CODE | EMU_SEG_EXPAND_DOWN)) != EMU_SEG_EXPAND_DOWN)
 		return last <= s->limit;
 	return ea > s->limit && last <= (s->db ? 0xffffffff : 0xffff);
 }
@@ -97,7 +93,7 @@ enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea
 			return EMU_FAULT;
 	} else {
 		s = emu_segment(ctx, seg);
-		if (!access_allowed(ctx, s, access) || !in_limit(s, ea, size))
+		if (!access_allowed(ctx, s, access) || !emu_in_limit(s, ea, size))
 			return segment_fault(ctx, seg);
 		*linear = (u32)(s->base + ea);
 	}
@@ -114,7 +110,7 @@ enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsig
 
 	if (ctx->mode == EMU_MODE_LONG64) {
 		*linear = ip;
-		return is_canonical(ctx, ip) ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
+		return emu_is_canonical(ctx, ip) ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
 	}
 	cs = emu_segment(ctx, EMU_CS);
 	if (ip > cs->limit)
@@ -161,6 +157,20 @@ enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, con
 	if (result != EMU_OK)
 		return result;
 	return ctx->ops->write(ctx, linear, buf, size, EMU_WRITE);
+}
+
+enum emu_result emu_read_far(struct emu_ctx *ctx, u16 *sel, u64 *offset)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	u64 ea = emu_effective_address(ctx);
+	enum emu_result result;
+
+	*offset = 0;
+	result = emu_mem_read(ctx, insn->seg, ea, offset, insn->op_size, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	ea = (ea + insn->op_size) & emu_mask(insn->addr_size);
+	return emu_mem_read(ctx, insn->seg, ea, sel, sizeof(*sel), EMU_READ);
 }
 
 unsigned int emu_stack_size(struct emu_ctx *ctx)

@@ -28,6 +28,11 @@
 #define EY	EMU_OPERAND_CODE(FROM_RM, SIZE_Y)
 #define E2Y	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_Y)
 #define EVW	EMU_OPERAND_CODE(FROM_RM, SIZE_RV_M2)
+#define EFAR	EMU_OPERAND_CODE(FROM_RM, SIZE_FAR)
+#define ETABLE	EMU_OPERAND_CODE(FROM_RM, SIZE_TABLE)
+#define EWORD	EMU_OPERAND_CODE(FROM_RM, SIZE_WORD)
+#define E2V	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_V)
+#define GW	EMU_OPERAND_CODE(FROM_REG, SIZE_2)
 #define GB	EMU_OPERAND_CODE(FROM_REG, SIZE_1)
 #define GV	EMU_OPERAND_CODE(FROM_REG, SIZE_V)
 #define GY	EMU_OPERAND_CODE(FROM_REG, SIZE_Y)
@@ -35,10 +40,13 @@
 #define IW	EMU_OPERAND_CODE(FROM_IMM, SIZE_2)
 #define IZ	EMU_OPERAND_CODE(FROM_IMM, SIZE_Z)
 #define IV	EMU_OPERAND_CODE(FROM_IMM, SIZE_V)
+#define I2B	EMU_OPERAND_CODE(FROM_IMM2, SIZE_1)
+#define I2W	EMU_OPERAND_CODE(FROM_IMM2, SIZE_2)
 #define OB	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_1)
 #define OV	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_V)
 #define AB	EMU_OPERAND_CODE(FROM_ACC, SIZE_1)
 #define AV	EMU_OPERAND_CODE(FROM_ACC, SIZE_V)
+#define AZ	EMU_OPERAND_CODE(FROM_ACC, SIZE_Z)
 #define ZB	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_1)
 #define ZV	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_V)
 #define SW	EMU_OPERAND_CODE(FROM_SREG, SIZE_2)
@@ -48,6 +56,7 @@
 #define JZ	EMU_OPERAND_CODE(FROM_REL, SIZE_Z)
 #define TB	EMU_OPERAND_CODE(FROM_STRING, SIZE_1)
 #define TV	EMU_OPERAND_CODE(FROM_STRING, SIZE_V)
+#define TZ	EMU_OPERAND_CODE(FROM_STRING, SIZE_Z)
 #define HY	EMU_OPERAND_CODE(FROM_VEX, SIZE_Y)
 #define VX	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_X)
 #define VQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_8)
@@ -70,6 +79,9 @@
 #define VECM	(VEC | ROW_MEM)
 #define VEX	(ROW_MODRM | ROW_VEX | ROW_VEX128)
 #define VEX3	(VEX | ROW_VVVV)
+#define CPL0	ROW_CPL0
+#define PROT	ROW_PROTECTED
+#define MORE	ROW_MORE
 
 const struct emu_row emu_one_byte[256] = {
 	[0x00] = ROW(ADD, L, EB, GB),
@@ -79,6 +91,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x04] = ROW(ADD, 0, AB, IB),
 	[0x05] = ROW(ADD, 0, AV, IZ),
 	[0x06] = ROW(PUSH_SREG, NO64 | STACK),
+	[0x07] = ROW(POP_SREG, NO64 | STACK),
 	[0x08] = ROW(OR, L, EB, GB),
 	[0x09] = ROW(OR, L, EV, GV),
 	[0x0a] = ROW(OR, M, GB, EB),
@@ -93,6 +106,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x14] = ROW(ADC, 0, AB, IB),
 	[0x15] = ROW(ADC, 0, AV, IZ),
 	[0x16] = ROW(PUSH_SREG, NO64 | STACK),
+	[0x17] = ROW(POP_SREG, NO64 | STACK),
 	[0x18] = ROW(SBB, L, EB, GB),
 	[0x19] = ROW(SBB, L, EV, GV),
 	[0x1a] = ROW(SBB, M, GB, EB),
@@ -100,45 +114,55 @@ const struct emu_row emu_one_byte[256] = {
 	[0x1c] = ROW(SBB, 0, AB, IB),
 	[0x1d] = ROW(SBB, 0, AV, IZ),
 	[0x1e] = ROW(PUSH_SREG, NO64 | STACK),
+	[0x1f] = ROW(POP_SREG, NO64 | STACK),
 	[0x20] = ROW(AND, L, EB, GB),
 	[0x21] = ROW(AND, L, EV, GV),
 	[0x22] = ROW(AND, M, GB, EB),
 	[0x23] = ROW(AND, M, GV, EV),
 	[0x24] = ROW(AND, 0, AB, IB),
 	[0x25] = ROW(AND, 0, AV, IZ),
+	[0x27] = ROW(DAA, NO64),
 	[0x28] = ROW(SUB, L, EB, GB),
 	[0x29] = ROW(SUB, L, EV, GV),
 	[0x2a] = ROW(SUB, M, GB, EB),
 	[0x2b] = ROW(SUB, M, GV, EV),
 	[0x2c] = ROW(SUB, 0, AB, IB),
 	[0x2d] = ROW(SUB, 0, AV, IZ),
+	[0x2f] = ROW(DAS, NO64),
 	[0x30] = ROW(XOR, L, EB, GB),
 	[0x31] = ROW(XOR, L, EV, GV),
 	[0x32] = ROW(XOR, M, GB, EB),
 	[0x33] = ROW(XOR, M, GV, EV),
 	[0x34] = ROW(XOR, 0, AB, IB),
 	[0x35] = ROW(XOR, 0, AV, IZ),
+	[0x37] = ROW(AAA, NO64),
 	[0x38] = ROW(CMP, M, EB, GB),
 	[0x39] = ROW(CMP, M, EV, GV),
 	[0x3a] = ROW(CMP, M, GB, EB),
 	[0x3b] = ROW(CMP, M, GV, EV),
 	[0x3c] = ROW(CMP, 0, AB, IB),
 	[0x3d] = ROW(CMP, 0, AV, IZ),
+	[0x3f] = ROW(AAS, NO64),
 	[0x40 ... 0x47] = ROW(INC, 0, ZV),
 	[0x48 ... 0x4f] = ROW(DEC, 0, ZV),
 	[0x50 ... 0x57] = ROW(PUSH, STACK, ZV),
 	[0x58 ... 0x5f] = ROW(POP, STACK, ZV),
 	[0x60] = ROW(PUSHA, NO64),
 	[0x61] = ROW(POPA, NO64),
+	[0x62] = ROW(BOUND, M | ROW_MEM_HERE | ROW_NOT_HERE64 | MORE, GV, E2V),
 	[0x63] = ROW(MOVSX, M | ROW_ONLY64, GV, EZ),
 	[0x68] = ROW(PUSH, STACK, IZ),
 	[0x69] = ROW(IMUL3, M, GV, EV, IZ),
 	[0x6a] = ROW(PUSH, STACK, IB),
 	[0x6b] = ROW(IMUL3, M, GV, EV, IB),
+	[0x6c] = ROW(INS, STR, TB),
+	[0x6d] = ROW(INS, STR, TZ),
+	[0x6e] = ROW(OUTS, STR, TB),
+	[0x6f] = ROW(OUTS, STR, TZ),
 	[0x70 ... 0x7f] = ROW(JCC, NEAR, JB),
 	[0x80] = GROUP(1_BYTE),
 	[0x81] = GROUP(1),
-	[0x82] = ROW(NONE, NO64),
+	[0x82] = GROUP(1_ALIAS),
 	[0x83] = GROUP(1_IBS),
 	[0x84] = ROW(TEST, M, EB, GB),
 	[0x85] = ROW(TEST, M, EV, GV),
@@ -150,10 +174,12 @@ const struct emu_row emu_one_byte[256] = {
 	[0x8b] = ROW(MOV, M, GV, EV),
 	[0x8c] = ROW(MOV, M, EVW, SW),
 	[0x8d] = ROW(LEA, MM, GV, EV),
+	[0x8e] = ROW(MOV_SREG, M | MORE, SW, EW),
 	[0x8f] = GROUP(1A),
 	[0x90 ... 0x97] = ROW(XCHG, 0, ZV, AV),
 	[0x98] = ROW(CBW, 0, AV),
 	[0x99] = ROW(CWD, 0, AV),
+	[0x9a] = ROW(CALL_FAR, NO64, IZ, I2W),
 	[0x9c] = ROW(PUSHF, STACK),
 	[0x9d] = ROW(POPF, STACK),
 	[0x9e] = ROW(SAHF, 0),
@@ -180,19 +206,39 @@ const struct emu_row emu_one_byte[256] = {
 	[0xc1] = GROUP(2_IMM),
 	[0xc2] = ROW(RET, NEAR, IW),
 	[0xc3] = ROW(RET, NEAR),
+	[0xc4 ... 0xc5] = ROW(LOAD_FAR, MM | MORE, GV, EFAR),
 	[0xc6] = GROUP(11_BYTE),
 	[0xc7] = GROUP(11),
+	[0xc8] = ROW(ENTER, STACK, IW, I2B),
 	[0xc9] = ROW(LEAVE, STACK),
+	[0xca] = ROW(RET_FAR, 0, IW),
+	[0xcb] = ROW(RET_FAR, 0),
+	[0xcc] = ROW(INT, 0),
+	[0xcd] = ROW(INT, 0, IB),
+	[0xce] = ROW(INT, NO64),
+	[0xcf] = ROW(IRET, 0),
 	[0xd0] = GROUP(2_ONE8),
 	[0xd1] = GROUP(2_ONE),
 	[0xd2] = GROUP(2_CL8),
 	[0xd3] = GROUP(2_CL),
+	[0xd4] = ROW(AAM, NO64, IB),
+	[0xd5] = ROW(AAD, NO64, IB),
 	[0xd7] = ROW(XLAT, 0),
 	[0xe0 ... 0xe2] = ROW(LOOP, NEAR, JB),
 	[0xe3] = ROW(JCXZ, NEAR, JB),
+	[0xe4] = ROW(IN, 0, AB, IB),
+	[0xe5] = ROW(IN, 0, AZ, IB),
+	[0xe6] = ROW(OUT, 0, AB, IB),
+	[0xe7] = ROW(OUT, 0, AZ, IB),
 	[0xe8] = ROW(CALL, NEAR, JZ),
 	[0xe9] = ROW(JMP, NEAR, JZ),
+	[0xea] = ROW(JMP_FAR, NO64, IZ, I2W),
 	[0xeb] = ROW(JMP, NEAR, JB),
+	[0xec] = ROW(IN, 0, AB),
+	[0xed] = ROW(IN, 0, AZ),
+	[0xee] = ROW(OUT, 0, AB),
+	[0xef] = ROW(OUT, 0, AZ),
+	[0xf4] = ROW(HLT, CPL0),
 	[0xf5] = ROW(FLAG, 0),
 	[0xf6] = GROUP(3_BYTE),
 	[0xf7] = GROUP(3),
@@ -203,7 +249,15 @@ const struct emu_row emu_one_byte[256] = {
 	[0xff] = GROUP(5),
 };
 
+const struct emu_row emu_arpl = ROW(ARPL, M | PROT, EW, GW);
+
 const struct emu_row emu_two_byte[256] = {
+	[0x00] = GROUP(6),
+	[0x01] = GROUP(7),
+	[0x02] = ROW(LAR, M | PROT | MORE, GV, EVW),
+	[0x03] = ROW(LSL, M | PROT | MORE, GV, EVW),
+	[0x06] = ROW(CLTS, CPL0),
+	[0x08 ... 0x09] = ROW(WBINVD, CPL0),
 	[0x0b] = ROW(UD, 0),
 	[0x0d] = ROW(NOP, M, EV),
 	[0x10] = PREFIXED(10),
@@ -214,9 +268,16 @@ const struct emu_row emu_two_byte[256] = {
 	[0x17] = PREFIXED(17),
 	[0x18 ... 0x19] = ROW(NOP, M, EV),
 	[0x1c ... 0x1f] = ROW(NOP, M, EV),
+	[0x20] = ROW(MOV_FROM_CR, M | ROW_REG, EWORD),
+	[0x21] = ROW(MOV_FROM_DR, M | ROW_REG, EWORD),
+	[0x22] = ROW(MOV_TO_CR, M | ROW_REG, EWORD),
+	[0x23] = ROW(MOV_TO_DR, M | ROW_REG, EWORD),
 	[0x28] = PREFIXED(28),
 	[0x29] = PREFIXED(29),
 	[0x2b] = PREFIXED(2B),
+	[0x30] = ROW(WRMSR, CPL0),
+	[0x31] = ROW(RDTSC, 0),
+	[0x32] = ROW(RDMSR, CPL0),
 	[0x40 ... 0x4f] = ROW(CMOVCC, M, GV, EV),
 	[0x6e] = PREFIXED(6E),
 	[0x6f] = PREFIXED(6F),
@@ -225,10 +286,13 @@ const struct emu_row emu_two_byte[256] = {
 	[0x80 ... 0x8f] = ROW(JCC, NEAR, JZ),
 	[0x90 ... 0x9f] = ROW(SETCC, M, EB),
 	[0xa0] = ROW(PUSH_SREG, STACK),
+	[0xa1] = ROW(POP_SREG, STACK),
+	[0xa2] = ROW(CPUID, 0),
 	[0xa3] = ROW(BT, M, EV, GV),
 	[0xa4] = ROW(SHLD, M, EV, GV, IB),
 	[0xa5] = ROW(SHLD, M, EV, GV, CL),
 	[0xa8] = ROW(PUSH_SREG, STACK),
+	[0xa9] = ROW(POP_SREG, STACK),
 	[0xab] = ROW(BTS, L, EV, GV),
 	[0xac] = ROW(SHRD, M, EV, GV, IB),
 	[0xad] = ROW(SHRD, M, EV, GV, CL),
@@ -236,7 +300,9 @@ const struct emu_row emu_two_byte[256] = {
 	[0xaf] = ROW(IMUL2, M, GV, EV),
 	[0xb0] = ROW(CMPXCHG, L, EB, GB),
 	[0xb1] = ROW(CMPXCHG, L, EV, GV),
+	[0xb2] = ROW(LOAD_FAR, MM | MORE, GV, EFAR),
 	[0xb3] = ROW(BTR, L, EV, GV),
+	[0xb4 ... 0xb5] = ROW(LOAD_FAR, MM | MORE, GV, EFAR),
 	[0xb6] = ROW(MOV, M, GV, EB),
 	[0xb7] = ROW(MOV, M, GV, EW),
 	[0xb8] = PREFIXED(B8),
@@ -258,20 +324,21 @@ const struct emu_row emu_two_byte[256] = {
 };
 
 const struct emu_row emu_groups[GROUP_COUNT][8] = {
-#define GROUP_1_ROWS(...) {			\
-		ROW(ADD, L, __VA_ARGS__),	\
-		ROW(OR, L, __VA_ARGS__),	\
-		ROW(ADC, L, __VA_ARGS__),	\
-		ROW(SBB, L, __VA_ARGS__),	\
-		ROW(AND, L, __VA_ARGS__),	\
-		ROW(SUB, L, __VA_ARGS__),	\
-		ROW(XOR, L, __VA_ARGS__),	\
-		ROW(CMP, M, __VA_ARGS__),	\
+#define GROUP_1_ROWS(_extra, ...) {			\
+		ROW(ADD, L | (_extra), __VA_ARGS__),	\
+		ROW(OR, L | (_extra), __VA_ARGS__),	\
+		ROW(ADC, L | (_extra), __VA_ARGS__),	\
+		ROW(SBB, L | (_extra), __VA_ARGS__),	\
+		ROW(AND, L | (_extra), __VA_ARGS__),	\
+		ROW(SUB, L | (_extra), __VA_ARGS__),	\
+		ROW(XOR, L | (_extra), __VA_ARGS__),	\
+		ROW(CMP, M | (_extra), __VA_ARGS__),	\
 	}
-	[GROUP_1_BYTE] = GROUP_1_ROWS(EB, IB),
-	[GROUP_1] = GROUP_1_ROWS(EV, IZ),
-	[GROUP_1_IBS] = GROUP_1_ROWS(EV, IB),
-	[GROUP_1A] = { ROW(POP, M | STACK, EV) },
+	[GROUP_1_BYTE] = GROUP_1_ROWS(0, EB, IB),
+	[GROUP_1] = GROUP_1_ROWS(0, EV, IZ),
+	[GROUP_1_ALIAS] = GROUP_1_ROWS(NO64, EB, IB),
+	[GROUP_1_IBS] = GROUP_1_ROWS(0, EV, IB),
+	[GROUP_1A] = { ROW(POP, M | STACK | MORE, EV) },
 #define GROUP_2_ROWS(...) {			\
 		ROW(ROL, M, __VA_ARGS__),	\
 		ROW(ROR, M, __VA_ARGS__),	\
@@ -316,10 +383,29 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	[GROUP_5] = {
 		[0] = ROW(INC, L, EV),
 		[1] = ROW(DEC, L, EV),
-		[2] = ROW(CALL_IND, M | NEAR, EV),
+		[2] = ROW(CALL_IND, M | NEAR | MORE, EV),
+		[3] = ROW(CALL_FAR, MM | MORE, EFAR),
 		[4] = ROW(JMP_IND, M | NEAR, EV),
-		[6] = ROW(PUSH, M | STACK, EV),
+		[5] = ROW(JMP_FAR, MM | MORE, EFAR),
+		[6] = ROW(PUSH, M | STACK | MORE, EV),
 		[7] = ROW(UD, M, EV),
+	},
+	[GROUP_6] = {
+		[0] = ROW(SLDT, M | PROT | ROW_UMIP, EVW),
+		[1] = ROW(SLDT, M | PROT | ROW_UMIP, EVW),
+		[2] = ROW(LLDT, M | PROT | CPL0 | MORE, EW),
+		[3] = ROW(LTR, M | PROT | CPL0 | MORE, EW),
+		[4] = ROW(VERR, M | PROT | MORE, EW),
+		[5] = ROW(VERR, M | PROT | MORE, EW),
+	},
+	[GROUP_7] = {
+		[0] = ROW(SGDT, M | ROW_MEM_HERE | MORE | ROW_UMIP, ETABLE),
+		[1] = ROW(SGDT, M | ROW_MEM_HERE | MORE | ROW_UMIP, ETABLE),
+		[2] = ROW(LGDT, M | ROW_MEM_HERE | CPL0 | MORE, ETABLE),
+		[3] = ROW(LGDT, M | ROW_MEM_HERE | CPL0 | MORE, ETABLE),
+		[4] = ROW(SMSW, M | ROW_UMIP, EVW),
+		[6] = ROW(LMSW, M | CPL0, EW),
+		[7] = ROW(INVLPG, M | ROW_MEM_HERE | CPL0, EB),
 	},
 	[GROUP_8] = {
 		[0 ... 3] = ROW(UD, M, EV, IB),

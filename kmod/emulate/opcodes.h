@@ -34,27 +34,43 @@ enum emu_op {
 	EMU_OP_BLSR, EMU_OP_BLSMSK, EMU_OP_BLSI,
 	EMU_OP_RORX, EMU_OP_SARX, EMU_OP_SHLX, EMU_OP_SHRX,
 	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
+	EMU_OP_DAA, EMU_OP_DAS, EMU_OP_AAA, EMU_OP_AAS, EMU_OP_AAM, EMU_OP_AAD,
+	EMU_OP_BOUND, EMU_OP_ARPL, EMU_OP_ENTER,
+	EMU_OP_MOV_SREG, EMU_OP_POP_SREG, EMU_OP_LOAD_FAR,
+	EMU_OP_CALL_FAR, EMU_OP_JMP_FAR, EMU_OP_RET_FAR, EMU_OP_IRET, EMU_OP_INT,
+	EMU_OP_IN, EMU_OP_OUT, EMU_OP_INS, EMU_OP_OUTS,
+	EMU_OP_LGDT, EMU_OP_SGDT, EMU_OP_LMSW, EMU_OP_SMSW, EMU_OP_SLDT, EMU_OP_LLDT, EMU_OP_LTR,
+	EMU_OP_VERR, EMU_OP_LAR, EMU_OP_LSL,
+	EMU_OP_INVLPG, EMU_OP_WBINVD, EMU_OP_CLTS, EMU_OP_HLT,
+	EMU_OP_MOV_FROM_CR, EMU_OP_MOV_TO_CR, EMU_OP_MOV_FROM_DR, EMU_OP_MOV_TO_DR,
+	EMU_OP_CPUID, EMU_OP_RDTSC, EMU_OP_RDMSR, EMU_OP_WRMSR,
 	EMU_OP_COUNT
 };
 
 /* Properties of a row. */
 enum emu_row_flag {
-	ROW_MODRM	= 0x0001,	/* a ModRM byte follows */
-	ROW_LOCK	= 0x0002,	/* LOCK is legal, with a memory destination */
-	ROW_GROUP	= 0x0004,	/* .op is an enum emu_group, selected by ModRM.reg */
-	ROW_PREFIX	= 0x0008,	/* .op is an enum emu_prefix_set, selected by 66, F3, F2 */
-	ROW_STRING	= 0x0010,	/* F2 and F3 repeat it */
-	ROW_STACK	= 0x0020,	/* operand size is 64 bits in 64-bit code, or 16 */
-	ROW_NEAR	= 0x0040,	/* operand size is always 64 bits in 64-bit code */
-	ROW_NO64	= 0x0080,	/* undefined in 64-bit code */
-	ROW_ONLY64	= 0x0100,	/* only executed here in 64-bit code */
-	ROW_MEM		= 0x0200,	/* undefined with a register as r/m operand */
-	ROW_MEM_HERE	= 0x0400,	/* only executed here with memory as r/m operand */
-	ROW_VECTOR	= 0x0800,	/* SSE, or AVX with a VEX prefix, which is legal */
-	ROW_ALIGNED	= 0x1000,	/* memory operand must be aligned to its size */
-	ROW_VVVV	= 0x2000,	/* VEX.vvvv names a source; else it must be unused */
-	ROW_VEX128	= 0x4000,	/* VEX.L must be 0 */
-	ROW_VEX		= 0x8000,	/* on general registers, with a VEX prefix only */
+	ROW_MODRM	= 0x00001,	/* a ModRM byte follows */
+	ROW_LOCK	= 0x00002,	/* LOCK is legal, with a memory destination */
+	ROW_GROUP	= 0x00004,	/* .op is an enum emu_group, selected by ModRM.reg */
+	ROW_PREFIX	= 0x00008,	/* .op is an enum emu_prefix_set, selected by 66, F3, F2 */
+	ROW_STRING	= 0x00010,	/* F2 and F3 repeat it */
+	ROW_STACK	= 0x00020,	/* operand size is 64 bits in 64-bit code, or 16 */
+	ROW_NEAR	= 0x00040,	/* operand size is always 64 bits in 64-bit code */
+	ROW_NO64	= 0x00080,	/* undefined in 64-bit code */
+	ROW_ONLY64	= 0x00100,	/* only executed here in 64-bit code */
+	ROW_MEM		= 0x00200,	/* undefined with a register as r/m operand */
+	ROW_MEM_HERE	= 0x00400,	/* only executed here with memory as r/m operand */
+	ROW_VECTOR	= 0x00800,	/* SSE, or AVX with a VEX prefix, which is legal */
+	ROW_ALIGNED	= 0x01000,	/* memory operand must be aligned to its size */
+	ROW_VVVV	= 0x02000,	/* VEX.vvvv names a source; else it must be unused */
+	ROW_VEX128	= 0x04000,	/* VEX.L must be 0 */
+	ROW_VEX		= 0x08000,	/* on general registers, with a VEX prefix only */
+	ROW_CPL0	= 0x10000,	/* #GP(0) unless the CPL is 0 */
+	ROW_PROTECTED	= 0x20000,	/* undefined in real and virtual-8086 mode */
+	ROW_MORE	= 0x40000,	/* accesses memory besides its operand */
+	ROW_REG		= 0x80000,	/* r/m is a register, whatever ModRM.mod says */
+	ROW_NOT_HERE64	= 0x100000,	/* another instruction in 64-bit code, not executed here */
+	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP says so */
 };
 
 /* Where an operand comes from: the high four bits of an operand code. */
@@ -74,6 +90,7 @@ enum emu_operand_source {
 	FROM_XMM_REG,		/* ModRM.reg as vector register */
 	FROM_XMM_RM,		/* ModRM.rm: vector register or memory */
 	FROM_VEX,		/* VEX.vvvv: general register */
+	FROM_IMM2,		/* second immediate */
 };
 
 /* Operand sizes: the low four bits of an operand code. */
@@ -85,7 +102,10 @@ enum emu_operand_size {
 	SIZE_X,			/* vector size */
 	SIZE_RV_M2,		/* register: operand size; memory: 2 */
 	SIZE_DOUBLE_Y,		/* twice SIZE_Y */
-	SIZE_ADDR,		/* address size */
+	SIZE_FAR,		/* far pointer: operand size and 2 */
+	SIZE_TABLE,		/* limit and base: 6, in 64-bit code 10 */
+	SIZE_WORD,		/* 4, in 64-bit code 8 */
+	SIZE_DOUBLE_V,		/* twice the operand size */
 };
 
 #define EMU_OPERAND_CODE(source, size)	((source) << 4 | (size))
@@ -93,14 +113,14 @@ enum emu_operand_size {
 struct emu_row {
 	u8 op;			/* enum emu_op, emu_group or emu_prefix_set */
 	u8 operand[3];
-	u16 flags;
+	u32 flags;
 };
 
 /* Opcodes told apart by ModRM.reg. */
 enum emu_group {
-	GROUP_1_BYTE, GROUP_1, GROUP_1_IBS, GROUP_1A,
+	GROUP_1_BYTE, GROUP_1, GROUP_1_ALIAS, GROUP_1_IBS, GROUP_1A,
 	GROUP_2_IMM8, GROUP_2_IMM, GROUP_2_ONE8, GROUP_2_ONE, GROUP_2_CL8, GROUP_2_CL,
-	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_8, GROUP_9, GROUP_11_BYTE, GROUP_11,
+	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_9, GROUP_11_BYTE, GROUP_11,
 	GROUP_15, GROUP_17,
 	GROUP_COUNT
 };
@@ -125,6 +145,9 @@ extern const struct emu_row emu_one_byte[256];
 extern const struct emu_row emu_two_byte[256];
 extern const struct emu_row emu_groups[GROUP_COUNT][8];
 extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
+
+/* What 63 is outside 64-bit code. */
+extern const struct emu_row emu_arpl;
 
 /* Row of 0F 38 @byte and 0F 3A @byte; never NULL. */
 const struct emu_row *emu_three_byte_38(u8 byte);

@@ -40,6 +40,9 @@ static enum emu_result read_operand(struct emu_ctx *ctx, const struct emu_operan
 	case EMU_OPERAND_IMM:
 		*val = ctx->insn.imm;
 		return EMU_OK;
+	case EMU_OPERAND_IMM2:
+		*val = ctx->insn.imm2;
+		return EMU_OK;
 	case EMU_OPERAND_REG_HIGH:
 		*val = ctx->gpr[o->reg] >> 8 & 0xff;
 		return EMU_OK;
@@ -91,5 +94,5 @@ enum emu_result emu_replace(struct emu_ctx *ctx, const struct emu_operand *o, bo
 				    EMU_READ | EMU_RMW, &linear);
 	if (result != EMU_OK)
 		return result;
-	return ctx->ops->exchange(ctx, linear, &old, &val, o->size);
+	return ctx->ops->exchange(ctx, linear, &old, &val, o->size, EMU_WRITE | EMU_LOCKED);
 }

@@ -5,20 +5,20 @@
  */
 #include "exec.h"
 
-static u64 pointer(const struct emu_ctx *ctx, unsigned int reg)
+u64 emu_pointer(const struct emu_ctx *ctx, unsigned int reg)
 {
 	return emu_get_reg(ctx, reg, ctx->insn.addr_size);
 }
 
 /* Move a pointer register past the element, up or down. */
-static void advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size)
+void emu_advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size)
 {
 	u64 step = ctx->rflags & EMU_FLAG_DF ? -(u64)size : size;
 
 	emu_set_reg(ctx, reg, ctx->insn.addr_size, ctx->gpr[reg] + step);
 }
 
-static unsigned int source_segment(const struct emu_ctx *ctx)
+unsigned int emu_source_segment(const struct emu_ctx *ctx)
 {
 	return ctx->insn.seg == EMU_NO_REG ? EMU_DS : ctx->insn.seg;
 }
@@ -26,29 +26,29 @@ static unsigned int source_segment(const struct emu_ctx *ctx)
 static enum emu_result read_source(struct emu_ctx *ctx, u64 *val, unsigned int size)
 {
 	*val = 0;
-	return emu_mem_read(ctx, source_segment(ctx), pointer(ctx, EMU_RSI), val, size, EMU_READ);
+	return emu_mem_read(ctx, emu_source_segment(ctx), emu_pointer(ctx, EMU_RSI), val, size,
+			    EMU_READ);
 }
 
 /* The destination is always in ES. */
 static enum emu_result read_destination(struct emu_ctx *ctx, u64 *val, unsigned int size)
 {
 	*val = 0;
-	return emu_mem_read(ctx, EMU_ES, pointer(ctx, EMU_RDI), val, size, EMU_READ);
+	return emu_mem_read(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), val, size, EMU_READ);
 }
 
-/* A count of zero: the instruction ends without touching anything. */
-static bool exhausted(const struct emu_ctx *ctx)
+bool emu_exhausted(const struct emu_ctx *ctx)
 {
-	return ctx->insn.rep && !pointer(ctx, EMU_RCX);
+	return ctx->insn.rep && !emu_pointer(ctx, EMU_RCX);
 }
 
-static void count_down(struct emu_ctx *ctx, bool stop)
+void emu_count_down(struct emu_ctx *ctx, bool stop)
 {
 	u64 left;
 
 	if (!ctx->insn.rep)
 		return;
-	left = pointer(ctx, EMU_RCX) - 1;
+	left = emu_pointer(ctx, EMU_RCX) - 1;
 	emu_set_reg(ctx, EMU_RCX, ctx->insn.addr_size, left);
 	ctx->rep_again = left && !stop;
 }
@@ -67,17 +67,17 @@ enum emu_result emu_run_movs(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 val;
 
-	if (exhausted(ctx))
+	if (emu_exhausted(ctx))
 		return EMU_OK;
 	result = read_source(ctx, &val, size);
 	if (result != EMU_OK)
 		return result;
-	result = emu_mem_write(ctx, EMU_ES, pointer(ctx, EMU_RDI), &val, size);
+	result = emu_mem_write(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), &val, size);
 	if (result != EMU_OK)
 		return result;
-	advance(ctx, EMU_RSI, size);
-	advance(ctx, EMU_RDI, size);
-	count_down(ctx, false);
+	emu_advance(ctx, EMU_RSI, size);
+	emu_advance(ctx, EMU_RDI, size);
+	emu_count_down(ctx, false);
 	return EMU_OK;
 }
 
@@ -86,13 +86,13 @@ enum emu_result emu_run_stos(struct emu_ctx *ctx)
 	unsigned int size = ctx->insn.operand[0].size;
 	enum emu_result result;
 
-	if (exhausted(ctx))
+	if (emu_exhausted(ctx))
 		return EMU_OK;
-	result = emu_mem_write(ctx, EMU_ES, pointer(ctx, EMU_RDI), &ctx->gpr[EMU_RAX], size);
+	result = emu_mem_write(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), &ctx->gpr[EMU_RAX], size);
 	if (result != EMU_OK)
 		return result;
-	advance(ctx, EMU_RDI, size);
-	count_down(ctx, false);
+	emu_advance(ctx, EMU_RDI, size);
+	emu_count_down(ctx, false);
 	return EMU_OK;
 }
 
@@ -102,14 +102,14 @@ enum emu_result emu_run_lods(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 val;
 
-	if (exhausted(ctx))
+	if (emu_exhausted(ctx))
 		return EMU_OK;
 	result = read_source(ctx, &val, size);
 	if (result != EMU_OK)
 		return result;
 	emu_set_reg(ctx, EMU_RAX, size, val);
-	advance(ctx, EMU_RSI, size);
-	count_down(ctx, false);
+	emu_advance(ctx, EMU_RSI, size);
+	emu_count_down(ctx, false);
 	return EMU_OK;
 }
 
@@ -119,7 +119,7 @@ enum emu_result emu_run_cmps(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 src, dst;
 
-	if (exhausted(ctx))
+	if (emu_exhausted(ctx))
 		return EMU_OK;
 	result = read_source(ctx, &src, size);
 	if (result != EMU_OK)
@@ -128,9 +128,9 @@ enum emu_result emu_run_cmps(struct emu_ctx *ctx)
 	if (result != EMU_OK)
 		return result;
 	emu_sub(src, dst, size, &ctx->next_rflags);
-	advance(ctx, EMU_RSI, size);
-	advance(ctx, EMU_RDI, size);
-	count_down(ctx, found(ctx));
+	emu_advance(ctx, EMU_RSI, size);
+	emu_advance(ctx, EMU_RDI, size);
+	emu_count_down(ctx, found(ctx));
 	return EMU_OK;
 }
 
@@ -140,14 +140,14 @@ enum emu_result emu_run_scas(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 dst;
 
-	if (exhausted(ctx))
+	if (emu_exhausted(ctx))
 		return EMU_OK;
 	result = read_destination(ctx, &dst, size);
 	if (result != EMU_OK)
 		return result;
 	emu_sub(emu_get_reg(ctx, EMU_RAX, size), dst, size, &ctx->next_rflags);
-	advance(ctx, EMU_RDI, size);
-	count_down(ctx, found(ctx));
+	emu_advance(ctx, EMU_RDI, size);
+	emu_count_down(ctx, found(ctx));
 	return EMU_OK;
 }
 
@@ -158,7 +158,7 @@ enum emu_result emu_run_xlat(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 val = 0;
 
-	result = emu_mem_read(ctx, source_segment(ctx), ea & emu_mask(ctx->insn.addr_size), &val,
+	result = emu_mem_read(ctx, emu_source_segment(ctx), ea & emu_mask(ctx->insn.addr_size), &val,
 			      1, EMU_READ);
 	if (result == EMU_OK)
 		emu_set_reg(ctx, EMU_RAX, 1, val);

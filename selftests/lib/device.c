@@ -65,25 +65,3 @@ int xioctl_ok(int fd, unsigned long cmd, unsigned long arg, const char *what,
 		test_fail(file, line, "%s: %s", what, strerror(-ret));
 	return ret;
 }
-
-/* Keel runs unpaged code on CPUs with unrestricted guest, unless it was told not to. */
-bool runs_unpaged(void)
-{
-	FILE *f = fopen("/sys/module/keel/parameters/unrestricted", "r");
-	int answer = 'Y';
-
-	if (f) {
-		answer = fgetc(f);
-		fclose(f);
-	}
-	return answer == 'Y' || !strstr(dev_path(), "keel");
-}
-
-void need_unpaged(void)
-{
-	if (runs_unpaged())
-		return;
-	printf("# needs unrestricted guest\n");
-	fflush(stdout);
-	_exit(HARNESS_SKIP);
-}

@@ -69,11 +69,6 @@ test_fail(const char *file, int line, const char *fmt, ...);
 		SKIP(return, "needs %s", #cond);			\
 } while (0)
 
-/* Skip the case unless the device runs code without paging. */
-#define HARNESS_SKIP	255
-bool runs_unpaged(void);
-void need_unpaged(void);
-
 /*
  * main() of every program: without a device, all of it is skipped. With
  * TEST_PATIENCE=N a case may take N times as long as it says: for slow kernels.

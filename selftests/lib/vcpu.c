@@ -180,7 +180,6 @@ void vcpu_set_real(struct vcpu *vcpu, u64 gpa)
 {
 	struct kvm_sregs sregs;
 
-	need_unpaged();
 	vcpu_get_sregs(vcpu, &sregs);
 	set_data_segments(&sregs, data_segment(0, false));
 	sregs.cs = data_segment(0, false);
@@ -194,7 +193,6 @@ void vcpu_set_prot16(struct vcpu *vcpu, u64 gpa)
 {
 	struct kvm_sregs sregs;
 
-	need_unpaged();
 	vcpu_get_sregs(vcpu, &sregs);
 	sregs.cr0 |= CR0_PE;
 	set_data_segments(&sregs, data_segment(SEL_DATA16, false));
@@ -209,7 +207,6 @@ void vcpu_set_prot32(struct vcpu *vcpu, const void *entry)
 {
 	struct kvm_sregs sregs;
 
-	need_unpaged();
 	vcpu_get_sregs(vcpu, &sregs);
 	sregs.cr0 |= CR0_PE;
 	set_data_segments(&sregs, data_segment(SEL_DATA, true));

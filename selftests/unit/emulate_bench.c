@@ -18,7 +18,7 @@ static enum emu_result page_fault(struct bench *b, u64 linear, u32 code)
 	b->ctx.fault = (struct emu_exception){
 		.vector = 14,
 		.has_error = true,
-		.error_code = code | (b->user ? PF_USER : 0),
+		.error_code = code | (b->user && !b->implicit ? PF_USER : 0),
 		.cr2 = linear,
 	};
 	return EMU_FAULT;
@@ -77,13 +77,34 @@ static bool is_io(struct bench *b, u64 linear)
 	return b->rights[offset_of(b, linear) / BENCH_PAGE] == BENCH_IO;
 }
 
+/* A place in the table that is the processor's own; NULL: the access is an ordinary one. */
+static u8 *table_at(struct bench *b, u64 linear, unsigned int size, unsigned int access)
+{
+	u64 offset = linear - b->table.base;
+
+	b->implicit = access & EMU_SYSTEM;
+	if (!b->implicit || !b->table.data || offset >= b->table.size ||
+	    b->table.size - offset < size)
+		return NULL;
+	b->table.last = offset;
+	return b->table.data + offset;
+}
+
 static enum emu_result bench_read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
 				  unsigned int access)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, size, access & EMU_RMW ? PF_WRITE : 0);
+	u8 *table = table_at(b, linear, size, access);
+	enum emu_result result;
 	unsigned int i;
 
+	if (table) {
+		memcpy(buf, table, size);
+		return EMU_OK;
+	}
+	result = check(b, linear, size, access & EMU_RMW ? PF_WRITE : 0);
+	if (access & EMU_PROBE)
+		return result;
 	b->reads++;
 	b->read_access = access;
 	b->wrote_before_read |= b->writes;
@@ -105,9 +126,15 @@ static enum emu_result bench_write(struct emu_ctx *ctx, u64 linear, const void *
 				   unsigned int size, unsigned int access)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, size, PF_WRITE);
+	u8 *table = table_at(b, linear, size, access);
+	enum emu_result result;
 	unsigned int i;
 
+	if (table) {
+		memcpy(table, buf, size);
+		return EMU_OK;
+	}
+	result = check(b, linear, size, PF_WRITE);
 	b->writes++;
 	if (result != EMU_OK)
 		return result;
@@ -119,8 +146,10 @@ static enum emu_result bench_write(struct emu_ctx *ctx, u64 linear, const void *
 static enum emu_result bench_fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
 {
 	struct bench *b = ctx->priv;
-	enum emu_result result = check(b, linear, len, PF_FETCH);
+	enum emu_result result;
 
+	b->implicit = false;
+	result = check(b, linear, len, PF_FETCH);
 	b->fetches++;
 	b->fetched += len;
 	if (result == EMU_OK)
@@ -129,7 +158,7 @@ static enum emu_result bench_fetch(struct emu_ctx *ctx, u64 linear, void *buf, u
 }
 
 static enum emu_result bench_cmpxchg(struct emu_ctx *ctx, u64 linear, const void *old,
-				     const void *new, unsigned int size)
+				     const void *new, unsigned int size, unsigned int access)
 {
 	struct bench *b = ctx->priv;
 	unsigned int i;
@@ -137,11 +166,15 @@ static enum emu_result bench_cmpxchg(struct emu_ctx *ctx, u64 linear, const void
 	b->locked++;
 	if (b->change_on_cmpxchg)
 		return EMU_RETRY;
+	if (table_at(b, linear, size, access))
+		return bench_write(ctx, linear, new, size, access);
 	for (i = 0; i < size; i++) {
-		if (*bench_at(b, emu_linear(ctx, linear, i)) != ((const u8 *)old)[i])
+		const u8 *at = bench_at(b, emu_linear(ctx, linear, i));
+
+		if (!at || *at != ((const u8 *)old)[i])
 			return EMU_RETRY;
 	}
-	return bench_write(ctx, linear, new, size, EMU_WRITE | EMU_LOCKED);
+	return bench_write(ctx, linear, new, size, access);
 }
 
 static void bench_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size)
@@ -161,6 +194,93 @@ static void bench_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *b
 		memset(b->xmm[reg] + size, 0, 32 - size);
 }
 
+static enum emu_result bench_get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
+{
+	struct bench *b = ctx->priv;
+
+	switch (space) {
+	case EMU_REG_CR:
+		*val = b->cr[nr];
+		return EMU_OK;
+	case EMU_REG_DR:
+		*val = b->dr[nr];
+		return EMU_OK;
+	case EMU_REG_MSR:
+		*val = b->msr;
+		return nr == b->msr_number ? EMU_OK : EMU_FAULT;
+	default:
+		*val = 0x1122334455667788;
+		return EMU_OK;
+	}
+}
+
+static enum emu_result bench_set(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
+{
+	struct bench *b = ctx->priv;
+
+	switch (space) {
+	case EMU_REG_CR:
+		b->cr[nr] = val;
+		return EMU_OK;
+	case EMU_REG_DR:
+		b->dr[nr] = val;
+		return EMU_OK;
+	default:
+		b->msr = val;
+		return nr == b->msr_number ? EMU_OK : EMU_FAULT;
+	}
+}
+
+static void bench_get_table(struct emu_ctx *ctx, bool idt, struct emu_table *t)
+{
+	struct bench *b = ctx->priv;
+
+	*t = idt ? b->idt : b->gdt;
+}
+
+static void bench_set_table(struct emu_ctx *ctx, bool idt, const struct emu_table *t)
+{
+	struct bench *b = ctx->priv;
+
+	*(idt ? &b->idt : &b->gdt) = *t;
+}
+
+static void bench_invalidate(struct emu_ctx *ctx, u64 linear)
+{
+	struct bench *b = ctx->priv;
+
+	b->invalidated++;
+}
+
+static void bench_cpuid(struct emu_ctx *ctx, u32 out[4])
+{
+	asm volatile("cpuid" : "=a" (out[0]), "=b" (out[1]), "=c" (out[2]), "=d" (out[3])
+		     : "a" ((u32)ctx->gpr[EMU_RAX]), "c" ((u32)ctx->gpr[EMU_RCX]));
+}
+
+static enum emu_result bench_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
+				  bool out)
+{
+	struct bench *b = ctx->priv;
+
+	b->port = port;
+	if (out)
+		memcpy(&b->port_value, buf, size);
+	else
+		memcpy(buf, &b->port_value, size);
+	return EMU_OK;
+}
+
+static const struct emu_system bench_system = {
+	.get = bench_get,
+	.set = bench_set,
+	.get_table = bench_get_table,
+	.set_table = bench_set_table,
+	.invalidate = bench_invalidate,
+	.cpuid = bench_cpuid,
+	.port = bench_port,
+};
+
 const struct emu_ops bench_ops = {
 	.fetch = bench_fetch,
 	.read = bench_read,
@@ -168,6 +288,7 @@ const struct emu_ops bench_ops = {
 	.exchange = bench_cmpxchg,
 	.read_xmm = bench_read_xmm,
 	.write_xmm = bench_write_xmm,
+	.system = &bench_system,
 };
 
 static struct emu_seg flat_segment(enum emu_mode mode, unsigned int index)
@@ -194,6 +315,7 @@ void bench_clear_counters(struct bench *b)
 	b->fetched = 0;
 	b->locked = 0;
 	b->outside = false;
+	b->table.last = 0;
 	b->wrote_before_read = false;
 }
 
@@ -212,9 +334,11 @@ void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip)
 	b->ctx.seg_valid = (1u << EMU_SEG_COUNT) - 1;
 	b->ctx.cr0 = mode == EMU_MODE_REAL ? 0x10 : 0x11;
 	b->ctx.cr4 = 0x40200;
+	b->ctx.efer = mode == EMU_MODE_LONG64 ? 0x500 : 0;
 	b->ctx.xcr0 = 7;
 	for (i = 0; i < EMU_SEG_COUNT; i++)
-		b->ctx.seg[i] = flat_segment(mode, i);
+		b->ctx.seg[i] = i < EMU_LDTR ? flat_segment(mode, i) :
+					       (struct emu_seg){ .unusable = 1 };
 	memset(b->rights, BENCH_WRITABLE, sizeof(b->rights));
 }
 

@@ -36,12 +36,18 @@ enum bench_page {
 /*
  * struct bench - one emulated processor and its memory
  * @origin:	linear address of memory[0]
+ * @user, @implicit: whose access it is, for page faults
  * @outside:	an access left the memory altogether, or the 4 GiB that there are
  *		outside 64-bit code
  * @reads, @writes, @fetches: calls of the callbacks; @fetched bytes given
  * @read_access: of the last read
  * @io_answer, @io_answers: value for reads of BENCH_IO pages, and how many
  *		answers are there; without one a read is EMU_IO
+ * @table:	memory that only the processor itself reads and writes; NULL: its
+ *		tables are in the memory of everybody. @last: where, the last time
+ * @gdt, @idt, @cr, @dr, @msr: system state; a @msr of another number is #GP
+ * @port_value:	what the next IN gives; then what the last OUT gave, to @port
+ * @invalidated: pages that INVLPG named
  * @change_on_cmpxchg: pretend that another processor was faster
  */
 struct bench {
@@ -50,13 +56,24 @@ struct bench {
 	u8 memory[BENCH_SIZE];
 	u8 rights[BENCH_PAGES];
 	u8 xmm[16][32];
-	bool user;
+	bool user, implicit;
 	bool outside;
 	bool wrote_before_read;
 	unsigned int reads, writes, fetches, fetched, locked, read_access;
 	u64 io_answer;
 	unsigned int io_answers;
 	bool change_on_cmpxchg;
+	struct {
+		u64 base;
+		unsigned int size, last;
+		u8 *data;
+	} table;
+	struct emu_table gdt, idt;
+	u64 cr[16], dr[8], msr;
+	u32 msr_number;
+	u32 port_value;
+	u16 port;
+	unsigned int invalidated;
 };
 
 /* Registers zero, flat segments, all pages writable, code to be at @rip. */

@@ -35,7 +35,7 @@ u8 native_tail16[NATIVE_TAIL] = { 0x66, 0xea, 0, 0, 0, 0, NATIVE_USER_CS, 0 };
 #define DATA_END	(NATIVE_DATA_2 * NATIVE_PAGE + NATIVE_PAGE / 2 - 1)
 #define DATA_START	(NATIVE_DATA * NATIVE_PAGE + NATIVE_PAGE / 2 - 1)
 
-struct native_descriptor native_segments[NATIVE_SEGMENTS] = {
+struct native_descriptor native_segments[NATIVE_DESCRIPTORS] = {
 	[NATIVE_CODE_16] = { .type = 11, .limit = 0xffff },
 	[NATIVE_CODE_16_UNREADABLE] = { .type = 9, .limit = 0xffff },
 	[NATIVE_CODE_16_SHORT] = { .type = 11, .limit = NATIVE_PAGE - 1 },
@@ -46,12 +46,40 @@ struct native_descriptor native_segments[NATIVE_SEGMENTS] = {
 	[NATIVE_DATA_DOWN_16] = { .type = 7, .limit = DATA_START },
 	[NATIVE_DATA_DOWN_32] = { .type = 7, .limit = DATA_START, .db = true },
 	[NATIVE_DATA_UNWRITABLE] = { .type = 1, .limit = 0xffff },
+	[NATIVE_CODE_NOT_PRESENT] = { .type = 11, .limit = 0xfffff, .db = true, .absent = true },
+	[NATIVE_DATA_NOT_PRESENT] = { .type = 3, .limit = 0xfffff, .db = true, .absent = true },
 };
+
+const u64 native_gdt[NATIVE_GDT_ENTRIES] = {
+	[1] = 0x00cf9b000000ffff, [2] = 0x00af9b000000ffff, [3] = 0x00cf93000000ffff,
+	[4] = 0x00cffb000000ffff, [5] = 0x00cff3000000ffff, [6] = 0x00affb000000ffff,
+};
+
+u64 native_ldt_entry(unsigned int index)
+{
+	const struct native_descriptor *d = &native_segments[index];
+	u64 high = NATIVE_ORIGIN >> 16 & 0xff;
+
+	high |= d->type << 8 | 0x7000 | (d->absent ? 0 : 0x8000);
+	high |= (d->limit & 0xf0000) | (d->db ? 0x400000 : 0) | (NATIVE_ORIGIN & 0xff000000);
+	return high << 32 | (NATIVE_ORIGIN & 0xffff) << 16 | (d->limit & 0xffff);
+}
 
 static u8 *writable;
 static u64 code_base;
 static bool abandoned;
 static u64 fs_base;
+
+/* In 64-bit mode, where the handler runs, these mean nothing: they are as they were left. */
+static void save_segments(u64 selectors)
+{
+	asm volatile("mov %%ds, %0" : "=m" (native_cpu.ds));
+	asm volatile("mov %%es, %0" : "=m" (native_cpu.es));
+	asm volatile("mov %%gs, %0" : "=m" (native_cpu.gs));
+	native_cpu.cs = selectors;
+	native_cpu.ss = selectors >> 48;
+	code_base = native_cpu.cs & 4 ? NATIVE_ORIGIN : 0;
+}
 
 static void save_registers(const greg_t *g)
 {
@@ -89,6 +117,7 @@ void native_handle(int nr, siginfo_t *info, void *context)
 	u64 rip = g[REG_RIP];
 
 	save_registers(g);
+	save_segments(g[REG_CSGSFS]);
 	native_cpu.vector = g[REG_TRAPNO];
 	native_cpu.error = g[REG_ERR];
 	native_cpu.cr2 = g[REG_CR2];
@@ -174,7 +203,7 @@ static bool make_segments(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NATIVE_SEGMENTS; i++) {
+	for (i = 0; i < NATIVE_DESCRIPTORS; i++) {
 		struct native_descriptor *d = &native_segments[i];
 		struct user_desc desc = {
 			.entry_number = i,
@@ -183,6 +212,7 @@ static bool make_segments(void)
 			.seg_32bit = d->db,
 			.contents = d->type >> 2,
 			.read_exec_only = !(d->type & 2),
+			.seg_not_present = d->absent,
 		};
 
 		d->sel = SELECTOR(i);
@@ -222,6 +252,7 @@ bool native_run(u16 cs, u64 cs_base, unsigned int length)
 	native_cpu.vector = NATIVE_NO_FAULT;
 	native_cpu.far_ip = native_cpu.rip;
 	native_cpu.far_cs = cs;
+	native_cpu.cs = cs;
 	code_base = cs_base;
 	abandoned = false;
 	if (cs == NATIVE_USER_CS)
@@ -230,6 +261,8 @@ bool native_run(u16 cs, u64 cs_base, unsigned int length)
 		native_enter_far();
 	if (!abandoned)
 		native_cpu.rip += length;
+	/* A null selector may leave a base of 0. */
+	syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE);
 	/* Returning from an interrupt to a 16-bit stack leaves the upper half undefined. */
 	if (cs != NATIVE_USER_CS)
 		native_cpu.gpr[4] = (u32)native_cpu.gpr[4];

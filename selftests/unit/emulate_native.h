@@ -17,6 +17,7 @@
 #define NATIVE_DS	672
 #define NATIVE_ES	674
 #define NATIVE_SS	676
+#define NATIVE_GS	678
 
 #define NATIVE_USER_CS		0x33
 #define NATIVE_USER32_CS	0x23
@@ -60,7 +61,7 @@ struct native_cpu {
 	u16 far_cs;
 	u16 pad;
 	u64 host_rsp;
-	u16 ds, es, ss;
+	u16 ds, es, ss, gs, cs;
 	u8 vector;
 	u32 error;
 	u64 cr2;
@@ -74,6 +75,7 @@ static_assert(offsetof(struct native_cpu, host_rsp) == NATIVE_HOST_RSP);
 static_assert(offsetof(struct native_cpu, ds) == NATIVE_DS);
 static_assert(offsetof(struct native_cpu, es) == NATIVE_ES);
 static_assert(offsetof(struct native_cpu, ss) == NATIVE_SS);
+static_assert(offsetof(struct native_cpu, gs) == NATIVE_GS);
 
 extern struct native_cpu native_cpu;
 
@@ -101,18 +103,26 @@ enum native_segment {
 	NATIVE_DATA_DOWN_32,
 	NATIVE_STACK_SEGMENTS,		/* the ones before can be stacks */
 	NATIVE_DATA_UNWRITABLE = NATIVE_STACK_SEGMENTS,
-	NATIVE_SEGMENTS
+	NATIVE_SEGMENTS,		/* the ones before can be used */
+	NATIVE_CODE_NOT_PRESENT = NATIVE_SEGMENTS,
+	NATIVE_DATA_NOT_PRESENT,
+	NATIVE_DESCRIPTORS
 };
 
 /* What the descriptor says, and the selector for it. */
 struct native_descriptor {
 	u16 sel;
 	u8 type;
-	bool db;
+	bool db, absent;
 	u32 limit;
 };
 
-extern struct native_descriptor native_segments[NATIVE_SEGMENTS];
+extern struct native_descriptor native_segments[NATIVE_DESCRIPTORS];
+
+/* The tables as Linux fills them; entries of the first that differ by machine are 0. */
+#define NATIVE_GDT_ENTRIES	16
+extern const u64 native_gdt[NATIVE_GDT_ENTRIES];
+u64 native_ldt_entry(unsigned int index);
 
 /* Map the arena and install the signal handlers; false if this machine cannot. */
 bool native_setup(void);

@@ -74,6 +74,10 @@ native_return:
 	.irp	n, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	%r\n, native_cpu + 8 * \n
 	.endr
+	mov	%ds, native_cpu + NATIVE_DS
+	mov	%es, native_cpu + NATIVE_ES
+	mov	%ss, native_cpu + NATIVE_SS
+	mov	%gs, native_cpu + NATIVE_GS
 	mov	$NATIVE_USER_DS, %eax
 	mov	%eax, %ss
 	mov	native_cpu + NATIVE_HOST_RSP, %rsp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The decoder against Zydis, another one: random byte strings in 16, 32 and
+ * The decoder against Zydis, another one: random and mutated byte strings in 16, 32 and
  * 64-bit code. Where both take them for an instruction, they must agree on its
  * length and on every explicit operand. Built where Zydis is installed.
  *
@@ -19,6 +19,7 @@
 static u64 random_state;
 static unsigned int differences;
 static unsigned long agreed, refused;
+static u8 last_accepted[EMU_INSN_MAX];
 
 struct mode {
 	enum emu_mode ours;
@@ -58,6 +59,17 @@ static unsigned int below(unsigned int bound)
 	return (random64() >> 20) % bound;
 }
 
+/* Something near what both have taken before. */
+static void mutate(struct trial *t)
+{
+	unsigned int i = below(6);
+
+	memcpy(t->code, last_accepted, sizeof(t->code));
+	t->code[i] = below(2) ? random64() >> 24 : t->code[i] ^ 1u << below(8);
+	if (!below(4))
+		memmove(t->code + 1, t->code, sizeof(t->code) - 1);
+}
+
 static void make_code(struct trial *t)
 {
 	static const u8 prefixes[] = {
@@ -65,6 +77,10 @@ static void make_code(struct trial *t)
 	};
 	unsigned int i, len = 0;
 
+	if (!below(3)) {
+		mutate(t);
+		return;
+	}
 	for (i = 0; i < EMU_INSN_MAX; i++)
 		t->code[i] = random64() >> 24;
 	while (len < 4 && !below(3))
@@ -144,9 +160,17 @@ static const char *memory_differs(const struct trial *t, const ZydisDecodedOpera
 /* Not for mere addresses, nor for MOVSXD to 16 bits, where manuals differ. */
 static bool size_matters(const struct emu_insn *insn)
 {
-	if (insn->op == EMU_OP_LEA || insn->op == EMU_OP_CLFLUSH)
+	if (insn->op == EMU_OP_LEA || insn->op == EMU_OP_CLFLUSH || insn->op == EMU_OP_INVLPG)
+		return false;
+	/* Of the register that LSL takes only two bytes count. */
+	if (insn->op == EMU_OP_LSL)
 		return false;
 	return insn->op != EMU_OP_MOVSX || insn->opcode != 0x63 || insn->op_size != 2;
+}
+
+static u64 offset_mask(const struct trial *t)
+{
+	return t->ctx.insn.op_size == 2 ? 0xffff : 0xffffffff;
 }
 
 static const char *operand_differs(const struct trial *t, const ZydisDecodedOperand *theirs,
@@ -176,9 +200,15 @@ static const char *operand_differs(const struct trial *t, const ZydisDecodedOper
 			return "size of register";
 		return NULL;
 	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+		if (ours->kind == EMU_OPERAND_IMM2)
+			return (theirs->imm.value.u ^ t->ctx.insn.imm2) & mask ? "immediate" : NULL;
 		if (ours->kind != EMU_OPERAND_IMM)
 			return "immediate operand";
 		return (theirs->imm.value.u ^ t->ctx.insn.imm) & mask ? "immediate" : NULL;
+	case ZYDIS_OPERAND_TYPE_POINTER:
+		if (ours->kind != EMU_OPERAND_IMM || theirs->ptr.segment != t->ctx.insn.imm2)
+			return "selector";
+		return theirs->ptr.offset != (u32)(t->ctx.insn.imm & offset_mask(t)) ? "offset" : NULL;
 	default:
 		return "kind of operand";
 	}
@@ -194,6 +224,9 @@ static bool operands_implied(const struct emu_insn *insn)
 	case EMU_OP_NOP:
 	case EMU_OP_LAHF:
 	case EMU_OP_SAHF:
+	case EMU_OP_POP_SREG:
+	case EMU_OP_IN ... EMU_OP_OUTS:
+	case EMU_OP_MOV_FROM_CR ... EMU_OP_MOV_TO_DR:
 		return true;
 	}
 	return insn->opcode == 0x90;
@@ -250,6 +283,7 @@ static void run_trial(struct trial *t)
 		return;
 	}
 	agreed++;
+	memcpy(last_accepted, t->code, sizeof(t->code));
 	what = what_differs(t);
 	if (what)
 		report(t, what);

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way into a handler: through the vectors of real mode, or through gates
+ * of protected mode, to the same privilege level or an inner one. Tasks and
+ * long mode are not executed here; hardware that runs them delivers to them.
+ */
+#include "exec.h"
+#include "opcodes.h"
+
+#define GATE_BYTES	8
+#define GATE_TRAP	1	/* type: leaves IF alone */
+#define GATE_32		8
+
+/*
+ * struct handler - where to, and what is left on the stack
+ * @size:	of each slot
+ * @inner:	the stack is another: @ss and @sp
+ */
+struct handler {
+	struct emu_load cs, ss;
+	u64 ip, sp;
+	unsigned int size, depth;
+	bool keep_if;
+	bool has_error;
+	bool inner;
+	u32 error;
+};
+
+static enum emu_result push(struct emu_ctx *ctx, struct handler *h, u64 val)
+{
+	const struct emu_seg *ss = &h->ss.seg;
+	unsigned int depth = h->depth;
+	u64 ea;
+
+	h->depth += h->size;
+	if (!h->inner)
+		return emu_push(ctx, depth, val, h->size);
+	ea = (h->sp - h->depth) & (ss->db ? 0xffffffff : 0xffff);
+	if (!emu_in_limit(ss, ea, h->size))
+		return emu_raise(ctx, EMU_VECTOR_SS, ss->sel & ~3u);
+	return ctx->ops->write(ctx, (u32)(ss->base + ea), &val, h->size, EMU_WRITE | EMU_SYSTEM);
+}
+
+static enum emu_result push_list(struct emu_ctx *ctx, struct handler *h, const u64 *val,
+				 unsigned int count)
+{
+	enum emu_result result = EMU_OK;
+
+	while (result == EMU_OK && count--)
+		result = push(ctx, h, *val++);
+	return result;
+}
+
+static u64 selector(struct emu_ctx *ctx, unsigned int index)
+{
+	return emu_segment(ctx, index)->sel;
+}
+
+/* Where the inner code will find what it has interrupted. */
+static enum emu_result push_outer(struct emu_ctx *ctx, struct handler *h)
+{
+	u64 data[] = {
+		selector(ctx, EMU_GS), selector(ctx, EMU_FS), selector(ctx, EMU_DS),
+		selector(ctx, EMU_ES),
+	};
+	u64 stack[] = { selector(ctx, EMU_SS), ctx->gpr[EMU_RSP] };
+	enum emu_result result = EMU_OK;
+
+	if (ctx->mode == EMU_MODE_VM86)
+		result = push_list(ctx, h, data, 4);
+	return result == EMU_OK ? push_list(ctx, h, stack, 2) : result;
+}
+
+static enum emu_result push_state(struct emu_ctx *ctx, struct handler *h)
+{
+	u64 val[] = { ctx->rflags, selector(ctx, EMU_CS), ctx->next_rip, h->error };
+	enum emu_result result = EMU_OK;
+
+	if (h->inner)
+		result = push_outer(ctx, h);
+	return result == EMU_OK ? push_list(ctx, h, val, h->has_error ? 4 : 3) : result;
+}
+
+/* The segments of virtual-8086 mode mean nothing to anybody else. */
+static void leave_vm86(struct emu_ctx *ctx)
+{
+	static const u8 data[] = { EMU_ES, EMU_DS, EMU_FS, EMU_GS };
+	static const struct emu_seg null = { .unusable = 1 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(data); i++)
+		emu_set_seg(ctx, data[i], &null);
+}
+
+static void switch_stack(struct emu_ctx *ctx, const struct handler *h)
+{
+	if (!h->inner) {
+		emu_move_stack(ctx, -(s64)h->depth);
+		return;
+	}
+	emu_commit_seg(ctx, &h->ss);
+	emu_set_reg(ctx, EMU_RSP, h->ss.seg.db ? 4 : 2, h->sp - h->depth);
+	if (ctx->mode == EMU_MODE_VM86)
+		leave_vm86(ctx);
+}
+
+static enum emu_result enter(struct emu_ctx *ctx, struct handler *h)
+{
+	enum emu_result result = emu_check_ip(ctx, &h->cs.seg, h->ip);
+
+	if (result == EMU_OK)
+		result = push_state(ctx, h);
+	if (result == EMU_OK)
+		result = emu_mark_seg(ctx, &h->cs);
+	if (result == EMU_OK && h->inner)
+		result = emu_mark_seg(ctx, &h->ss);
+	if (result != EMU_OK)
+		return result;
+	switch_stack(ctx, h);
+	emu_commit_seg(ctx, &h->cs);
+	ctx->next_rflags &= ~(u64)(EMU_FLAG_TF | EMU_FLAG_RF);
+	if (ctx->mode == EMU_MODE_REAL)
+		ctx->next_rflags &= ~(u64)EMU_FLAG_AC;
+	else
+		ctx->next_rflags &= ~(u64)(EMU_FLAG_NT | EMU_FLAG_VM);
+	if (!h->keep_if)
+		ctx->next_rflags &= ~(u64)EMU_FLAG_IF;
+	ctx->next_rip = h->ip;
+	return EMU_OK;
+}
+
+/* @size bytes of entry @vector; an entry beyond the table is #GP that names it. */
+static enum emu_result read_entry(struct emu_ctx *ctx, u8 vector, void *entry, unsigned int size)
+{
+	struct emu_table idt;
+
+	ctx->ops->system->get_table(ctx, true, &idt);
+	if (size * vector + size - 1 > idt.limit)
+		return emu_raise(ctx, EMU_VECTOR_GP, vector << 3 | 2);
+	return ctx->ops->read(ctx, (u32)(idt.base + size * vector), entry, size,
+			      EMU_READ | EMU_SYSTEM);
+}
+
+static enum emu_result real_interrupt(struct emu_ctx *ctx, u8 vector)
+{
+	struct handler h = { .size = 2 };
+	enum emu_result result;
+	u16 entry[2];
+
+	result = read_entry(ctx, vector, entry, sizeof(entry));
+	if (result == EMU_OK)
+		result = emu_prepare_seg(ctx, EMU_CS, entry[1], 0, &h.cs);
+	h.ip = entry[0];
+	return result == EMU_OK ? enter(ctx, &h) : result;
+}
+
+/* An interrupt or trap gate, of 16 or 32 bits. @soft: the program asked for it, and must be let. */
+static enum emu_result check_gate(struct emu_ctx *ctx, u8 vector, u64 gate, bool soft)
+{
+	unsigned int type = gate >> 40 & 0x1f, dpl = gate >> 45 & 3;
+
+	if (type == 5)
+		return EMU_UNHANDLED;		/* a task */
+	if ((type & ~(GATE_32 | GATE_TRAP)) != 6 || (soft && dpl < ctx->cpl))
+		return emu_raise(ctx, EMU_VECTOR_GP, vector << 3 | 2);
+	if (!(gate >> 47 & 1))
+		return emu_raise(ctx, EMU_VECTOR_NP, vector << 3 | 2);
+	return EMU_OK;
+}
+
+/* The stack that the TSS has for level @cpl; what is wrong with it is the TSS's fault. */
+static enum emu_result prepare_inner(struct emu_ctx *ctx, unsigned int cpl, struct handler *h)
+{
+	const struct emu_seg *tss = emu_segment(ctx, EMU_TR);
+	unsigned int size = tss->type & 8 ? 4 : 2;
+	unsigned int at = size + 2 * size * cpl;
+	enum emu_result result;
+	u16 sel;
+
+	if (tss->unusable || at + 2 * size - 1 > tss->limit)
+		return emu_raise(ctx, EMU_VECTOR_TS, tss->sel & ~3u);
+	h->inner = true;
+	h->sp = 0;
+	result = ctx->ops->read(ctx, tss->base + at, &h->sp, size, EMU_READ | EMU_SYSTEM);
+	if (result == EMU_OK)
+		result = ctx->ops->read(ctx, tss->base + at + size, &sel, sizeof(sel),
+					EMU_READ | EMU_SYSTEM);
+	if (result == EMU_OK)
+		result = emu_prepare_descriptor(ctx, EMU_SS, sel, cpl, &h->ss);
+	if (result == EMU_FAULT && ctx->fault.vector == EMU_VECTOR_GP)
+		return emu_raise(ctx, EMU_VECTOR_TS, ctx->fault.error_code);
+	return result;
+}
+
+/* The handler's code says on which level it runs: never further out. */
+static enum emu_result prepare_code(struct emu_ctx *ctx, u16 sel, struct handler *h)
+{
+	enum emu_result result;
+	unsigned int cpl;
+
+	result = emu_code_level(ctx, sel, &cpl);
+	if (result != EMU_OK)
+		return result;
+	if (ctx->mode == EMU_MODE_VM86 && cpl)
+		return emu_raise(ctx, EMU_VECTOR_GP, sel);
+	result = emu_prepare_descriptor(ctx, EMU_CS, sel, cpl, &h->cs);
+	if (result == EMU_OK && cpl < ctx->cpl)
+		result = prepare_inner(ctx, cpl, h);
+	return result;
+}
+
+static enum emu_result gate_interrupt(struct emu_ctx *ctx, u8 vector, bool soft, struct handler *h)
+{
+	enum emu_result result;
+	u64 gate;
+
+	result = read_entry(ctx, vector, &gate, GATE_BYTES);
+	if (result == EMU_OK)
+		result = check_gate(ctx, vector, gate, soft);
+	if (result != EMU_OK)
+		return result;
+	h->size = gate >> 40 & GATE_32 ? 4 : 2;
+	h->keep_if = gate >> 40 & GATE_TRAP;
+	h->ip = (gate & 0xffff) | (h->size == 4 ? gate >> 32 & 0xffff0000 : 0);
+	result = prepare_code(ctx, gate >> 16 & 0xfffc, h);
+	return result == EMU_OK ? enter(ctx, h) : result;
+}
+
+static enum emu_result interrupt(struct emu_ctx *ctx, u8 vector, bool soft, struct handler *h)
+{
+	if (!ctx->ops->system || emu_long_mode(ctx))
+		return EMU_UNHANDLED;
+	if (ctx->mode == EMU_MODE_REAL)
+		return real_interrupt(ctx, vector);
+	return gate_interrupt(ctx, vector, soft, h);
+}
+
+/* INT3, INT n and INTO. */
+enum emu_result emu_run_int(struct emu_ctx *ctx)
+{
+	struct handler h = { .has_error = false };
+	u8 vector = ctx->insn.imm;
+
+	if (ctx->insn.opcode == 0xcc)
+		vector = EMU_VECTOR_BP;
+	if (ctx->insn.opcode == 0xce) {
+		if (!(ctx->rflags & EMU_FLAG_OF))
+			return EMU_OK;
+		vector = EMU_VECTOR_OF;
+	}
+	if (ctx->mode == EMU_MODE_VM86 && ctx->insn.opcode == 0xcd) {
+		if (ctx->cr4 & EMU_CR4_VME)
+			return EMU_UNHANDLED;
+		if (emu_iopl(ctx) < 3)
+			return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	}
+	return interrupt(ctx, vector, true, &h);
+}
+
+enum emu_result emu_interrupt(struct emu_ctx *ctx, u8 vector, bool has_error, u32 error)
+{
+	struct handler h = { .has_error = has_error, .error = error };
+	enum emu_result result;
+
+	ctx->insn.op = EMU_OP_NONE;
+	emu_begin(ctx, 0);
+	result = interrupt(ctx, vector, false, &h);
+	if (result != EMU_OK)
+		return result;
+	emu_commit(ctx);
+	ctx->single_step = false;
+	return EMU_OK;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Code that the hardware does not run: without unrestricted guest that is all
+ * code without paging, and what comes after it until the segment registers
+ * hold what the hardware wants to see. It is emulated instruction by
+ * instruction, events included.
+ */
+#include <asm/processor-flags.h>
+
+#include "../irq.h"
+#include "../keel.h"
+#include "bridge.h"
+
+#define CODE		8
+#define CONFORMING	4
+
+static bool data_fits(struct vmx_vcpu *v, enum vmx_seg seg)
+{
+	struct kvm_segment s;
+
+	vmx_get_segment(v, seg, &s);
+	if (s.unusable || (s.type & (CODE | CONFORMING)) == (CODE | CONFORMING))
+		return true;
+	return (s.selector & 3) <= s.dpl;
+}
+
+/* Real mode leaves any selectors behind; these are the ones that an entry would refuse. */
+static bool segments_fit(struct vmx_vcpu *v)
+{
+	struct kvm_segment cs, ss;
+
+	vmx_get_segment(v, SEG_CS, &cs);
+	vmx_get_segment(v, SEG_SS, &ss);
+	if (!(cs.type & CODE) || (!ss.unusable && (cs.selector ^ ss.selector) & 3))
+		return false;
+	return data_fits(v, SEG_ES) && data_fits(v, SEG_DS) && data_fits(v, SEG_FS) &&
+	       data_fits(v, SEG_GS);
+}
+
+/* Segments are looked at only on the way back from emulated code. */
+bool keel_mode_runs(struct keel_vcpu *vcpu)
+{
+	u64 paged = X86_CR0_PE | X86_CR0_PG;
+	bool runs;
+
+	if (likely(vmx_caps.unrestricted))
+		return true;
+	runs = (vmx_cr0(&vcpu->vmx) & paged) == paged &&
+	       (!vcpu->emulation.mode || segments_fit(&vcpu->vmx));
+	vcpu->emulation.mode = !runs;
+	return runs;
+}
+
+/* The windows of the hardware are arranged by the first entry that there is. */
+int keel_emulate_mode(struct keel_vcpu *vcpu)
+{
+	struct keel_delivery d;
+	int idx, r;
+
+	keel_make_request(vcpu, REQ_EVENT);
+	idx = keel_read_slots(vcpu);
+	if (keel_take_event(vcpu, &d))
+		r = keel_emulate_event(vcpu, &d);
+	else
+		r = keel_emulate(vcpu, INVALID_GPA);
+	keel_read_slots_end(vcpu, idx);
+	return r;
+}

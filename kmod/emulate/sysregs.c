@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The emulator's questions about system state, answered by those who own it.
+ * What values are legal, and what follows from them, is cr.c's and msr.c's
+ * knowledge.
+ */
+#include <asm/msr.h>
+#include <asm/trapnr.h>
+#include <uapi/asm/debugreg.h>
+
+#include "../cpuid.h"
+#include "../cr.h"
+#include "../io.h"
+#include "../keel.h"
+#include "../msr.h"
+#include "sysregs.h"
+
+#define DR7_GENERAL_DETECT	(1u << 13)
+#define DR6_ACCESS_DETECTED	(1u << 13)
+
+static struct keel_vcpu *vcpu_of(struct emu_ctx *ctx)
+{
+	return ctx->priv;
+}
+
+static enum emu_result legal(int err)
+{
+	return err ? EMU_FAULT : EMU_OK;
+}
+
+static u64 get_cr(struct keel_vcpu *vcpu, u32 nr)
+{
+	switch (nr) {
+	case 0:
+		return vmx_cr0(&vcpu->vmx);
+	case 2:
+		return vcpu->vmx.cr2;
+	case 3:
+		return vmx_cr3(&vcpu->vmx);
+	case 4:
+		return vmx_cr4(&vcpu->vmx);
+	default:
+		return vcpu->cr8;
+	}
+}
+
+static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
+{
+	switch (nr) {
+	case 0:
+		return keel_set_cr0(vcpu, val);
+	case 2:
+		vcpu->vmx.cr2 = val;
+		return 0;
+	case 3:
+		return keel_set_cr3(vcpu, val);
+	case 4:
+		return keel_set_cr4(vcpu, val);
+	default:
+		return keel_set_cr8(vcpu, val);
+	}
+}
+
+/* The guest's debugger wants to know of every access. */
+static bool access_detected(struct emu_ctx *ctx)
+{
+	if (!(vmx_dr(&vcpu_of(ctx)->vmx, 7) & DR7_GENERAL_DETECT))
+		return false;
+	ctx->fault = (struct emu_exception) { .vector = X86_TRAP_DB, .dr6 = DR6_ACCESS_DETECTED };
+	return true;
+}
+
+static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+
+	switch (space) {
+	case EMU_REG_CR:
+		*val = get_cr(vcpu, nr);
+		return EMU_OK;
+	case EMU_REG_DR:
+		if (access_detected(ctx))
+			return EMU_FAULT;
+		*val = vmx_dr(&vcpu->vmx, nr);
+		return EMU_OK;
+	case EMU_REG_MSR:
+		return legal(keel_get_msr(vcpu, nr, val, false));
+	case EMU_REG_TSC:
+		*val = vmx_guest_tsc(&vcpu->vmx, rdtsc());
+		return EMU_OK;
+	}
+	return EMU_UNHANDLED;
+}
+
+static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+
+	switch (space) {
+	case EMU_REG_CR:
+		return legal(set_cr(vcpu, nr, val));
+	case EMU_REG_DR:
+		if (access_detected(ctx))
+			return EMU_FAULT;
+		return legal(keel_set_dr(vcpu, nr, val));
+	case EMU_REG_MSR:
+		return legal(keel_set_msr(vcpu, nr, val, false));
+	case EMU_REG_TSC:
+		break;
+	}
+	return EMU_UNHANDLED;
+}
+
+static void get_table(struct emu_ctx *ctx, bool idt, struct emu_table *t)
+{
+	struct kvm_dtable dt;
+
+	if (idt)
+		vmx_get_idt(&vcpu_of(ctx)->vmx, &dt);
+	else
+		vmx_get_gdt(&vcpu_of(ctx)->vmx, &dt);
+	t->base = dt.base;
+	t->limit = dt.limit;
+}
+
+static void set_table(struct emu_ctx *ctx, bool idt, const struct emu_table *t)
+{
+	struct kvm_dtable dt = { .base = t->base, .limit = t->limit };
+
+	if (idt)
+		vmx_set_idt(&vcpu_of(ctx)->vmx, &dt);
+	else
+		vmx_set_gdt(&vcpu_of(ctx)->vmx, &dt);
+}
+
+/* One page or all: what is cached is the vCPU's own, and comes back by itself. */
+static void invalidate(struct emu_ctx *ctx, u64 linear)
+{
+	vmx_flush_tlb(&vcpu_of(ctx)->vmx);
+	mmio_cache_forget(vcpu_of(ctx));
+}
+
+static void ask_cpuid(struct emu_ctx *ctx, u32 out[4])
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	struct cpuid_regs4 r = {};
+
+	if (vcpu->cpuid)
+		cpuid_query(vcpu->cpuid, ctx->gpr[EMU_RAX], ctx->gpr[EMU_RCX], &r);
+	out[0] = r.eax;
+	out[1] = r.ebx;
+	out[2] = r.ecx;
+	out[3] = r.edx;
+}
+
+static enum emu_result use_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size, bool out)
+{
+	int err = out ? keel_port_write(vcpu_of(ctx), port, buf, size) :
+			keel_port_read(vcpu_of(ctx), port, buf, size);
+
+	if (err)
+		return err == -EAGAIN ? EMU_IO : EMU_UNHANDLED;
+	return EMU_OK;
+}
+
+const struct emu_system keel_emu_system = {
+	.get = get,
+	.set = set,
+	.get_table = get_table,
+	.set_table = set_table,
+	.invalidate = invalidate,
+	.cpuid = ask_cpuid,
+	.port = use_port,
+};

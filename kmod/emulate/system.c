@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Instructions that read and write system state: descriptor-table registers,
+ * control, debug and model-specific registers, CPUID, caches. Which values
+ * are legal is the owner's knowledge; this is who may ask, and operands.
+ */
+#include "exec.h"
+#include "opcodes.h"
+
+#define CR0_LMSW	(EMU_CR0_MP | EMU_CR0_EM | EMU_CR0_TS)
+
+/* An answer of EMU_FAULT is #GP(0) unless the owner says what else it is. */
+static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
+{
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return ctx->ops->system->get(ctx, space, nr, val);
+}
+
+static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
+{
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return ctx->ops->system->set(ctx, space, nr, val);
+}
+
+/* --- descriptor tables -------------------------------------------------- */
+
+/* The base is behind the two bytes of the limit. */
+static u64 base_address(const struct emu_ctx *ctx)
+{
+	return (emu_effective_address(ctx) + 2) & emu_mask(ctx->insn.addr_size);
+}
+
+static unsigned int base_size(const struct emu_ctx *ctx)
+{
+	return ctx->mode == EMU_MODE_LONG64 ? 8 : 4;
+}
+
+static bool is_idt(const struct emu_ctx *ctx)
+{
+	return ctx->insn.modrm & 8;
+}
+
+/* LGDT and LIDT; with 16-bit operands the base has three bytes. */
+enum emu_result emu_run_lgdt(struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	struct emu_table t = { .base = 0 };
+	enum emu_result result;
+
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	result = emu_mem_read(ctx, insn->seg, emu_effective_address(ctx), &t.limit, 2, EMU_READ);
+	if (result == EMU_OK)
+		result = emu_mem_read(ctx, insn->seg, base_address(ctx), &t.base, base_size(ctx),
+				      EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	if (ctx->mode == EMU_MODE_LONG64 && !emu_is_canonical(ctx, t.base))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	if (ctx->mode != EMU_MODE_LONG64 && insn->op_size == 2)
+		t.base &= 0xffffff;
+	ctx->ops->system->set_table(ctx, is_idt(ctx), &t);
+	return EMU_OK;
+}
+
+/* SGDT and SIDT store all of the base, whatever the operand size. */
+enum emu_result emu_run_sgdt(struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	enum emu_result result;
+	struct emu_table t;
+
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	ctx->ops->system->get_table(ctx, is_idt(ctx), &t);
+	result = emu_mem_write(ctx, insn->seg, emu_effective_address(ctx), &t.limit, 2);
+	if (result != EMU_OK)
+		return result;
+	return emu_mem_write(ctx, insn->seg, base_address(ctx), &t.base, base_size(ctx));
+}
+
+/* --- control and debug registers ---------------------------------------- */
+
+/* The low four bits of CR0; PE can be set but not cleared. */
+enum emu_result emu_run_lmsw(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 val;
+
+	result = emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	if (result != EMU_OK)
+		return result;
+	val = (ctx->cr0 & ~(u64)CR0_LMSW) | (val & (CR0_LMSW | EMU_CR0_PE));
+	return set(ctx, EMU_REG_CR, 0, val);
+}
+
+enum emu_result emu_run_smsw(struct emu_ctx *ctx)
+{
+	return emu_write_operand(ctx, &ctx->insn.operand[0], ctx->cr0);
+}
+
+enum emu_result emu_run_clts(struct emu_ctx *ctx)
+{
+	return set(ctx, EMU_REG_CR, 0, ctx->cr0 & ~(u64)EMU_CR0_TS);
+}
+
+/* The register that ModRM.reg names. */
+static unsigned int number(const struct emu_ctx *ctx)
+{
+	return (ctx->insn.modrm >> 3 & 7) | (ctx->insn.rex & 4 ? 8 : 0);
+}
+
+/* A register that does not exist is worse than one that is forbidden. */
+static enum emu_result check_cr(struct emu_ctx *ctx, unsigned int nr)
+{
+	if (nr > 8 || nr == 1 || (nr > 4 && nr < 8))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	return ctx->cpl ? emu_raise(ctx, EMU_VECTOR_GP, 0) : EMU_OK;
+}
+
+enum emu_result emu_run_mov_from_cr(struct emu_ctx *ctx)
+{
+	unsigned int nr = number(ctx);
+	enum emu_result result;
+	u64 val;
+
+	result = check_cr(ctx, nr);
+	if (result != EMU_OK)
+		return result;
+	result = get(ctx, EMU_REG_CR, nr, &val);
+	return result == EMU_OK ? emu_write_operand(ctx, &ctx->insn.operand[0], val) : result;
+}
+
+enum emu_result emu_run_mov_to_cr(struct emu_ctx *ctx)
+{
+	unsigned int nr = number(ctx);
+	enum emu_result result;
+	u64 val;
+
+	result = check_cr(ctx, nr);
+	if (result != EMU_OK)
+		return result;
+	emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	return set(ctx, EMU_REG_CR, nr, val);
+}
+
+/* DR4 and DR5 are other names of DR6 and DR7, unless debugging extensions are on. */
+static enum emu_result check_dr(struct emu_ctx *ctx, unsigned int *nr)
+{
+	bool alias = *nr == 4 || *nr == 5;
+
+	if (*nr > 7 || (alias && (ctx->cr4 & EMU_CR4_DE)))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (alias)
+		*nr += 2;
+	return ctx->cpl ? emu_raise(ctx, EMU_VECTOR_GP, 0) : EMU_OK;
+}
+
+enum emu_result emu_run_mov_from_dr(struct emu_ctx *ctx)
+{
+	unsigned int nr = number(ctx);
+	enum emu_result result;
+	u64 val;
+
+	result = check_dr(ctx, &nr);
+	if (result != EMU_OK)
+		return result;
+	result = get(ctx, EMU_REG_DR, nr, &val);
+	return result == EMU_OK ? emu_write_operand(ctx, &ctx->insn.operand[0], val) : result;
+}
+
+enum emu_result emu_run_mov_to_dr(struct emu_ctx *ctx)
+{
+	unsigned int nr = number(ctx);
+	enum emu_result result;
+	u64 val;
+
+	result = check_dr(ctx, &nr);
+	if (result != EMU_OK)
+		return result;
+	emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	return set(ctx, EMU_REG_DR, nr, val);
+}
+
+/* --- model-specific registers, time, identity --------------------------- */
+
+static void set_pair(struct emu_ctx *ctx, u64 val)
+{
+	emu_set_reg(ctx, EMU_RAX, 4, val);
+	emu_set_reg(ctx, EMU_RDX, 4, val >> 32);
+}
+
+enum emu_result emu_run_rdmsr(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 val;
+
+	result = get(ctx, EMU_REG_MSR, ctx->gpr[EMU_RCX], &val);
+	if (result == EMU_OK)
+		set_pair(ctx, val);
+	return result;
+}
+
+enum emu_result emu_run_wrmsr(struct emu_ctx *ctx)
+{
+	u64 val = (u32)ctx->gpr[EMU_RAX] | ctx->gpr[EMU_RDX] << 32;
+
+	return set(ctx, EMU_REG_MSR, ctx->gpr[EMU_RCX], val);
+}
+
+enum emu_result emu_run_rdtsc(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 val;
+
+	if (ctx->cpl && (ctx->cr4 & EMU_CR4_TSD))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = get(ctx, EMU_REG_TSC, 0, &val);
+	if (result == EMU_OK)
+		set_pair(ctx, val);
+	return result;
+}
+
+enum emu_result emu_run_cpuid(struct emu_ctx *ctx)
+{
+	static const u8 order[4] = { EMU_RAX, EMU_RBX, EMU_RCX, EMU_RDX };
+	unsigned int i;
+	u32 out[4];
+
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	ctx->ops->system->cpuid(ctx, out);
+	for (i = 0; i < 4; i++)
+		emu_set_reg(ctx, order[i], 4, out[i]);
+	return EMU_OK;
+}
+
+/* --- translations, caches, halt ----------------------------------------- */
+
+/* An address that is not canonical names no page: nothing happens. */
+enum emu_result emu_run_invlpg(struct emu_ctx *ctx)
+{
+	u64 ea = emu_effective_address(ctx);
+	unsigned int seg = ctx->insn.seg;
+
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	if (ctx->mode != EMU_MODE_LONG64)
+		ea = (u32)(ea + emu_segment(ctx, seg)->base);
+	else if (seg == EMU_FS || seg == EMU_GS)
+		ea += emu_segment(ctx, seg)->base;
+	if (emu_is_canonical(ctx, ea))
+		ctx->ops->system->invalidate(ctx, ea);
+	return EMU_OK;
+}
+
+/* INVD and WBINVD: caches are the host's. */
+enum emu_result emu_run_wbinvd(struct emu_ctx *ctx)
+{
+	return EMU_OK;
+}
+
+enum emu_result emu_run_hlt(struct emu_ctx *ctx)
+{
+	ctx->halted = true;
+	return EMU_OK;
+}
