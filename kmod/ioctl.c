@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "clock.h"
 #include "cpuid.h"
 #include "fpu.h"
 #include "ioctl.h"
@@ -61,6 +62,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_BINARY_STATS_FD,		1 },
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_IRQ_ROUTING,			KEEL_MAX_ROUTES },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
+	{ KVM_CAP_KVMCLOCK_CTRL,		1 },
 };
 
 static long check_extension(void *data)
@@ -114,6 +118,15 @@ static long set_identity_map_addr(struct keel_vm *vm, void *data)
 	return err;
 }
 
+/*
+ * Routes lead from an input to an interrupt controller in the kernel, and there is none: the
+ * answer is KVM's for such a VM. VMMs look for the capability even if they never route.
+ */
+static long set_gsi_routing(struct keel_vm *vm, void *data)
+{
+	return -EINVAL;
+}
+
 /* --- tables ------------------------------------------------------------- */
 
 static const struct keel_ioctl system_ioctls[] = {
@@ -136,6 +149,9 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
 	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },
+	{ KVM_SET_GSI_ROUTING,		0,	.vm = set_gsi_routing },
+	{ KVM_GET_CLOCK,		0,	.vm = keel_get_clock },
+	{ KVM_SET_CLOCK,		0,	.vm = keel_set_clock },
 };
 
 static const struct keel_ioctl vcpu_ioctls[] = {
@@ -171,6 +187,7 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_TRANSLATE,		LOAD,	.vcpu = keel_translate },
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
+	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)

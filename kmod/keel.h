@@ -19,6 +19,7 @@
 #include <linux/xarray.h>
 #include <asm/fpu/types.h>
 
+#include "clock.h"
 #include "emulate/emulate.h"
 #include "types.h"
 #include "mmu/mmu.h"
@@ -29,6 +30,7 @@
 #define KEEL_MAX_VCPUS		1024
 #define KEEL_MAX_VCPU_ID	4096		/* ids are below this */
 #define KEEL_MAX_CPUID_ENTRIES	256
+#define KEEL_MAX_ROUTES		4096
 
 struct cpuid_table;
 struct file;
@@ -59,6 +61,7 @@ enum keel_vcpu_mode {
 enum keel_request {
 	REQ_TLB_FLUSH,		/* forget cached guest-physical translations */
 	REQ_EVENT,		/* look again at what can be injected */
+	REQ_CLOCK,		/* tell the guest its clock anew */
 	REQ_DEAD,		/* the VM is dead */
 };
 
@@ -73,6 +76,7 @@ struct keel_vm {
 	int nr_vcpus;			/* also index of the next one */
 	u64 tsc_khz;			/* default of new vCPUs */
 	struct keel_vm_tsc tsc;		/* what the vCPUs' counters agree on */
+	struct keel_vm_clock clock;
 
 	struct mutex slots_lock;	/* serialises memslot updates */
 	struct srcu_struct srcu;	/* readers of @memslots */
@@ -208,6 +212,7 @@ struct keel_vcpu {
 	u64 tsc_adjust;
 	u64 tsc_khz;
 	struct keel_msrs *msrs;		/* those kept for the guest only */
+	struct keel_vcpu_clock clock;
 
 	u64 cr8;
 

@@ -10,6 +10,7 @@
 #include <asm/kvm_para.h>
 #include <asm/msr.h>
 
+#include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "exit.h"
@@ -422,9 +423,9 @@ const struct msr_row keel_msr_table[] = {
 	{ RANGE(MCE_BANKS, 4 * NR_MCE_BANKS), .host_only = true,
 	  .get = get_kept, .set = set_machine_check },
 
-	/* The paravirtual clock is not offered; userspace resets it all the same. */
-	{ ONE(MSR_KVM_WALL_CLOCK), .host_only = true, .get = get_zero, .set = set_zero },
-	{ ONE(MSR_KVM_SYSTEM_TIME), .host_only = true, .get = get_zero, .set = set_zero },
+	{ RANGE(MSR_KVM_WALL_CLOCK, 2), SAVED, .get = keel_get_clock_msr, .set = keel_set_clock_msr },
+	{ RANGE(MSR_KVM_WALL_CLOCK_NEW, 2), SAVED,
+	  .get = keel_get_clock_msr, .set = keel_set_clock_msr },
 
 	{ ONE(MSR_IA32_PLATFORM_ID), .get = get_zero },
 	{ ONE(MSR_IA32_EBL_CR_POWERON), .get = get_zero, .set = set_zero },

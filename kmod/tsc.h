@@ -35,6 +35,9 @@ void keel_tsc_vm_init(struct keel_vm *vm);
 /* Start the counter of a new vCPU: at 0, or in step with the others. Loaded. */
 void keel_tsc_reset(struct keel_vcpu *vcpu);
 
+/* Both counters show the same at any time, as far as one vCPU can tell of another. */
+bool keel_tsc_equal(struct keel_vcpu *a, struct keel_vcpu *b);
+
 u64 keel_tsc_read(struct keel_vcpu *vcpu);
 /* The guest writes its counter: IA32_TSC_ADJUST follows. */
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value);

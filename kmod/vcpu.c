@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
 
+#include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "debugfs.h"
@@ -148,6 +149,8 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		STAT(vcpu, tlb_flush);
 		vmx_flush_tlb(&vcpu->vmx);
 	}
+	if (take_request(vcpu, REQ_CLOCK))
+		keel_clock_update(vcpu);
 	if (take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
 	return 0;

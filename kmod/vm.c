@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "clock.h"
 #include "debugfs.h"
 #include "ioctl.h"
 #include "keel.h"
@@ -67,6 +68,7 @@ static void init_fields(struct keel_vm *vm)
 	mutex_init(&vm->slots_lock);
 	xa_init(&vm->vcpus);
 	keel_tsc_vm_init(vm);
+	keel_clock_vm_init(vm);
 	vm->id = atomic_inc_return(&last_vm_id);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
