@@ -18,6 +18,7 @@
 #include "keel.h"
 #include "memory.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "regs.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -65,6 +66,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_IRQ_ROUTING,			KEEL_MAX_ROUTES },
 	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_KVMCLOCK_CTRL,		1 },
+	{ KVM_CAP_ENABLE_CAP_VM,		1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
+	{ KVM_CAP_X86_MSR_FILTER,		1 },
 };
 
 static long check_extension(void *data)
@@ -83,6 +87,27 @@ static long check_extension(void *data)
 static long vm_check_extension(struct keel_vm *vm, void *data)
 {
 	return check_extension(data);
+}
+
+/* What must be asked for. The capability's row above says that it can be. */
+static const struct {
+	u32 cap;
+	long (*enable)(struct keel_vm *vm, const u64 *args);
+} vm_enables[] = {
+	{ KVM_CAP_X86_USER_SPACE_MSR, keel_enable_user_msr },
+};
+
+static long vm_enable_cap(struct keel_vm *vm, void *data)
+{
+	const struct kvm_enable_cap *in = data;
+	int i;
+
+	if (in->flags)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(vm_enables); i++)
+		if (vm_enables[i].cap == in->cap)
+			return vm_enables[i].enable(vm, in->args);
+	return -EINVAL;
 }
 
 static long get_api_version(void *data)
@@ -152,6 +177,8 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_SET_GSI_ROUTING,		0,	.vm = set_gsi_routing },
 	{ KVM_GET_CLOCK,		0,	.vm = keel_get_clock },
 	{ KVM_SET_CLOCK,		0,	.vm = keel_set_clock },
+	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },
+	{ KVM_X86_SET_MSR_FILTER,	0,	.vm = keel_set_msr_filter },
 };
 
 static const struct keel_ioctl vcpu_ioctls[] = {

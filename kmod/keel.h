@@ -37,6 +37,7 @@ struct file;
 struct keel_memslots;
 struct keel_msrs;
 struct keel_slot_index;
+struct msr_filter;
 
 /*
  * enum keel_run - what a step of the run path tells its caller
@@ -62,6 +63,7 @@ enum keel_request {
 	REQ_TLB_FLUSH,		/* forget cached guest-physical translations */
 	REQ_EVENT,		/* look again at what can be injected */
 	REQ_CLOCK,		/* tell the guest its clock anew */
+	REQ_MSR_FILTER,		/* the hardware must heed another filter */
 	REQ_DEAD,		/* the VM is dead */
 };
 
@@ -77,6 +79,8 @@ struct keel_vm {
 	u64 tsc_khz;			/* default of new vCPUs */
 	struct keel_vm_tsc tsc;		/* what the vCPUs' counters agree on */
 	struct keel_vm_clock clock;
+	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
+	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
 
 	struct mutex slots_lock;	/* serialises memslot updates */
 	struct srcu_struct srcu;	/* readers of @memslots */

@@ -17,6 +17,7 @@
 #include "irq.h"
 #include "keel.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "msr_table.h"
 
 #define MCE_BANKS	0x400
@@ -465,14 +466,14 @@ int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	const struct msr_row *row = find_row(vcpu, index, host);
 
-	return row && row->get ? row->get(vcpu, index, val) : -EINVAL;
+	return row && row->get ? row->get(vcpu, index, val) : -ENOENT;
 }
 
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	const struct msr_row *row = find_row(vcpu, index, host);
 
-	return row && row->set ? row->set(vcpu, index, val, host) : -EINVAL;
+	return row && row->set ? row->set(vcpu, index, val, host) : -ENOENT;
 }
 
 /* --- features, life ------------------------------------------------------ */
@@ -550,13 +551,15 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 int keel_rdmsr_exit(struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
+	u32 index = v->gpr[GPR_RCX];
 	u64 val;
+	int err = -EPERM;
 
 	STAT(vcpu, msr_exits);
-	if (keel_get_msr(vcpu, v->gpr[GPR_RCX], &val, false)) {
-		keel_inject_gp(vcpu);
-		return RUN_RESUME;
-	}
+	if (keel_msr_allowed(vcpu, index, false))
+		err = keel_get_msr(vcpu, index, &val, false);
+	if (err)
+		return keel_rdmsr_failed(vcpu, index, err);
 	v->gpr[GPR_RAX] = (u32)val;
 	v->gpr[GPR_RDX] = val >> 32;
 	keel_skip_insn(vcpu);
@@ -567,11 +570,14 @@ int keel_wrmsr_exit(struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 val = (u32)v->gpr[GPR_RAX] | (u64)(u32)v->gpr[GPR_RDX] << 32;
+	u32 index = v->gpr[GPR_RCX];
+	int err = -EPERM;
 
 	STAT(vcpu, msr_exits);
-	if (keel_set_msr(vcpu, v->gpr[GPR_RCX], val, false))
-		keel_inject_gp(vcpu);
-	else
-		keel_skip_insn(vcpu);
+	if (keel_msr_allowed(vcpu, index, true))
+		err = keel_set_msr(vcpu, index, val, false);
+	if (err)
+		return keel_wrmsr_failed(vcpu, index, val, err);
+	keel_skip_insn(vcpu);
 	return RUN_RESUME;
 }

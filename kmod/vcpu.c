@@ -24,6 +24,7 @@
 #include "irq.h"
 #include "keel.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "regs.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -149,6 +150,8 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		STAT(vcpu, tlb_flush);
 		vmx_flush_tlb(&vcpu->vmx);
 	}
+	if (take_request(vcpu, REQ_MSR_FILTER))
+		keel_msr_filter_changed(vcpu);
 	if (take_request(vcpu, REQ_CLOCK))
 		keel_clock_update(vcpu);
 	if (take_request(vcpu, REQ_EVENT))
@@ -417,6 +420,7 @@ static void reset(struct keel_vcpu *vcpu)
 	keel_vcpu_load(vcpu);
 	vmx_reset(&vcpu->vmx);
 	keel_msr_reset(vcpu);
+	keel_msr_filter_changed(vcpu);
 	keel_tsc_reset(vcpu);
 	keel_vcpu_put(vcpu);
 }

@@ -14,6 +14,7 @@
 #include "ioctl.h"
 #include "keel.h"
 #include "memory.h"
+#include "msr_filter.h"
 #include "test.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -34,6 +35,7 @@ static void destroy_vm(struct keel_vm *vm)
 	memory_release(vm);
 	keel_destroy_vcpus(vm);
 	mmu_vm_free(vm);
+	keel_msr_filter_free(vm);
 	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
 	vmx_hardware_put();

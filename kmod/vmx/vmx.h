@@ -234,6 +234,9 @@ void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
 bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
 bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
 
+/* Exit on every RDMSR and WRMSR, or only on those that mean work. */
+void vmx_intercept_msrs(struct vmx_vcpu *v, bool all);
+
 /* The PAT that the guest runs with, if the CPU switches it. */
 void vmx_set_pat(struct vmx_vcpu *v, u64 val);
 
