@@ -11,7 +11,9 @@
 #include <linux/uaccess.h>
 
 #include "clock.h"
+#include "coalesced.h"
 #include "cpuid.h"
+#include "doorbell.h"
 #include "fpu.h"
 #include "ioctl.h"
 #include "irq.h"
@@ -66,6 +68,11 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_IRQ_ROUTING,			KEEL_MAX_ROUTES },
 	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_KVMCLOCK_CTRL,		1 },
+	{ KVM_CAP_IOEVENTFD,			1 },
+	{ KVM_CAP_IOEVENTFD_NO_LENGTH,		1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH,		1 },
+	{ KVM_CAP_COALESCED_MMIO,		KVM_COALESCED_MMIO_PAGE_OFFSET },
+	{ KVM_CAP_COALESCED_PIO,		1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
@@ -115,10 +122,10 @@ static long get_api_version(void *data)
 	return data ? -EINVAL : KVM_API_VERSION;
 }
 
-/* kvm_run, then the port I/O data. */
+/* kvm_run, the port I/O data, the ring of coalesced writes. */
 static long get_vcpu_mmap_size(void *data)
 {
-	return data ? -EINVAL : 2 * PAGE_SIZE;
+	return data ? -EINVAL : 3 * PAGE_SIZE;
 }
 
 /*
@@ -178,6 +185,9 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_GET_CLOCK,		0,	.vm = keel_get_clock },
 	{ KVM_SET_CLOCK,		0,	.vm = keel_set_clock },
 	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },
+	{ KVM_IOEVENTFD,		0,	.vm = keel_ioeventfd },
+	{ KVM_REGISTER_COALESCED_MMIO,	0,	.vm = keel_register_coalesced },
+	{ KVM_UNREGISTER_COALESCED_MMIO, 0,	.vm = keel_unregister_coalesced },
 	{ KVM_X86_SET_MSR_FILTER,	0,	.vm = keel_set_msr_filter },
 };
 

@@ -33,11 +33,13 @@
 #define KEEL_MAX_ROUTES		4096
 
 struct cpuid_table;
+struct doorbells;
 struct file;
 struct keel_memslots;
 struct keel_msrs;
 struct keel_slot_index;
 struct msr_filter;
+struct zones;
 
 /*
  * enum keel_run - what a step of the run path tells its caller
@@ -67,6 +69,13 @@ enum keel_request {
 	REQ_DEAD,		/* the VM is dead */
 };
 
+/* Where a guest's I/O goes to; each has in-kernel takers of writes of its own. */
+enum keel_bus {
+	KEEL_BUS_MMIO,
+	KEEL_BUS_PIO,
+	KEEL_BUSES,
+};
+
 struct keel_vm {
 	struct mm_struct *mm;		/* the only process that may use it */
 	refcount_t users;		/* VM fd, and one for each vCPU fd */
@@ -81,6 +90,12 @@ struct keel_vm {
 	struct keel_vm_clock clock;
 	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
 	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
+
+	/* Takers of writes: @lock to change, @srcu to read; NULL if there are none. */
+	struct doorbells __rcu *doorbells[KEEL_BUSES];
+	struct zones __rcu *zones[KEEL_BUSES];
+	struct kvm_coalesced_mmio_ring *ring;	/* shared with userspace; @ring_lock to write */
+	spinlock_t ring_lock;
 
 	struct mutex slots_lock;	/* serialises memslot updates */
 	struct srcu_struct srcu;	/* readers of @memslots */

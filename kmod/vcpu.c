@@ -15,6 +15,7 @@
 #include <asm/fpu/api.h>
 
 #include "clock.h"
+#include "coalesced.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "debugfs.h"
@@ -381,6 +382,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		page = virt_to_page(vcpu->run);
 	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
 		page = virt_to_page(vcpu->pio_data);
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		page = keel_coalesced_page(vcpu->vm);
 	else
 		return VM_FAULT_SIGBUS;
 	get_page(page);

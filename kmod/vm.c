@@ -10,7 +10,9 @@
 #include <linux/slab.h>
 
 #include "clock.h"
+#include "coalesced.h"
 #include "debugfs.h"
+#include "doorbell.h"
 #include "ioctl.h"
 #include "keel.h"
 #include "memory.h"
@@ -35,6 +37,8 @@ static void destroy_vm(struct keel_vm *vm)
 	memory_release(vm);
 	keel_destroy_vcpus(vm);
 	mmu_vm_free(vm);
+	keel_coalesced_free(vm);
+	keel_doorbells_free(vm);
 	keel_msr_filter_free(vm);
 	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
@@ -94,11 +98,16 @@ static struct keel_vm *alloc_vm(void)
 	err = mmu_vm_init(vm);
 	if (err)
 		goto cleanup_srcu;
-	err = memory_init(vm);
+	err = keel_coalesced_init(vm);
 	if (err)
 		goto free_mmu;
+	err = memory_init(vm);
+	if (err)
+		goto free_ring;
 	return vm;
 
+free_ring:
+	keel_coalesced_free(vm);
 free_mmu:
 	mmu_vm_free(vm);
 cleanup_srcu:
