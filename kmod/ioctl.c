@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "coalesced.h"
 #include "cpuid.h"
+#include "debug.h"
 #include "doorbell.h"
 #include "fpu.h"
 #include "ioctl.h"
@@ -73,6 +74,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_IOEVENTFD_ANY_LENGTH,		1 },
 	{ KVM_CAP_COALESCED_MMIO,		KVM_COALESCED_MMIO_PAGE_OFFSET },
 	{ KVM_CAP_COALESCED_PIO,		1 },
+	{ KVM_CAP_SET_GUEST_DEBUG,		1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2,		KEEL_GUESTDBG_FLAGS },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP,	1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
@@ -225,6 +229,7 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
 	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
+	{ KVM_SET_GUEST_DEBUG,		LOAD,	.vcpu = keel_set_guest_debug },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)

@@ -263,6 +263,8 @@ static bool inject_new(struct keel_vcpu *vcpu, u32 shadow)
 		inject_exception(vcpu);
 		return true;
 	}
+	if (unlikely(keel_debug_blocks_irqs(vcpu)))
+		return false;
 	if (ev->nmi.pending && nmi_allowed(shadow)) {
 		ev->nmi.pending--;
 		ev->nmi.injected = true;
@@ -291,7 +293,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
 	u32 shadow = vmx_interruptibility(&vcpu->vmx);
-	bool nmi_behind_sti;
+	bool nmi_behind_sti, nmi, irq;
 
 	if (ev->triple_fault)
 		return;
@@ -299,11 +301,13 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = reinject(vcpu) || inject_new(vcpu, shadow);
 
+	/* What a debugger holds back needs no window. */
+	nmi = ev->nmi.pending && !keel_debug_blocks_irqs(vcpu);
+	irq = ev->interrupt.pending && !keel_debug_blocks_irqs(vcpu);
 	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
-	nmi_behind_sti = ev->nmi.pending && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
-	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending && !nmi_behind_sti);
-	vmx_irq_window(&vcpu->vmx,
-		       ev->interrupt.pending || ev->window_wanted || nmi_behind_sti);
+	nmi_behind_sti = nmi && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
+	vmx_nmi_window(&vcpu->vmx, nmi && !nmi_behind_sti);
+	vmx_irq_window(&vcpu->vmx, irq || ev->window_wanted || nmi_behind_sti);
 	/* An exception behind a reinjected event has nothing to open a window for it. */
 	if (ev->in_flight && ev->exception.pending)
 		want_injection(vcpu);

@@ -20,6 +20,7 @@
 #include <asm/fpu/types.h>
 
 #include "clock.h"
+#include "debug.h"
 #include "emulate/emulate.h"
 #include "types.h"
 #include "mmu/mmu.h"
@@ -66,6 +67,7 @@ enum keel_request {
 	REQ_EVENT,		/* look again at what can be injected */
 	REQ_CLOCK,		/* tell the guest its clock anew */
 	REQ_MSR_FILTER,		/* the hardware must heed another filter */
+	REQ_STEPPED,		/* a step of the debugger's is done: KVM_EXIT_DEBUG */
 	REQ_DEAD,		/* the VM is dead */
 };
 
@@ -234,6 +236,7 @@ struct keel_vcpu {
 	struct keel_vcpu_clock clock;
 
 	u64 cr8;
+	struct keel_debug debug;
 
 	struct keel_mmu_vcpu mmu;
 	struct keel_vcpu_stats stats;

@@ -13,6 +13,8 @@
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
+#include <asm/trapnr.h>
+#include <uapi/asm/debugreg.h>
 
 #include "clock.h"
 #include "coalesced.h"
@@ -142,7 +144,7 @@ static bool exit_requested(struct keel_vcpu *vcpu)
 	       (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
 }
 
-/* 0, or the verdict that keeps the vCPU out of the guest. */
+/* RUN_RESUME, or the verdict that keeps the vCPU out of the guest. */
 static int handle_requests(struct keel_vcpu *vcpu)
 {
 	if (take_request(vcpu, REQ_DEAD))
@@ -157,7 +159,9 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		keel_clock_update(vcpu);
 	if (take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
-	return 0;
+	if (take_request(vcpu, REQ_STEPPED))
+		return keel_debug_exit(vcpu, X86_TRAP_DB, DR_STEP);
+	return RUN_RESUME;
 }
 
 static void load_fpu(void)
@@ -192,7 +196,7 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 
 	if (unlikely(READ_ONCE(vcpu->requests))) {
 		r = handle_requests(vcpu);
-		if (r)
+		if (r != RUN_RESUME)
 			return r;
 	}
 	if (unlikely(vcpu->events.triple_fault))

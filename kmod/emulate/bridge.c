@@ -8,7 +8,6 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <asm/vmx.h>
-#include <uapi/asm/debugreg.h>
 
 #include "../exit.h"
 #include "../gpa.h"
@@ -274,7 +273,7 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 		vmx_set_rflags(v, ctx->rflags);
 	set_shadow(v, ctx->shadow);
 	if (ctx->single_step)
-		keel_queue_debug(vcpu, DR_STEP);
+		keel_stepped(vcpu);
 }
 
 /* --- one instruction ---------------------------------------------------- */

@@ -75,6 +75,8 @@ struct vmx_vcpu {
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
+	u64 other_dr[4], other_dr7;	/* in their place while @other_on */
+	bool other_on;
 	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
 	unsigned long host_cr3, host_cr4;
@@ -222,6 +224,21 @@ bool vmx_in_long_mode_code(struct vmx_vcpu *v);
 /* Debug registers: DR0-3 by index, 6 and 7. */
 u64 vmx_dr(struct vmx_vcpu *v, int nr);
 void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
+
+/*
+ * Breakpoints that are not the guest's own in place of those: what it reads and
+ * writes stays its own and is without effect. @dr7 must be loadable.
+ */
+void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7);
+void vmx_own_breakpoints(struct vmx_vcpu *v);
+/* DR7 that is in force. */
+static inline u64 vmx_hw_dr7(const struct vmx_vcpu *v)
+{
+	return v->other_on ? v->other_dr7 : v->dr7;
+}
+
+/* Exit on #BP. */
+void vmx_intercept_bp(struct vmx_vcpu *v, bool on);
 
 /*
  * MSRs that live in the VMCS or in host registers: EFER is not among them.
