@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "attr.h"
 #include "clock.h"
 #include "coalesced.h"
 #include "cpuid.h"
@@ -19,6 +20,7 @@
 #include "ioctl.h"
 #include "irq.h"
 #include "keel.h"
+#include "mce.h"
 #include "memory.h"
 #include "msr.h"
 #include "msr_filter.h"
@@ -77,6 +79,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_SET_GUEST_DEBUG,		1 },
 	{ KVM_CAP_SET_GUEST_DEBUG2,		KEEL_GUESTDBG_FLAGS },
 	{ KVM_CAP_X86_ROBUST_SINGLESTEP,	1 },
+	{ KVM_CAP_MCE,				KEEL_MCE_BANKS },
+	{ KVM_CAP_SYS_ATTRIBUTES,		1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES,		1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
@@ -174,6 +179,9 @@ static const struct keel_ioctl system_ioctls[] = {
 	{ KVM_GET_MSR_INDEX_LIST,	RAW,	.system = keel_get_msr_index_list },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, RAW,	.system = keel_get_msr_feature_index_list },
 	{ KVM_GET_MSRS,			RAW,	.system = keel_get_feature_msrs },
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED, RAW,	.system = keel_get_mce_cap_supported },
+	{ KVM_HAS_DEVICE_ATTR,		RAW,	.system = keel_dev_has_attr },
+	{ KVM_GET_DEVICE_ATTR,		RAW,	.system = keel_dev_get_attr },
 };
 
 static const struct keel_ioctl vm_ioctls[] = {
@@ -230,6 +238,11 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
 	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
 	{ KVM_SET_GUEST_DEBUG,		LOAD,	.vcpu = keel_set_guest_debug },
+	{ KVM_HAS_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_has_attr },
+	{ KVM_GET_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_get_attr },
+	{ KVM_SET_DEVICE_ATTR,		LOAD,	.vcpu = keel_vcpu_set_attr },
+	{ KVM_X86_SETUP_MCE,		0,	.vcpu = keel_setup_mce },
+	{ KVM_X86_SET_MCE,		LOAD,	.vcpu = keel_set_mce },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)

@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "debug.h"
 #include "emulate/emulate.h"
+#include "mce.h"
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
@@ -234,6 +235,7 @@ struct keel_vcpu {
 	u64 tsc_khz;
 	struct keel_msrs *msrs;		/* those kept for the guest only */
 	struct keel_vcpu_clock clock;
+	struct keel_mce mce;
 
 	u64 cr8;
 	struct keel_debug debug;

@@ -120,6 +120,26 @@ void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
 	set_offset(vcpu, offset);
 }
 
+u64 keel_tsc_offset(struct keel_vcpu *vcpu)
+{
+	return get_offset(vcpu);
+}
+
+/* Later writes of values go on from here: what was agreed on before is void. */
+void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset)
+{
+	struct keel_vm_tsc *last = &vcpu->vm->tsc;
+
+	spin_lock(&last->lock);
+	last->written = true;
+	last->host = rdtsc_ordered();
+	last->value = scaled(vcpu, last->host) + offset;
+	last->offset = offset;
+	last->khz = vcpu->tsc_khz;
+	spin_unlock(&last->lock);
+	set_offset(vcpu, offset);
+}
+
 void keel_tsc_reset(struct keel_vcpu *vcpu)
 {
 	vcpu->tsc_khz = READ_ONCE(vcpu->vm->tsc_khz);

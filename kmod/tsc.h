@@ -43,6 +43,9 @@ u64 keel_tsc_read(struct keel_vcpu *vcpu);
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value);
 /* Userspace writes it. */
 void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value);
+/* Against the host's, at the vCPU's own rate: guest = host scaled + offset. */
+u64 keel_tsc_offset(struct keel_vcpu *vcpu);
+void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset);
 void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value);
 
 /* KVM_GET_TSC_KHZ, KVM_SET_TSC_KHZ of a vCPU (the latter: LOAD) and of a VM. */
