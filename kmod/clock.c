@@ -153,11 +153,13 @@ static void write_page(struct keel_vcpu *vcpu, gpa_t gpa)
 	version = (page.version | 1) + 2;
 	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
 		return;
+	/* The guest sees the odd version before anything else changes, */
 	smp_wmb();
 	fill_page(vcpu, &page);
 	page.version = version;
 	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
 		return;
+	/* and the even one after it. */
 	smp_wmb();
 	version++;
 	keel_gpa_write(vcpu, gpa, &version, sizeof(version));
@@ -196,9 +198,11 @@ static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
 	page.sec = div_u64_rem(boot, NSEC_PER_SEC, &page.nsec);
 	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
 		return;
+	/* As write_page() does. */
 	smp_wmb();
 	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
 		return;
+	/* Likewise. */
 	smp_wmb();
 	version++;
 	keel_gpa_write(vcpu, gpa, &version, sizeof(version));

@@ -405,7 +405,8 @@ const struct msr_row keel_msr_table[] = {
 	{ RANGE(MSR_IA32_MC0_CTL, 4 * KEEL_MCE_BANKS),
 	  .get = keel_get_mce_msr, .set = keel_set_mce_msr },
 
-	{ RANGE(MSR_KVM_WALL_CLOCK, 2), SAVED, .get = keel_get_clock_msr, .set = keel_set_clock_msr },
+	{ RANGE(MSR_KVM_WALL_CLOCK, 2), SAVED,
+	  .get = keel_get_clock_msr, .set = keel_set_clock_msr },
 	{ RANGE(MSR_KVM_WALL_CLOCK_NEW, 2), SAVED,
 	  .get = keel_get_clock_msr, .set = keel_set_clock_msr },
 

@@ -14,7 +14,7 @@ FIXTURE(attr) {
 	struct vcpu *vcpu;
 };
 
-static uint64_t rdtsc(void)
+static uint64_t tsc_now(void)
 {
 	uint32_t lo, hi;
 
@@ -25,7 +25,7 @@ static uint64_t rdtsc(void)
 static void guest_tsc(void)
 {
 	for (;;)
-		guest_sync(rdtsc());
+		guest_sync(tsc_now());
 }
 
 FIXTURE_SETUP(attr)
@@ -69,9 +69,9 @@ TEST_F(attr, offset_is_what_the_guest_runs_with)
 		if (i)
 			ASSERT_EQ(0, set_offset(self->vcpu, i == 1 ? 1UL << 50 : -(1UL << 30)));
 		ASSERT_EQ(0, get_offset(self->vcpu, &offset));
-		before = rdtsc() + offset;
+		before = tsc_now() + offset;
 		seen = vcpu_sync(self->vcpu);
-		after = rdtsc() + offset;
+		after = tsc_now() + offset;
 		EXPECT_LE(0, (int64_t)(seen - before));
 		EXPECT_LE(0, (int64_t)(after - seen));
 	}
@@ -99,12 +99,12 @@ TEST_F(attr, offset_and_counter_are_one)
 	REQUIRE(vm_has(self->vm, KVM_CAP_VCPU_ATTRIBUTES));
 	ASSERT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_TSC, 1UL << 50));
 	ASSERT_EQ(0, get_offset(self->vcpu, &offset));
-	EXPECT_LE(0, (int64_t)(rdtsc() + offset - (1UL << 50)));
-	EXPECT_GT(1UL << 40, rdtsc() + offset - (1UL << 50));
+	EXPECT_LE(0, (int64_t)(tsc_now() + offset - (1UL << 50)));
+	EXPECT_GT(1UL << 40, tsc_now() + offset - (1UL << 50));
 	ASSERT_EQ(0, set_offset(self->vcpu, 1UL << 51));
 	ASSERT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_TSC, &value));
 	EXPECT_LE(1UL << 51, value);
-	EXPECT_GE(rdtsc() + (1UL << 51), value);
+	EXPECT_GE(tsc_now() + (1UL << 51), value);
 }
 
 TEST_F(attr, of_a_vcpu_that_do_not_exist)

@@ -49,7 +49,8 @@ static uint64_t guest_time(volatile struct page *p)
 		asm volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 		ticks = ((uint64_t)hi << 32 | lo) - p->tsc;
 		ticks = p->shift < 0 ? ticks >> -p->shift : ticks << p->shift;
-		time = p->time + (uint64_t)((unsigned __int128)ticks * p->mul >> 32);
+		/* (ticks * mul) >> 32 with a product of 96 bits */
+		time = p->time + (ticks >> 32) * p->mul + ((ticks & ~0u) * p->mul >> 32);
 		asm volatile("" : : : "memory");
 	} while ((version & 1) || version != p->version);
 	return time;

@@ -269,7 +269,8 @@ TEST_F(doorbell, hundreds_are_told_apart)
 		EXPECT_EQ(1, rung(fd[i % 8]));
 	}
 	for (i = 0; i < 300; i += 2)
-		ASSERT_EQ(0, bell(self->vm, fd[i % 8], MMIO_GPA + i * 7 % 300 * 16, 4, DEASSIGN, 0));
+		ASSERT_EQ(0, bell(self->vm, fd[i % 8], MMIO_GPA + i * 7 % 300 * 16, 4, DEASSIGN,
+				  0));
 	EXPECT_EQ(KVM_EXIT_MMIO, mmio(self->vcpu, 4, MMIO_GPA + 2 * 7 * 16, 1));
 	EXPECT_EQ(GUEST_SYNC, mmio(self->vcpu, 4, MMIO_GPA + 3 * 7 * 16, 1));
 	EXPECT_EQ(1, rung(fd[3]));

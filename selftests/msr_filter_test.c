@@ -16,6 +16,11 @@
 #define MSR_GS_BASE		0xc0000101
 #define MSR_UNKNOWN		0x12345678
 
+#define BOTH	(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)
+#define RD	KVM_EXIT_X86_RDMSR
+#define WR	KVM_EXIT_X86_WRMSR
+#define WHY(x)	KVM_MSR_EXIT_REASON_##x
+
 static u32 guest_index;
 static u64 guest_value;
 static int guest_write;
@@ -147,7 +152,7 @@ TEST_F(msr_filter, denied_is_gp)
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_MSR_FILTER));
 	for (i = 0; i < ARRAY_SIZE(index); i++) {
 		EXPECT_EQ(0, rd(self->vcpu, index[i], &value));
-		f->ranges[i] = denied(self->bits, index[i], 1, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE);
+		f->ranges[i] = denied(self->bits, index[i], 1, BOTH);
 	}
 	vm_ioctl(self->vm, KVM_X86_SET_MSR_FILTER, f);
 	for (i = 0; i < ARRAY_SIZE(index); i++) {
@@ -230,25 +235,25 @@ TEST_F(msr_filter, userspace_answers_for_what_is_denied)
 
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_MSR_FILTER));
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_USER_SPACE_MSR));
-	f->ranges[0] = denied(self->bits, MSR_SYSENTER_CS, 1, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE);
+	f->ranges[0] = denied(self->bits, MSR_SYSENTER_CS, 1, BOTH);
 	vm_ioctl(self->vm, KVM_X86_SET_MSR_FILTER, f);
 	/* Not for the other reasons. */
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN));
 	EXPECT_EQ(GUEST_GP, rd(vcpu, MSR_SYSENTER_CS, &value));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_FILTER));
 	prepare(vcpu, MSR_SYSENTER_CS, false, 0);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_RDMSR, KVM_MSR_EXIT_REASON_FILTER, MSR_SYSENTER_CS);
+	expect_exit(_metadata, vcpu, RD, WHY(FILTER), MSR_SYSENTER_CS);
 	vcpu->run->msr.data = 0x1122334455667788;
 	EXPECT_EQ(0, vcpu_sync(vcpu));
 	EXPECT_EQ(0x1122334455667788, vcpu->arg[1]);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_RDMSR, KVM_MSR_EXIT_REASON_FILTER, MSR_SYSENTER_CS);
+	expect_exit(_metadata, vcpu, RD, WHY(FILTER), MSR_SYSENTER_CS);
 	vcpu->run->msr.error = 1;
 	EXPECT_EQ(GUEST_GP, vcpu_sync(vcpu));
 	prepare(vcpu, MSR_SYSENTER_CS, true, 0x8877665544332211);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_WRMSR, KVM_MSR_EXIT_REASON_FILTER, MSR_SYSENTER_CS);
+	expect_exit(_metadata, vcpu, WR, WHY(FILTER), MSR_SYSENTER_CS);
 	EXPECT_EQ(0x8877665544332211, vcpu->run->msr.data);
 	EXPECT_EQ(0, vcpu_sync(vcpu));
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_WRMSR, KVM_MSR_EXIT_REASON_FILTER, MSR_SYSENTER_CS);
+	expect_exit(_metadata, vcpu, WR, WHY(FILTER), MSR_SYSENTER_CS);
 	vcpu->run->msr.error = 1;
 	EXPECT_EQ(GUEST_GP, vcpu_sync(vcpu));
 	EXPECT_EQ(1, __vcpu_get_msr(vcpu, MSR_SYSENTER_CS, &value));
@@ -263,7 +268,7 @@ TEST_F(msr_filter, userspace_answers_for_the_unknown_and_the_illegal)
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_USER_SPACE_MSR));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_UNKNOWN));
 	prepare(vcpu, MSR_UNKNOWN, false, 0);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_RDMSR, KVM_MSR_EXIT_REASON_UNKNOWN, MSR_UNKNOWN);
+	expect_exit(_metadata, vcpu, RD, WHY(UNKNOWN), MSR_UNKNOWN);
 	vcpu->run->msr.data = 7;
 	EXPECT_EQ(0, vcpu_sync(vcpu));
 	EXPECT_EQ(7, vcpu->arg[1]);
@@ -271,7 +276,7 @@ TEST_F(msr_filter, userspace_answers_for_the_unknown_and_the_illegal)
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_INVAL));
 	EXPECT_EQ(GUEST_GP, rd(vcpu, MSR_UNKNOWN, &value));
 	prepare(vcpu, MSR_PAT, true, 2);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_WRMSR, KVM_MSR_EXIT_REASON_INVAL, MSR_PAT);
+	expect_exit(_metadata, vcpu, WR, WHY(INVAL), MSR_PAT);
 	EXPECT_EQ(2, vcpu->run->msr.data);
 	EXPECT_EQ(0, vcpu_sync(vcpu));
 }
@@ -285,7 +290,7 @@ TEST_F(msr_filter, immediate_exit_finishes_the_access)
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_USER_SPACE_MSR));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_UNKNOWN));
 	prepare(vcpu, MSR_UNKNOWN, false, 0);
-	expect_exit(_metadata, vcpu, KVM_EXIT_X86_RDMSR, KVM_MSR_EXIT_REASON_UNKNOWN, MSR_UNKNOWN);
+	expect_exit(_metadata, vcpu, RD, WHY(UNKNOWN), MSR_UNKNOWN);
 	vcpu->run->msr.data = 0x5500000066;
 	vcpu->run->immediate_exit = 1;
 	EXPECT_EQ(-EINTR, __vcpu_run(vcpu));

@@ -89,7 +89,7 @@ static bool check_memory(void)
 	"xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 
 /* By hand: no library code between filling the registers and looking at them. */
-static inline void yield(void)
+static inline void let_others_run(void)
 {
 	long nr = SYS_sched_yield;
 
@@ -107,7 +107,7 @@ static bool name(uint8_t seed)							\
 	for (i = 0; i < 16; i++)						\
 		memset(in[i], seed + i, bytes);					\
 	asm volatile(load : : "r"(in) : "memory", VECTORS);			\
-	yield();								\
+	let_others_run();								\
 	asm volatile(store : : "r"(out) : "memory");				\
 	return !memcmp(in, out, sizeof(in));					\
 }
@@ -130,7 +130,7 @@ static bool keeps_x87(uint8_t seed)
 	double in = seed * 1.5, out;
 
 	asm volatile("fldl %0" : : "m"(in));
-	yield();
+	let_others_run();
 	asm volatile("fstpl %0" : "=m"(out));
 	return in == out;
 }
@@ -359,7 +359,7 @@ static bool is_complaint(const char *line)
 {
 	static const char *const words[] = {
 		"BUG:", "WARNING:", "Oops", "Call Trace", "general protection", "unchecked MSR",
-		"stall", "soft lockup", "timed out", "unstable", "Bad page", "segfault",
+		"stall", "soft lockup", "timed out", "unstable", "Bad page", "segfault", NULL,
 	};
 	int i;
 
@@ -368,7 +368,7 @@ static bool is_complaint(const char *line)
 		return false;
 	if (line[0] == '<' && line[1] >= '0' && line[1] <= '3' && line[2] == '>')
 		return true;
-	for (i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++)
+	for (i = 0; words[i]; i++)
 		if (strstr(line, words[i]))
 			return true;
 	return false;
