@@ -82,6 +82,8 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_MCE,				KEEL_MCE_BANKS },
 	{ KVM_CAP_SYS_ATTRIBUTES,		1 },
 	{ KVM_CAP_VCPU_ATTRIBUTES,		1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD,		1 },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT,	1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
@@ -111,6 +113,9 @@ static const struct {
 	long (*enable)(struct keel_vm *vm, const u64 *args);
 } vm_enables[] = {
 	{ KVM_CAP_X86_USER_SPACE_MSR, keel_enable_user_msr },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, keel_enable_payloads },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, keel_enable_triple_faults },
+	{ KVM_CAP_MAX_VCPU_ID, keel_limit_vcpu_ids },
 };
 
 static long vm_enable_cap(struct keel_vm *vm, void *data)

@@ -93,6 +93,9 @@ struct keel_vm {
 	struct keel_vm_clock clock;
 	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
 	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
+	u32 vcpu_ids;			/* ids are below this, once it is not 0; @lock */
+	bool payloads;			/* userspace carries CR2 and DR6 of what is pending */
+	bool triple_faults;		/* and triple faults */
 
 	/* Takers of writes: @lock to change, @srcu to read; NULL if there are none. */
 	struct doorbells __rcu *doorbells[KEEL_BUSES];

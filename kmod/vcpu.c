@@ -554,6 +554,10 @@ static long create_locked(struct keel_vm *vm, int id)
 	struct keel_vcpu *vcpu;
 	long fd;
 
+	if (!vm->vcpu_ids)
+		vm->vcpu_ids = KEEL_MAX_VCPU_ID;
+	if (id >= vm->vcpu_ids)
+		return -EINVAL;
 	if (id_taken(vm, id))
 		return -EEXIST;
 	if (vm->nr_vcpus >= KEEL_MAX_VCPUS)
@@ -578,6 +582,22 @@ long keel_create_vcpu(struct keel_vm *vm, void *arg)
 	fd = create_locked(vm, id);
 	mutex_unlock(&vm->lock);
 	return fd;
+}
+
+/* Once, and before the first vCPU: then it is settled. */
+long keel_limit_vcpu_ids(struct keel_vm *vm, const u64 *args)
+{
+	long err = 0;
+
+	if (args[0] > KEEL_MAX_VCPU_ID)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (!vm->vcpu_ids)
+		vm->vcpu_ids = args[0];
+	else if (vm->vcpu_ids != args[0])
+		err = -EINVAL;
+	mutex_unlock(&vm->lock);
+	return err;
 }
 
 void keel_destroy_vcpus(struct keel_vm *vm)
