@@ -17,6 +17,7 @@ help:
 	@echo 'make                  keel.ko (for the kernel of the emulated PC), library, tools, tests'
 	@echo 'make KDIR=<headers>   keel.ko for that kernel'
 	@echo 'make demo             watch a guest work while its memory slots change; boot SeaBIOS'
+	@echo 'make linux            let QEMU boot a stock Linux on the device, next to kvm-intel'
 	@echo 'make check            lint and every test, in the emulated PC'
 	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
 	@echo 'make mutants          is every protection of the memslot protocol missed by a test?'
@@ -46,6 +47,9 @@ tests:
 
 demo:
 	@$(machine)/demo
+
+linux:
+	@$(machine)/linux
 
 check:
 	@$(machine)/check
@@ -81,4 +85,5 @@ clean:
 
 FORCE:
 
-.PHONY: all help module userspace tests demo check check-debug mutants fuzz soak bench lint install clean FORCE
+.PHONY: all help module userspace tests demo linux check check-debug mutants fuzz soak bench lint
+.PHONY: install clean FORCE

@@ -16,6 +16,8 @@
 #define LEAF_KVM	0x40000000
 #define LEAF_KVM_FEATURES 0x40000001
 #define KVM_NOP_IO_DELAY BIT(1)	/* writes to port 0x80 may be left out */
+/* The clock, with its old registers and with the new ones; one page may serve all vCPUs. */
+#define KVM_CLOCK	(BIT(0) | BIT(3) | BIT(24))
 #define NO_ENTRY	0xffff
 
 /* Fields that depend on state of the vCPU. */
@@ -303,7 +305,7 @@ static void add_paravirtual(struct builder *b)
 	memcpy(&e->ecx, signature + 4, 4);
 	memcpy(&e->edx, signature + 8, 4);
 	e = add_zero(b, LEAF_KVM_FEATURES, 0);
-	e->eax = KVM_NOP_IO_DELAY;
+	e->eax = KVM_NOP_IO_DELAY | (b->host->clock ? KVM_CLOCK : 0);
 }
 
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *entry, int max)

@@ -158,6 +158,7 @@ struct cpuid_host {
 	u64 xcr0;
 	bool rdtscp, invpcid;
 	bool invariant_tsc;
+	bool clock;			/* the counter serves as a paravirtual clock */
 };
 
 #define CPUID_BUCKETS	64

@@ -274,6 +274,11 @@ bool keel_dr_valid(int nr, u64 val)
 	return nr < 4 || !(val >> 32);
 }
 
+u64 keel_dr7_known(u64 val)
+{
+	return (val & DR7_WRITABLE) | DR7_ONES;
+}
+
 int keel_set_dr(struct keel_vcpu *vcpu, int nr, u64 val)
 {
 	if (!keel_dr_valid(nr, val))
@@ -281,7 +286,7 @@ int keel_set_dr(struct keel_vcpu *vcpu, int nr, u64 val)
 	if (nr == 6)
 		val = (val & DR6_WRITABLE) | DR6_ONES;
 	if (nr == 7)
-		val = (val & DR7_WRITABLE) | DR7_ONES;
+		val = keel_dr7_known(val);
 	vmx_set_dr(&vcpu->vmx, nr, val);
 	return 0;
 }

@@ -29,6 +29,8 @@ int keel_set_efer(struct keel_vcpu *vcpu, u64 val, bool host);
 int keel_set_xcr(struct keel_vcpu *vcpu, u32 index, u64 val);
 /* @nr: 0-3, 6, 7. */
 int keel_set_dr(struct keel_vcpu *vcpu, int nr, u64 val);
+/* DR7 as it can be loaded: without unknown bits, with those that are always 1. */
+u64 keel_dr7_known(u64 val);
 
 /* Legal by itself and for this vCPU, whatever the other registers hold. */
 bool keel_cr0_valid(u64 val);

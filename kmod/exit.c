@@ -5,7 +5,6 @@
  * business.
  */
 #include <linux/kernel.h>
-#include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 #include <uapi/linux/kvm_para.h>
@@ -26,7 +25,7 @@ void keel_skip_insn(struct keel_vcpu *vcpu)
 
 	vmx_skip_insn(&vcpu->vmx);
 	if (unlikely(stepping))
-		keel_queue_debug(vcpu, DR_STEP);
+		keel_stepped(vcpu);
 }
 
 /* --- exits that are errors ---------------------------------------------- */
@@ -138,8 +137,17 @@ static int handle_debug(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	if ((exit->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn(&vcpu->vmx);
 	restore_nmi_blocking(vcpu, exit, exit->intr_info);
+	if (unlikely(keel_debug_wants_db(vcpu)))
+		return keel_debug_exit(vcpu, X86_TRAP_DB, vmx_exit_qualification(&vcpu->vmx));
 	keel_queue_debug(vcpu, vmx_exit_qualification(&vcpu->vmx));
 	return RUN_RESUME;
+}
+
+/* Exits only while userspace has breakpoints: one of the guest's own it gives back. */
+static int handle_breakpoint(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	restore_nmi_blocking(vcpu, exit, exit->intr_info);
+	return keel_debug_exit(vcpu, X86_TRAP_BP, 0);
 }
 
 /* NMIs and machine checks have been given to the host already. */
@@ -156,6 +164,8 @@ static int handle_exception(struct keel_vcpu *vcpu, const struct keel_exit *exit
 		return RUN_RESUME;
 	case X86_TRAP_DB:
 		return handle_debug(vcpu, exit);
+	case X86_TRAP_BP:
+		return handle_breakpoint(vcpu, exit);
 	}
 	return unexpected_exit(vcpu, exit);
 }

@@ -7,12 +7,38 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
+#include "coalesced.h"
+#include "doorbell.h"
 #include "exit.h"
 #include "gpa.h"
 #include "gva.h"
 #include "io.h"
 #include "irq.h"
 #include "keel.h"
+
+/* --- writes that userspace is not asked for ----------------------------- */
+
+static bool bus_watched(struct keel_vcpu *vcpu, enum keel_bus bus)
+{
+	return rcu_access_pointer(vcpu->vm->doorbells[bus]) ||
+	       rcu_access_pointer(vcpu->vm->zones[bus]);
+}
+
+/* A doorbell or the coalesced ring has taken the write. */
+static bool taken(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
+		  unsigned int len)
+{
+	bool done;
+	int idx;
+
+	if (likely(!bus_watched(vcpu, bus)))
+		return false;
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	done = keel_doorbell_write(vcpu, bus, addr, data, len) ||
+	       keel_coalesced_write(vcpu, bus, addr, data, len);
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+	return done;
+}
 
 /* --- ports -------------------------------------------------------------- */
 
@@ -85,15 +111,24 @@ static int complete_in(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-static int simple_io(struct keel_vcpu *vcpu)
+static int simple_in(struct keel_vcpu *vcpu)
 {
 	vcpu->pio.count = 1;
-	if (vcpu->pio.in) {
-		vcpu->complete = complete_in;
-	} else {
-		memcpy(vcpu->pio_data, &vcpu->vmx.gpr[GPR_RAX], vcpu->pio.size);
-		vcpu->complete = complete_out;
+	vcpu->complete = complete_in;
+	return pio_to_user(vcpu);
+}
+
+static int simple_out(struct keel_vcpu *vcpu)
+{
+	const unsigned long *rax = &vcpu->vmx.gpr[GPR_RAX];
+
+	if (taken(vcpu, KEEL_BUS_PIO, vcpu->pio.port, rax, vcpu->pio.size)) {
+		keel_skip_insn(vcpu);
+		return RUN_RESUME;
 	}
+	vcpu->pio.count = 1;
+	memcpy(vcpu->pio_data, rax, vcpu->pio.size);
+	vcpu->complete = complete_out;
 	return pio_to_user(vcpu);
 }
 
@@ -120,6 +155,9 @@ static u32 batch(struct keel_vcpu *vcpu)
 	u64 in_page = (PAGE_SIZE - (pio->linear & ~PAGE_MASK)) / pio->size;
 	u64 before_wrap = (pio_mask(pio) - index) / pio->size + 1;
 
+	/* Some elements may go one way and some the other. */
+	if (!pio->in && bus_watched(vcpu, KEEL_BUS_PIO))
+		return 1;
 	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF))
 		return 1;
 	return min3(rep_count(vcpu), in_page, before_wrap);
@@ -212,6 +250,16 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
+/* Userspace shares the page that the element lies in: what is compared must be what is written. */
+static bool out_taken(struct keel_vcpu *vcpu)
+{
+	u32 val = 0;
+
+	memcpy(&val, vcpu->pio_data, vcpu->pio.size);
+	barrier();
+	return taken(vcpu, KEEL_BUS_PIO, vcpu->pio.port, &val, vcpu->pio.size);
+}
+
 static bool in_memory(struct keel_vcpu *vcpu, const struct gva_span *span, bool write)
 {
 	int i;
@@ -235,6 +283,10 @@ static int start_string(struct keel_vcpu *vcpu)
 		return -ENXIO;
 	if (!pio->in && keel_span_read(vcpu, &span, vcpu->pio_data))
 		return keel_emulation_failed(vcpu, NULL, 0);
+	if (!pio->in && pio->count == 1 && out_taken(vcpu)) {
+		advance_string(vcpu);
+		return RUN_RESUME;
+	}
 	vcpu->complete = pio->in ? complete_ins : complete_outs;
 	return pio_to_user(vcpu);
 }
@@ -275,7 +327,9 @@ int keel_io_exit(struct keel_vcpu *vcpu)
 		.rep = qual & QUAL_REP,
 		.rip = vmx_rip(&vcpu->vmx),
 	};
-	return qual & QUAL_STRING ? string_io(vcpu) : simple_io(vcpu);
+	if (qual & QUAL_STRING)
+		return string_io(vcpu);
+	return vcpu->pio.in ? simple_in(vcpu) : simple_out(vcpu);
 }
 
 /* --- MMIO --------------------------------------------------------------- */
@@ -415,10 +469,14 @@ int keel_mmio_flush(struct keel_vcpu *vcpu)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
-	if (m->next >= m->nr) {
-		keel_mmio_reset(vcpu);
-		return RUN_RESUME;
+	while (m->next < m->nr) {
+		const struct keel_mmio_fragment *f = &m->frag[m->next++];
+
+		if (taken(vcpu, KEEL_BUS_MMIO, f->gpa, f->data, f->len))
+			continue;
+		vcpu->complete = keel_mmio_flush;
+		return mmio_to_user(vcpu, f, true);
 	}
-	vcpu->complete = keel_mmio_flush;
-	return mmio_to_user(vcpu, &m->frag[m->next++], true);
+	keel_mmio_reset(vcpu);
+	return RUN_RESUME;
 }

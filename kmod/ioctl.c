@@ -11,12 +11,19 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "attr.h"
+#include "clock.h"
+#include "coalesced.h"
 #include "cpuid.h"
+#include "debug.h"
+#include "doorbell.h"
 #include "fpu.h"
 #include "ioctl.h"
 #include "irq.h"
 #include "keel.h"
+#include "mce.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "regions.h"
 #include "regs.h"
 #include "tsc.h"
@@ -62,6 +69,24 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_BINARY_STATS_FD,		1 },
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_IRQ_ROUTING,			KEEL_MAX_ROUTES },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
+	{ KVM_CAP_KVMCLOCK_CTRL,		1 },
+	{ KVM_CAP_IOEVENTFD,			1 },
+	{ KVM_CAP_IOEVENTFD_NO_LENGTH,		1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH,		1 },
+	{ KVM_CAP_COALESCED_MMIO,		KVM_COALESCED_MMIO_PAGE_OFFSET },
+	{ KVM_CAP_COALESCED_PIO,		1 },
+	{ KVM_CAP_SET_GUEST_DEBUG,		1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2,		KEEL_GUESTDBG_FLAGS },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP,	1 },
+	{ KVM_CAP_MCE,				KEEL_MCE_BANKS },
+	{ KVM_CAP_SYS_ATTRIBUTES,		1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES,		1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD,		1 },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT,	1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
+	{ KVM_CAP_X86_MSR_FILTER,		1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE,	1 },
 	{ KEEL_CAP_MEMORY_REGIONS,		KEEL_MAX_MEMORY_REGIONS },
@@ -86,24 +111,45 @@ static long vm_check_extension(struct keel_vm *vm, void *data)
 	return check_extension(data);
 }
 
+static long enable_emulation_exits(struct keel_vm *vm, const u64 *args)
+{
+	if (args[0] > 1)
+		return -EINVAL;
+	WRITE_ONCE(vm->exit_on_emulation_failure, args[0]);
+	return 0;
+}
+
+static long enable_in_place(struct keel_vm *vm, const u64 *args)
+{
+	if (args[0] || args[1] || args[2] || args[3])
+		return -EINVAL;
+	WRITE_ONCE(vm->memory_in_place, true);
+	return 0;
+}
+
+/* What must be asked for. The capability's row above says that it can be. */
+static const struct {
+	u32 cap;
+	long (*enable)(struct keel_vm *vm, const u64 *args);
+} vm_enables[] = {
+	{ KVM_CAP_X86_USER_SPACE_MSR, keel_enable_user_msr },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, keel_enable_payloads },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, keel_enable_triple_faults },
+	{ KVM_CAP_MAX_VCPU_ID, keel_limit_vcpu_ids },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, enable_emulation_exits },
+	{ KEEL_CAP_MEMORY_IN_PLACE, enable_in_place },
+};
+
 static long vm_enable_cap(struct keel_vm *vm, void *data)
 {
-	const struct kvm_enable_cap *cap = data;
+	const struct kvm_enable_cap *in = data;
+	int i;
 
-	if (cap->flags)
+	if (in->flags)
 		return -EINVAL;
-	switch (cap->cap) {
-	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
-		if (cap->args[0] > 1)
-			return -EINVAL;
-		WRITE_ONCE(vm->exit_on_emulation_failure, cap->args[0]);
-		return 0;
-	case KEEL_CAP_MEMORY_IN_PLACE:
-		if (memchr_inv(cap->args, 0, sizeof(cap->args)))
-			return -EINVAL;
-		WRITE_ONCE(vm->memory_in_place, true);
-		return 0;
-	}
+	for (i = 0; i < ARRAY_SIZE(vm_enables); i++)
+		if (vm_enables[i].cap == in->cap)
+			return vm_enables[i].enable(vm, in->args);
 	return -EINVAL;
 }
 
@@ -112,10 +158,10 @@ static long get_api_version(void *data)
 	return data ? -EINVAL : KVM_API_VERSION;
 }
 
-/* kvm_run, then the port I/O data. */
+/* kvm_run, the port I/O data, the ring of coalesced writes. */
 static long get_vcpu_mmap_size(void *data)
 {
-	return data ? -EINVAL : 2 * PAGE_SIZE;
+	return data ? -EINVAL : 3 * PAGE_SIZE;
 }
 
 /*
@@ -140,6 +186,15 @@ static long set_identity_map_addr(struct keel_vm *vm, void *data)
 	return err;
 }
 
+/*
+ * Routes lead from an input to an interrupt controller in the kernel, and there is none: the
+ * answer is KVM's for such a VM. VMMs look for the capability even if they never route.
+ */
+static long set_gsi_routing(struct keel_vm *vm, void *data)
+{
+	return -EINVAL;
+}
+
 /* --- tables ------------------------------------------------------------- */
 
 static const struct keel_ioctl system_ioctls[] = {
@@ -151,6 +206,9 @@ static const struct keel_ioctl system_ioctls[] = {
 	{ KVM_GET_MSR_INDEX_LIST,	RAW,	.system = keel_get_msr_index_list },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, RAW,	.system = keel_get_msr_feature_index_list },
 	{ KVM_GET_MSRS,			RAW,	.system = keel_get_feature_msrs },
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED, RAW,	.system = keel_get_mce_cap_supported },
+	{ KVM_HAS_DEVICE_ATTR,		RAW,	.system = keel_dev_has_attr },
+	{ KVM_GET_DEVICE_ATTR,		RAW,	.system = keel_dev_get_attr },
 };
 
 static const struct keel_ioctl vm_ioctls[] = {
@@ -158,12 +216,19 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_CREATE_VCPU,		0,	.vm = keel_create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION,	0,	.vm = keel_ioctl_set_user_memory_region },
 	{ KEEL_SET_MEMORY_REGIONS,	RAW,	.vm = keel_ioctl_set_memory_regions },
-	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },
 	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
 	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },
+	{ KVM_SET_GSI_ROUTING,		0,	.vm = set_gsi_routing },
+	{ KVM_GET_CLOCK,		0,	.vm = keel_get_clock },
+	{ KVM_SET_CLOCK,		0,	.vm = keel_set_clock },
+	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },
+	{ KVM_IOEVENTFD,		0,	.vm = keel_ioeventfd },
+	{ KVM_REGISTER_COALESCED_MMIO,	0,	.vm = keel_register_coalesced },
+	{ KVM_UNREGISTER_COALESCED_MMIO, 0,	.vm = keel_unregister_coalesced },
+	{ KVM_X86_SET_MSR_FILTER,	0,	.vm = keel_set_msr_filter },
 };
 
 static const struct keel_ioctl vcpu_ioctls[] = {
@@ -199,6 +264,13 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_TRANSLATE,		LOAD,	.vcpu = keel_translate },
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
+	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
+	{ KVM_SET_GUEST_DEBUG,		LOAD,	.vcpu = keel_set_guest_debug },
+	{ KVM_HAS_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_has_attr },
+	{ KVM_GET_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_get_attr },
+	{ KVM_SET_DEVICE_ATTR,		LOAD,	.vcpu = keel_vcpu_set_attr },
+	{ KVM_X86_SETUP_MCE,		0,	.vcpu = keel_setup_mce },
+	{ KVM_X86_SET_MCE,		LOAD,	.vcpu = keel_set_mce },
 };
 
 static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsigned int cmd)

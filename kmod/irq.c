@@ -265,6 +265,8 @@ static bool accept_new(struct keel_vcpu *vcpu, u32 shadow)
 		accept_exception(vcpu);
 		return true;
 	}
+	if (unlikely(keel_debug_blocks_irqs(vcpu)))
+		return false;
 	if (ev->nmi.pending && nmi_allowed(shadow)) {
 		ev->nmi.pending--;
 		ev->nmi.injected = true;
@@ -294,7 +296,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
 	u32 shadow = vmx_interruptibility(&vcpu->vmx);
-	bool nmi_behind_sti;
+	bool nmi_behind_sti, nmi, irq;
 
 	if (ev->triple_fault)
 		return;
@@ -302,11 +304,13 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = inject(vcpu) || (accept_new(vcpu, shadow) && inject(vcpu));
 
+	/* What a debugger holds back needs no window. */
+	nmi = ev->nmi.pending && !keel_debug_blocks_irqs(vcpu);
+	irq = ev->interrupt.pending && !keel_debug_blocks_irqs(vcpu);
 	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
-	nmi_behind_sti = ev->nmi.pending && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
-	vmx_nmi_window(&vcpu->vmx, ev->nmi.pending && !nmi_behind_sti);
-	vmx_irq_window(&vcpu->vmx,
-		       ev->interrupt.pending || ev->window_wanted || nmi_behind_sti);
+	nmi_behind_sti = nmi && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
+	vmx_nmi_window(&vcpu->vmx, nmi && !nmi_behind_sti);
+	vmx_irq_window(&vcpu->vmx, irq || ev->window_wanted || nmi_behind_sti);
 	/* An exception behind a reinjected event has nothing to open a window for it. */
 	if (ev->in_flight && ev->exception.pending)
 		want_injection(vcpu);
@@ -418,23 +422,50 @@ static u8 get_shadow(struct keel_vcpu *vcpu)
 	       (state & GUEST_INTR_STATE_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
 }
 
+long keel_enable_payloads(struct keel_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->payloads, args[0]);
+	return 0;
+}
+
+long keel_enable_triple_faults(struct keel_vm *vm, const u64 *args)
+{
+	WRITE_ONCE(vm->triple_faults, args[0]);
+	return 0;
+}
+
 /*
- * Without the payload capability userspace cannot carry a pending exception's
- * CR2 or DR6: let it take effect now and report the exception as injected.
+ * Userspace that does not carry payloads cannot keep a pending exception's CR2
+ * or DR6: let it take effect now and report the exception as injected.
  */
+static void get_exception(struct keel_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	struct keel_exception *e = &vcpu->events.exception;
+	bool payloads = READ_ONCE(vcpu->vm->payloads);
+
+	if (e->pending && !payloads)
+		apply_payload(vcpu, e);
+	out->exception.nr = e->vector;
+	out->exception.has_error_code = e->has_error;
+	out->exception.error_code = e->error;
+	if (e->soft)
+		return;
+	out->exception.injected = e->injected || (e->pending && !payloads);
+	if (!payloads)
+		return;
+	out->exception.pending = e->pending;
+	out->exception_has_payload = e->pending && e->has_payload;
+	out->exception_payload = out->exception_has_payload ? e->payload : 0;
+	out->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+}
+
 long keel_get_vcpu_events(struct keel_vcpu *vcpu, void *data)
 {
 	struct keel_events *ev = &vcpu->events;
 	struct kvm_vcpu_events *out = data;
 
 	memset(out, 0, sizeof(*out));
-	if (ev->exception.pending)
-		apply_payload(vcpu, &ev->exception);
-	out->exception.injected = (ev->exception.pending || ev->exception.injected) &&
-				  !ev->exception.soft;
-	out->exception.nr = ev->exception.vector;
-	out->exception.has_error_code = ev->exception.has_error;
-	out->exception.error_code = ev->exception.error;
+	get_exception(vcpu, out);
 	out->interrupt.injected = (ev->interrupt.pending || ev->interrupt.injected) &&
 				  !ev->interrupt.soft;
 	out->interrupt.nr = ev->interrupt.nr;
@@ -445,18 +476,31 @@ long keel_get_vcpu_events(struct keel_vcpu *vcpu, void *data)
 	out->smi.smm = ev->smm;
 	out->smi.pending = ev->smi_pending;
 	out->smi.smm_inside_nmi = ev->smm_inside_nmi;
-	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
-		     KVM_VCPUEVENT_VALID_SMM;
+	out->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+		      KVM_VCPUEVENT_VALID_SMM;
+	if (READ_ONCE(vcpu->vm->triple_faults)) {
+		out->triple_fault.pending = ev->triple_fault;
+		out->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 	return 0;
 }
 
-static bool events_valid(const struct kvm_vcpu_events *in)
+/* Of an exception that is pending or injected, and of no other, the vector counts. */
+static bool events_valid(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
-	if (in->flags & ~(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-			  KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM))
+	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
+	bool pending = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD && in->exception.pending;
+
+	if (READ_ONCE(vcpu->vm->payloads))
+		known |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (READ_ONCE(vcpu->vm->triple_faults))
+		known |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	if (in->flags & ~known)
 		return false;
-	return !in->exception.injected ||
-	       (in->exception.nr < 32 && in->exception.nr != X86_TRAP_NMI);
+	if (!in->exception.injected && !pending)
+		return true;
+	return in->exception.nr < 32 && in->exception.nr != X86_TRAP_NMI;
 }
 
 static void set_shadow(struct keel_vcpu *vcpu, u8 shadow)
@@ -480,11 +524,16 @@ static void set_nmi_masked(struct keel_vcpu *vcpu, bool masked)
 
 static void set_exception(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
+	bool pending = in->flags & KVM_VCPUEVENT_VALID_PAYLOAD && in->exception.pending;
+
 	vcpu->events.exception = (struct keel_exception) {
-		.injected = in->exception.injected,
+		.pending = pending,
+		.injected = in->exception.injected && !pending,
 		.vector = in->exception.nr,
 		.has_error = in->exception.has_error_code,
 		.error = in->exception.error_code,
+		.has_payload = pending && in->exception_has_payload,
+		.payload = in->exception_payload,
 	};
 }
 
@@ -507,7 +556,7 @@ long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data)
 	const struct kvm_vcpu_events *in = data;
 	struct keel_events *ev = &vcpu->events;
 
-	if (!events_valid(in))
+	if (!events_valid(vcpu, in))
 		return -EINVAL;
 	keel_uninject(vcpu);
 	set_exception(vcpu, in);
@@ -525,6 +574,8 @@ long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data)
 		ev->smi_pending = in->smi.pending;
 		ev->smm_inside_nmi = in->smi.smm_inside_nmi;
 	}
+	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		ev->triple_fault = in->triple_fault.pending;
 	want_injection(vcpu);
 	return 0;
 }

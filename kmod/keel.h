@@ -20,7 +20,10 @@
 #include <linux/xarray.h>
 #include <asm/fpu/types.h>
 
+#include "clock.h"
+#include "debug.h"
 #include "emulate/emulate.h"
+#include "mce.h"
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
@@ -30,12 +33,16 @@
 #define KEEL_MAX_VCPUS		1024
 #define KEEL_MAX_VCPU_ID	4096		/* ids are below this */
 #define KEEL_MAX_CPUID_ENTRIES	256
+#define KEEL_MAX_ROUTES		4096
 
 struct cpuid_table;
+struct doorbells;
 struct file;
 struct keel_memslots;
 struct keel_msrs;
 struct keel_slot_index;
+struct msr_filter;
+struct zones;
 
 /*
  * enum keel_run - what a step of the run path tells its caller
@@ -60,7 +67,17 @@ enum keel_vcpu_mode {
 enum keel_request {
 	REQ_TLB_FLUSH,		/* forget cached guest-physical translations */
 	REQ_EVENT,		/* look again at what can be injected */
+	REQ_CLOCK,		/* tell the guest its clock anew */
+	REQ_MSR_FILTER,		/* the hardware must heed another filter */
+	REQ_STEPPED,		/* a step of the debugger's is done: KVM_EXIT_DEBUG */
 	REQ_DEAD,		/* the VM is dead */
+};
+
+/* Where a guest's I/O goes to; each has in-kernel takers of writes of its own. */
+enum keel_bus {
+	KEEL_BUS_MMIO,
+	KEEL_BUS_PIO,
+	KEEL_BUSES,
 };
 
 struct keel_vm {
@@ -74,6 +91,18 @@ struct keel_vm {
 	int nr_vcpus;			/* also index of the next one */
 	u64 tsc_khz;			/* default of new vCPUs */
 	struct keel_vm_tsc tsc;		/* what the vCPUs' counters agree on */
+	struct keel_vm_clock clock;
+	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
+	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
+	u32 vcpu_ids;			/* ids are below this, once it is not 0; @lock */
+	bool payloads;			/* userspace carries CR2 and DR6 of what is pending */
+	bool triple_faults;		/* and triple faults */
+
+	/* Takers of writes: @lock to change, @srcu to read; NULL if there are none. */
+	struct doorbells __rcu *doorbells[KEEL_BUSES];
+	struct zones __rcu *zones[KEEL_BUSES];
+	struct kvm_coalesced_mmio_ring *ring;	/* shared with userspace; @ring_lock to write */
+	spinlock_t ring_lock;
 
 	struct mutex slots_lock;	/* serialises memslot updates */
 	struct srcu_struct srcu;	/* readers of @memslots */
@@ -223,8 +252,11 @@ struct keel_vcpu {
 	u64 tsc_adjust;
 	u64 tsc_khz;
 	struct keel_msrs *msrs;		/* those kept for the guest only */
+	struct keel_vcpu_clock clock;
+	struct keel_mce mce;
 
 	u64 cr8;
+	struct keel_debug debug;
 
 	struct keel_mmu_vcpu mmu;
 	struct keel_vcpu_stats stats;

@@ -10,16 +10,17 @@
 #include <asm/kvm_para.h>
 #include <asm/msr.h>
 
+#include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "exit.h"
 #include "irq.h"
 #include "keel.h"
+#include "mce.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "msr_table.h"
 
-#define MCE_BANKS	0x400
-#define NR_MCE_BANKS	32
 #define NR_VAR_MTRR	8
 #define NR_FIXED_MTRR	11
 #define MTRR_CAP_MSR	0xfe
@@ -61,9 +62,6 @@ struct keel_msrs {
 	u64 mtrr_default;
 	u64 mtrr_fixed[NR_FIXED_MTRR];
 	u64 mtrr_variable[2 * NR_VAR_MTRR];
-	u64 mcg_status;
-	u64 mcg_ctl;
-	u64 mce_bank[4 * NR_MCE_BANKS];
 };
 
 static bool canonical(u64 addr)
@@ -281,12 +279,6 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 	case MTRR_FIXED_16K ... MTRR_FIXED_16K + 1:
 	case MTRR_FIXED_4K ... MTRR_FIXED_4K + 7:
 		return &m->mtrr_fixed[fixed_mtrr(index)];
-	case MSR_IA32_MCG_STATUS:
-		return &m->mcg_status;
-	case MSR_IA32_MCG_CTL:
-		return &m->mcg_ctl;
-	case MCE_BANKS ... MCE_BANKS + 4 * NR_MCE_BANKS - 1:
-		return &m->mce_bank[index - MCE_BANKS];
 	default:
 		return NULL;
 	}
@@ -320,12 +312,6 @@ static int set_mtrr_fixed(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 static int set_cstar(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	return canonical(val) ? keep(vcpu, index, val) : -EINVAL;
-}
-
-/* Machine-check state: the guest may clear it, userspace may set it. */
-static int set_machine_check(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
-{
-	return host || !val ? keep(vcpu, index, val) : -EINVAL;
 }
 
 static int set_host_only(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
@@ -415,16 +401,14 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_ARCH_CAPABILITIES), NEEDS(ARCH_CAPABILITIES), SAVED,
 	  .get = get_kept, .set = set_host_only },
 
-	/* No machine-check banks are offered; userspace may keep state there. */
-	{ ONE(MSR_IA32_MCG_CAP), .get = get_zero, .set = set_zero },
-	{ ONE(MSR_IA32_MCG_STATUS), .get = get_kept, .set = set_machine_check },
-	{ ONE(MSR_IA32_MCG_CTL), .host_only = true, .get = get_kept, .set = set_machine_check },
-	{ RANGE(MCE_BANKS, 4 * NR_MCE_BANKS), .host_only = true,
-	  .get = get_kept, .set = set_machine_check },
+	{ RANGE(MSR_IA32_MCG_CAP, 3), .get = keel_get_mce_msr, .set = keel_set_mce_msr },
+	{ RANGE(MSR_IA32_MC0_CTL, 4 * KEEL_MCE_BANKS),
+	  .get = keel_get_mce_msr, .set = keel_set_mce_msr },
 
-	/* The paravirtual clock is not offered; userspace resets it all the same. */
-	{ ONE(MSR_KVM_WALL_CLOCK), .host_only = true, .get = get_zero, .set = set_zero },
-	{ ONE(MSR_KVM_SYSTEM_TIME), .host_only = true, .get = get_zero, .set = set_zero },
+	{ RANGE(MSR_KVM_WALL_CLOCK, 2), SAVED,
+	  .get = keel_get_clock_msr, .set = keel_set_clock_msr },
+	{ RANGE(MSR_KVM_WALL_CLOCK_NEW, 2), SAVED,
+	  .get = keel_get_clock_msr, .set = keel_set_clock_msr },
 
 	{ ONE(MSR_IA32_PLATFORM_ID), .get = get_zero },
 	{ ONE(MSR_IA32_EBL_CR_POWERON), .get = get_zero, .set = set_zero },
@@ -464,14 +448,14 @@ int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	const struct msr_row *row = find_row(vcpu, index, host);
 
-	return row && row->get ? row->get(vcpu, index, val) : -EINVAL;
+	return row && row->get ? row->get(vcpu, index, val) : -ENOENT;
 }
 
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	const struct msr_row *row = find_row(vcpu, index, host);
 
-	return row && row->set ? row->set(vcpu, index, val, host) : -EINVAL;
+	return row && row->set ? row->set(vcpu, index, val, host) : -ENOENT;
 }
 
 /* --- features, life ------------------------------------------------------ */
@@ -538,6 +522,7 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 	m->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MISC_ENABLE_READ_ONLY;
 	m->microcode = microcode();
 	m->arch_capabilities = arch_capabilities();
+	keel_mce_reset(vcpu);
 	vmx_set_pat(&vcpu->vmx, m->pat);
 	vcpu->apic_base = 0xfee00000 | MSR_IA32_APICBASE_ENABLE;
 	if (!vcpu->id)
@@ -549,13 +534,15 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 int keel_rdmsr_exit(struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
+	u32 index = v->gpr[GPR_RCX];
 	u64 val;
+	int err = -EPERM;
 
 	STAT(vcpu, msr_exits);
-	if (keel_get_msr(vcpu, v->gpr[GPR_RCX], &val, false)) {
-		keel_inject_gp(vcpu);
-		return RUN_RESUME;
-	}
+	if (keel_msr_allowed(vcpu, index, false))
+		err = keel_get_msr(vcpu, index, &val, false);
+	if (err)
+		return keel_rdmsr_failed(vcpu, index, err);
 	v->gpr[GPR_RAX] = (u32)val;
 	v->gpr[GPR_RDX] = val >> 32;
 	keel_skip_insn(vcpu);
@@ -566,11 +553,14 @@ int keel_wrmsr_exit(struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 val = (u32)v->gpr[GPR_RAX] | (u64)(u32)v->gpr[GPR_RDX] << 32;
+	u32 index = v->gpr[GPR_RCX];
+	int err = -EPERM;
 
 	STAT(vcpu, msr_exits);
-	if (keel_set_msr(vcpu, v->gpr[GPR_RCX], val, false))
-		keel_inject_gp(vcpu);
-	else
-		keel_skip_insn(vcpu);
+	if (keel_msr_allowed(vcpu, index, true))
+		err = keel_set_msr(vcpu, index, val, false);
+	if (err)
+		return keel_wrmsr_failed(vcpu, index, val, err);
+	keel_skip_insn(vcpu);
 	return RUN_RESUME;
 }

@@ -16,8 +16,8 @@ void keel_msr_free(struct keel_vcpu *vcpu);
 void keel_msr_reset(struct keel_vcpu *vcpu);
 
 /*
- * 0, or -EINVAL: no such register, or not that value. @host: userspace asks,
- * and may do more than the guest. Loaded.
+ * 0, -ENOENT: no such register, or -EINVAL: not that value. @host: userspace
+ * asks, and may do more than the guest. Loaded.
  */
 int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);

@@ -40,7 +40,7 @@ long keel_get_regs(struct keel_vcpu *vcpu, void *data)
 	r->r14 = v->gpr[GPR_R14];
 	r->r15 = v->gpr[GPR_R15];
 	r->rip = vmx_rip(v);
-	r->rflags = vmx_rflags(v);
+	r->rflags = keel_debug_show_rflags(vcpu);
 	return 0;
 }
 
@@ -66,7 +66,7 @@ long keel_set_regs(struct keel_vcpu *vcpu, void *data)
 	v->gpr[GPR_R14] = r->r14;
 	v->gpr[GPR_R15] = r->r15;
 	vmx_set_rip(v, r->rip);
-	vmx_set_rflags(v, r->rflags | X86_EFLAGS_FIXED);
+	keel_debug_set_rflags(vcpu, r->rflags | X86_EFLAGS_FIXED);
 
 	/* An exception that was raised belongs to the registers that were. */
 	vcpu->events.exception.pending = false;

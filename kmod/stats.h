@@ -13,6 +13,8 @@
 	X(exits, "VM exits")						\
 	X(io_exits, "port I/O exits")					\
 	X(mmio_exits, "MMIO handed to userspace")			\
+	X(doorbells, "writes that signalled an eventfd")		\
+	X(coalesced, "writes put into the coalesced ring")		\
 	X(halt_exits, "HLT exits")					\
 	X(irq_exits, "host interrupts taken while in the guest")	\
 	X(nmi_exits, "host NMIs taken while in the guest")		\

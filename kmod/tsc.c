@@ -7,6 +7,7 @@
 #include <linux/math64.h>
 #include <asm/tsc.h>
 
+#include "clock.h"
 #include "keel.h"
 #include "tsc.h"
 
@@ -50,11 +51,17 @@ static u64 scaled(struct keel_vcpu *vcpu, u64 host)
 static void set_offset(struct keel_vcpu *vcpu, u64 offset)
 {
 	vmx_set_tsc(&vcpu->vmx, offset, ratio_of(vcpu->tsc_khz));
+	keel_clock_tsc_changed(vcpu);
 }
 
 static u64 get_offset(struct keel_vcpu *vcpu)
 {
 	return vmx_guest_tsc(&vcpu->vmx, 0);
+}
+
+bool keel_tsc_equal(struct keel_vcpu *a, struct keel_vcpu *b)
+{
+	return a->tsc_khz == b->tsc_khz && get_offset(a) == get_offset(b);
 }
 
 u64 keel_tsc_read(struct keel_vcpu *vcpu)
@@ -109,6 +116,26 @@ void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
 		last->offset = offset;
 		last->khz = vcpu->tsc_khz;
 	}
+	spin_unlock(&last->lock);
+	set_offset(vcpu, offset);
+}
+
+u64 keel_tsc_offset(struct keel_vcpu *vcpu)
+{
+	return get_offset(vcpu);
+}
+
+/* Later writes of values go on from here: what was agreed on before is void. */
+void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset)
+{
+	struct keel_vm_tsc *last = &vcpu->vm->tsc;
+
+	spin_lock(&last->lock);
+	last->written = true;
+	last->host = rdtsc_ordered();
+	last->value = scaled(vcpu, last->host) + offset;
+	last->offset = offset;
+	last->khz = vcpu->tsc_khz;
 	spin_unlock(&last->lock);
 	set_offset(vcpu, offset);
 }

@@ -35,11 +35,17 @@ void keel_tsc_vm_init(struct keel_vm *vm);
 /* Start the counter of a new vCPU: at 0, or in step with the others. Loaded. */
 void keel_tsc_reset(struct keel_vcpu *vcpu);
 
+/* Both counters show the same at any time, as far as one vCPU can tell of another. */
+bool keel_tsc_equal(struct keel_vcpu *a, struct keel_vcpu *b);
+
 u64 keel_tsc_read(struct keel_vcpu *vcpu);
 /* The guest writes its counter: IA32_TSC_ADJUST follows. */
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value);
 /* Userspace writes it. */
 void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value);
+/* Against the host's, at the vCPU's own rate: guest = host scaled + offset. */
+u64 keel_tsc_offset(struct keel_vcpu *vcpu);
+void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset);
 void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value);
 
 /* KVM_GET_TSC_KHZ, KVM_SET_TSC_KHZ of a vCPU (the latter: LOAD) and of a VM. */

@@ -13,7 +13,11 @@
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
+#include <asm/trapnr.h>
+#include <uapi/asm/debugreg.h>
 
+#include "clock.h"
+#include "coalesced.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "debugfs.h"
@@ -24,6 +28,7 @@
 #include "irq.h"
 #include "keel.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "regs.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -140,7 +145,7 @@ static bool exit_requested(struct keel_vcpu *vcpu)
 	       (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
 }
 
-/* 0, or the verdict that keeps the vCPU out of the guest. */
+/* RUN_RESUME, or the verdict that keeps the vCPU out of the guest. */
 static int handle_requests(struct keel_vcpu *vcpu)
 {
 	if (take_request(vcpu, REQ_DEAD))
@@ -149,10 +154,16 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		STAT(vcpu, tlb_flush);
 		vmx_flush_tlb(&vcpu->vmx);
 	}
+	if (take_request(vcpu, REQ_MSR_FILTER))
+		keel_msr_filter_changed(vcpu);
+	if (take_request(vcpu, REQ_CLOCK))
+		keel_clock_update(vcpu);
 	/* Where there will be no entry, events are taken otherwise. */
 	if (keel_mode_runs(vcpu) && take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
-	return 0;
+	if (take_request(vcpu, REQ_STEPPED))
+		return keel_debug_exit(vcpu, X86_TRAP_DB, DR_STEP);
+	return RUN_RESUME;
 }
 
 static void load_fpu(void)
@@ -187,7 +198,7 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 
 	if (unlikely(READ_ONCE(vcpu->requests))) {
 		r = handle_requests(vcpu);
-		if (r)
+		if (r != RUN_RESUME)
 			return r;
 	}
 	if (unlikely(vcpu->events.triple_fault))
@@ -377,6 +388,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		page = virt_to_page(vcpu->run);
 	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
 		page = virt_to_page(vcpu->pio_data);
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		page = keel_coalesced_page(vcpu->vm);
 	else
 		return VM_FAULT_SIGBUS;
 	get_page(page);
@@ -416,6 +429,7 @@ static void reset(struct keel_vcpu *vcpu)
 	keel_vcpu_load(vcpu);
 	vmx_reset(&vcpu->vmx);
 	keel_msr_reset(vcpu);
+	keel_msr_filter_changed(vcpu);
 	keel_tsc_reset(vcpu);
 	keel_vcpu_put(vcpu);
 }
@@ -543,6 +557,10 @@ static long create_locked(struct keel_vm *vm, int id)
 	struct keel_vcpu *vcpu;
 	long fd;
 
+	if (!vm->vcpu_ids)
+		vm->vcpu_ids = KEEL_MAX_VCPU_ID;
+	if (id >= vm->vcpu_ids)
+		return -EINVAL;
 	if (id_taken(vm, id))
 		return -EEXIST;
 	if (vm->nr_vcpus >= KEEL_MAX_VCPUS)
@@ -567,6 +585,22 @@ long keel_create_vcpu(struct keel_vm *vm, void *arg)
 	fd = create_locked(vm, id);
 	mutex_unlock(&vm->lock);
 	return fd;
+}
+
+/* Once, and before the first vCPU: then it is settled. */
+long keel_limit_vcpu_ids(struct keel_vm *vm, const u64 *args)
+{
+	long err = 0;
+
+	if (args[0] > KEEL_MAX_VCPU_ID)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (!vm->vcpu_ids)
+		vm->vcpu_ids = args[0];
+	else if (vm->vcpu_ids != args[0])
+		err = -EINVAL;
+	mutex_unlock(&vm->lock);
+	return err;
 }
 
 void keel_destroy_vcpus(struct keel_vm *vm)

@@ -10,6 +10,8 @@ struct keel_vcpu;
 
 /* KVM_CREATE_VCPU: a file descriptor, or -errno. Takes vm->lock. */
 long keel_create_vcpu(struct keel_vm *vm, void *id);
+/* KVM_CAP_MAX_VCPU_ID: ids are below args[0]. */
+long keel_limit_vcpu_ids(struct keel_vm *vm, const u64 *args);
 /* All vCPUs of a VM that nobody can reach any more. */
 void keel_destroy_vcpus(struct keel_vm *vm);
 

@@ -10,6 +10,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/processor.h>
 
+#include "clock.h"
 #include "cpuid.h"
 #include "exit.h"
 #include "keel.h"
@@ -73,6 +74,7 @@ static void describe_host(struct cpuid_host *host)
 		host->word[i] = boot_cpu_data.x86_capability[leaf[i]];
 	host->query = query_host;
 	host->xcr0 = keel_host_xcr0();
+	host->clock = keel_clock_possible();
 	host->rdtscp = vmx_caps.rdtscp;
 	host->invpcid = vmx_caps.invpcid;
 	host->invariant_tsc = boot_cpu_data.x86_power & BIT(8);

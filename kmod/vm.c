@@ -9,10 +9,14 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "clock.h"
+#include "coalesced.h"
 #include "debugfs.h"
+#include "doorbell.h"
 #include "ioctl.h"
 #include "keel.h"
 #include "memory.h"
+#include "msr_filter.h"
 #include "test.h"
 #include "tsc.h"
 #include "vcpu.h"
@@ -33,6 +37,9 @@ static void destroy_vm(struct keel_vm *vm)
 	memory_release(vm);
 	keel_destroy_vcpus(vm);
 	mmu_vm_free(vm);
+	keel_coalesced_free(vm);
+	keel_doorbells_free(vm);
+	keel_msr_filter_free(vm);
 	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
 	vmx_hardware_put();
@@ -67,6 +74,7 @@ static void init_fields(struct keel_vm *vm)
 	mutex_init(&vm->slots_lock);
 	xa_init(&vm->vcpus);
 	keel_tsc_vm_init(vm);
+	keel_clock_vm_init(vm);
 	vm->id = atomic_inc_return(&last_vm_id);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
@@ -90,11 +98,16 @@ static struct keel_vm *alloc_vm(void)
 	err = mmu_vm_init(vm);
 	if (err)
 		goto cleanup_srcu;
-	err = memory_init(vm);
+	err = keel_coalesced_init(vm);
 	if (err)
 		goto free_mmu;
+	err = memory_init(vm);
+	if (err)
+		goto free_ring;
 	return vm;
 
+free_ring:
+	keel_coalesced_free(vm);
 free_mmu:
 	mmu_vm_free(vm);
 cleanup_srcu:

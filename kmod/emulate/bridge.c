@@ -10,7 +10,6 @@
 #include <linux/string.h>
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
-#include <uapi/asm/debugreg.h>
 
 #include "../exit.h"
 #include "../gpa.h"
@@ -301,7 +300,7 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	if (ctx->nmi_open)
 		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
 	if (ctx->single_step)
-		keel_queue_debug(vcpu, DR_STEP);
+		keel_stepped(vcpu);
 	else if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
 		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
 }

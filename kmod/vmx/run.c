@@ -152,16 +152,18 @@ static void write_host_perf(void)
 
 static bool breakpoints_on(const struct vmx_vcpu *v)
 {
-	return v->dr7 & DR_GLOBAL_ENABLE_MASK || v->dr7 & DR_LOCAL_ENABLE_MASK;
+	return vmx_hw_dr7(v) & (DR_GLOBAL_ENABLE_MASK | DR_LOCAL_ENABLE_MASK);
 }
 
 static void load_guest_breakpoints(const struct vmx_vcpu *v)
 {
+	const u64 *dr = v->other_on ? v->other_dr : v->dr;
+
 	set_debugreg(0, 7);
-	set_debugreg(v->dr[0], 0);
-	set_debugreg(v->dr[1], 1);
-	set_debugreg(v->dr[2], 2);
-	set_debugreg(v->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 }
 
 /* A VM exit empties DR7 and IA32_DEBUGCTL, whether the guest used them or not. */

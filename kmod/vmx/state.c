@@ -7,6 +7,7 @@
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
 #include <asm/tlbflush.h>
+#include <asm/trapnr.h>
 
 #include "controls.h"
 #include "ops.h"
@@ -263,7 +264,29 @@ void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val)
 	else
 		v->dr7 = val;
 	if (nr == 7)
-		vmcs_write(GUEST_DR7, val);
+		vmcs_write(GUEST_DR7, vmx_hw_dr7(v));
+}
+
+void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7)
+{
+	memcpy(v->other_dr, dr, sizeof(v->other_dr));
+	v->other_dr7 = dr7;
+	v->other_on = true;
+	vmcs_write(GUEST_DR7, dr7);
+}
+
+void vmx_own_breakpoints(struct vmx_vcpu *v)
+{
+	v->other_on = false;
+	vmcs_write(GUEST_DR7, v->dr7);
+}
+
+void vmx_intercept_bp(struct vmx_vcpu *v, bool on)
+{
+	u32 bit = BIT(X86_TRAP_BP);
+
+	v->exception_bitmap = on ? v->exception_bitmap | bit : v->exception_bitmap & ~bit;
+	vmcs_write(EXCEPTION_BITMAP, v->exception_bitmap);
 }
 
 /* --- MSRs --------------------------------------------------------------- */

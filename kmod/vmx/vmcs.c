@@ -20,7 +20,7 @@
 /* vmenter.S: where the CPU continues after a VM exit. */
 extern char vmx_exit_point[];
 
-static unsigned long *msr_bitmap;
+static unsigned long *msr_bitmap, *all_msrs_bitmap;
 static void *idt_base;
 
 const u32 vmx_switched_msrs[SWITCH_COUNT] = {
@@ -226,6 +226,11 @@ static void allow_msr(u32 msr, bool write)
 		__clear_bit(BITMAP_WRITES + bit, msr_bitmap);
 }
 
+void vmx_intercept_msrs(struct vmx_vcpu *v, bool all)
+{
+	vmcs_write(MSR_BITMAP, __pa(all ? all_msrs_bitmap : msr_bitmap));
+}
+
 int __init vmcs_setup(void)
 {
 	struct desc_ptr idt;
@@ -234,8 +239,12 @@ int __init vmcs_setup(void)
 	idt_base = (void *)idt.address;
 
 	msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	if (!msr_bitmap)
+	all_msrs_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
+	if (!msr_bitmap || !all_msrs_bitmap) {
+		vmcs_teardown();
 		return -ENOMEM;
+	}
+	memset(all_msrs_bitmap, 0xff, PAGE_SIZE);
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
 	allow_msr(MSR_IA32_TSC, false);
 	allow_msr(MSR_FS_BASE, true);
@@ -249,5 +258,6 @@ int __init vmcs_setup(void)
 
 void vmcs_teardown(void)
 {
+	free_page((unsigned long)all_msrs_bitmap);
 	free_page((unsigned long)msr_bitmap);
 }

@@ -50,7 +50,7 @@ extern const u32 vmx_switched_msrs[SWITCH_COUNT];
 struct vmcs *vmcs_alloc(int cpu);
 void vmcs_free(struct vmcs *vmcs);
 
-/* One MSR bitmap serves all vCPUs: they all let the guest touch the same MSRs. */
+/* Two MSR bitmaps serve all vCPUs: what a guest may touch by itself, and nothing. */
 int vmcs_setup(void);
 void vmcs_teardown(void);
 

@@ -75,6 +75,8 @@ struct vmx_vcpu {
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
+	u64 other_dr[4], other_dr7;	/* in their place while @other_on */
+	bool other_on;
 	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
 	unsigned long host_cr3, host_cr4;
@@ -224,6 +226,21 @@ u64 vmx_dr(struct vmx_vcpu *v, int nr);
 void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
 
 /*
+ * Breakpoints that are not the guest's own in place of those: what it reads and
+ * writes stays its own and is without effect. @dr7 must be loadable.
+ */
+void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7);
+void vmx_own_breakpoints(struct vmx_vcpu *v);
+/* DR7 that is in force. */
+static inline u64 vmx_hw_dr7(const struct vmx_vcpu *v)
+{
+	return v->other_on ? v->other_dr7 : v->dr7;
+}
+
+/* Exit on #BP. */
+void vmx_intercept_bp(struct vmx_vcpu *v, bool on);
+
+/*
  * MSRs that live in the VMCS or in host registers: EFER is not among them.
  * FS_BASE GS_BASE KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR SFMASK
  * TSC_AUX DEBUGCTL. Return false for any other index (CSTAR is only stored,
@@ -233,6 +250,9 @@ void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
  */
 bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
 bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
+
+/* Exit on every RDMSR and WRMSR, or only on those that mean work. */
+void vmx_intercept_msrs(struct vmx_vcpu *v, bool all);
 
 /* The PAT that the guest runs with, if the CPU switches it. */
 void vmx_set_pat(struct vmx_vcpu *v, u64 val);

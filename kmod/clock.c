@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns the paravirtual clock: the pair of counter and time that a VM's clock
+ * stands on, the pages that tell it to the guest, their registers and ioctls.
+ * The guest's counter itself is tsc.c's.
+ */
+#include <linux/math64.h>
+#include <linux/ktime.h>
+#include <asm/cpufeature.h>
+#include <asm/kvm_para.h>
+#include <asm/pvclock-abi.h>
+#include <asm/tsc.h>
+
+#include "clock.h"
+#include "gpa.h"
+#include "keel.h"
+#include "tsc.h"
+
+#define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
+
+bool keel_clock_possible(void)
+{
+	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && !check_tsc_unstable();
+}
+
+/* --- arithmetic ---------------------------------------------------------- */
+
+/*
+ * Nanoseconds = (ticks shifted left by @shift) * @mul / 2^32. The rate is brought between one
+ * and two ticks a nanosecond, where @mul has all its 32 bits.
+ */
+struct scale {
+	u32 mul;
+	s8 shift;
+};
+
+static struct scale scale_of(u64 khz)
+{
+	struct scale s = { .shift = 0 };
+	u64 hz = khz * 1000;
+
+	while (hz > 2ULL * NSEC_PER_SEC) {
+		hz >>= 1;
+		s.shift--;
+	}
+	while (hz <= NSEC_PER_SEC) {
+		hz <<= 1;
+		s.shift++;
+	}
+	s.mul = div64_u64((u64)NSEC_PER_SEC << 32, hz);
+	return s;
+}
+
+static u64 nanoseconds(u64 ticks, struct scale s)
+{
+	ticks = s.shift < 0 ? ticks >> -s.shift : ticks << s.shift;
+	return mul_u64_u32_shr(ticks, s.mul, 32);
+}
+
+/* --- the pair ------------------------------------------------------------ */
+
+static u64 time_at(const struct keel_vm_clock *c, u64 host_tsc)
+{
+	return c->time + nanoseconds(host_tsc - c->host_tsc, scale_of(tsc_khz));
+}
+
+static void set_time(struct keel_vm *vm, u64 time)
+{
+	spin_lock(&vm->clock.lock);
+	vm->clock.host_tsc = rdtsc_ordered();
+	vm->clock.time = time;
+	spin_unlock(&vm->clock.lock);
+}
+
+static struct keel_vm_clock read_pair(struct keel_vm *vm)
+{
+	struct keel_vm_clock copy;
+
+	spin_lock(&vm->clock.lock);
+	copy = vm->clock;
+	spin_unlock(&vm->clock.lock);
+	return copy;
+}
+
+void keel_clock_vm_init(struct keel_vm *vm)
+{
+	spin_lock_init(&vm->clock.lock);
+	set_time(vm, 0);
+}
+
+/* --- pages --------------------------------------------------------------- */
+
+static bool in_use(const struct keel_vcpu *vcpu)
+{
+	return vcpu->clock.msr & 1;
+}
+
+static gpa_t page_of(const struct keel_vcpu *vcpu)
+{
+	return vcpu->clock.msr & ~1ULL;
+}
+
+/*
+ * One vCPU's page serves as well on any other: guests then read the time without asking on
+ * which they run.
+ */
+static bool same_everywhere(struct keel_vcpu *vcpu)
+{
+	struct keel_vcpu *other;
+	unsigned long i;
+
+	for (i = 0; (other = keel_vcpu_from(vcpu->vm, &i)); i++)
+		if (!keel_tsc_equal(vcpu, other))
+			return false;
+	return true;
+}
+
+/* What the guest has not taken notice of yet stays. */
+static u8 page_flags(struct keel_vcpu *vcpu, const struct pvclock_vcpu_time_info *old)
+{
+	u8 flags = old->flags & PVCLOCK_GUEST_STOPPED;
+
+	if (vcpu->clock.stopped)
+		flags |= PVCLOCK_GUEST_STOPPED;
+	if (keel_clock_possible() && same_everywhere(vcpu))
+		flags |= PVCLOCK_TSC_STABLE_BIT;
+	vcpu->clock.stopped = false;
+	return flags;
+}
+
+static void fill_page(struct keel_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
+{
+	struct keel_vm_clock pair = read_pair(vcpu->vm);
+	struct scale s = scale_of(vcpu->tsc_khz);
+
+	page->flags = page_flags(vcpu, page);
+	page->pad0 = 0;
+	page->tsc_timestamp = vmx_guest_tsc(&vcpu->vmx, pair.host_tsc);
+	page->system_time = pair.time;
+	page->tsc_to_system_mul = s.mul;
+	page->tsc_shift = s.shift;
+	memset(page->pad, 0, sizeof(page->pad));
+}
+
+/* A reader that meets an odd version, or another one afterwards, reads again. */
+static void write_page(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	struct pvclock_vcpu_time_info page;
+	u32 version;
+
+	if (keel_gpa_read(vcpu, gpa, &page, sizeof(page)))
+		return;
+	version = (page.version | 1) + 2;
+	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
+		return;
+	/* The guest sees the odd version before anything else changes, */
+	smp_wmb();
+	fill_page(vcpu, &page);
+	page.version = version;
+	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
+		return;
+	/* and the even one after it. */
+	smp_wmb();
+	version++;
+	keel_gpa_write(vcpu, gpa, &version, sizeof(version));
+}
+
+void keel_clock_update(struct keel_vcpu *vcpu)
+{
+	int idx;
+
+	if (!in_use(vcpu))
+		return;
+	idx = keel_read_slots(vcpu);
+	write_page(vcpu, page_of(vcpu));
+	keel_read_slots_end(vcpu, idx);
+}
+
+void keel_clock_tsc_changed(struct keel_vcpu *vcpu)
+{
+	keel_request_all(vcpu->vm, REQ_CLOCK);
+}
+
+/* --- registers ----------------------------------------------------------- */
+
+/* The time of day when the clock was zero. */
+static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	struct keel_vm_clock pair = read_pair(vcpu->vm);
+	u64 boot = ktime_get_real_ns() - time_at(&pair, rdtsc_ordered());
+	struct pvclock_wall_clock page;
+	u32 version;
+
+	if (keel_gpa_read(vcpu, gpa, &version, sizeof(version)))
+		return;
+	version = (version | 1) + 2;
+	page.version = version;
+	page.sec = div_u64_rem(boot, NSEC_PER_SEC, &page.nsec);
+	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
+		return;
+	/* As write_page() does. */
+	smp_wmb();
+	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
+		return;
+	/* Likewise. */
+	smp_wmb();
+	version++;
+	keel_gpa_write(vcpu, gpa, &version, sizeof(version));
+}
+
+static void set_wall_clock(struct keel_vcpu *vcpu, u64 val)
+{
+	int idx;
+
+	WRITE_ONCE(vcpu->vm->clock.wall_clock, val);
+	if (!val)
+		return;
+	idx = keel_read_slots(vcpu);
+	write_wall_clock(vcpu, val);
+	keel_read_slots_end(vcpu, idx);
+}
+
+static bool is_wall_clock(u32 index)
+{
+	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW;
+}
+
+int keel_get_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	*val = is_wall_clock(index) ? READ_ONCE(vcpu->vm->clock.wall_clock) : vcpu->clock.msr;
+	return 0;
+}
+
+int keel_set_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (is_wall_clock(index)) {
+		set_wall_clock(vcpu, val);
+		return 0;
+	}
+	vcpu->clock.msr = val;
+	/* Whether one page serves all may have changed with this vCPU. */
+	keel_request_all(vcpu->vm, REQ_CLOCK);
+	return 0;
+}
+
+/* --- ioctls -------------------------------------------------------------- */
+
+long keel_get_clock(struct keel_vm *vm, void *data)
+{
+	struct keel_vm_clock pair = read_pair(vm);
+	struct kvm_clock_data *out = data;
+
+	memset(out, 0, sizeof(*out));
+	preempt_disable();
+	out->host_tsc = rdtsc_ordered();
+	out->realtime = ktime_get_real_ns();
+	preempt_enable();
+	out->clock = time_at(&pair, out->host_tsc);
+	out->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+	if (keel_clock_possible())
+		out->flags |= KVM_CLOCK_TSC_STABLE;
+	return 0;
+}
+
+/* With a time of day the clock goes on from there: the VM has been on its way since. */
+long keel_set_clock(struct keel_vm *vm, void *data)
+{
+	const struct kvm_clock_data *in = data;
+	u64 time = in->clock, now = ktime_get_real_ns();
+
+	if (in->flags & ~CLOCK_FLAGS)
+		return -EINVAL;
+	if ((in->flags & KVM_CLOCK_REALTIME) && now > in->realtime)
+		time += now - in->realtime;
+	set_time(vm, time);
+	keel_request_all(vm, REQ_CLOCK);
+	return 0;
+}
+
+long keel_kvmclock_ctrl(struct keel_vcpu *vcpu, void *data)
+{
+	if (!in_use(vcpu))
+		return -EINVAL;
+	vcpu->clock.stopped = true;
+	keel_make_request(vcpu, REQ_CLOCK);
+	return 0;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns what userspace asks for with KVM_SET_GUEST_DEBUG: RFLAGS.TF and debug
+ * registers that are not the guest's own, and which of its traps end a run.
+ * How traps of the guest's own are delivered is irq.c's business.
+ */
+#include <uapi/asm/debugreg.h>
+#include <asm/trapnr.h>
+#include <asm/vmx.h>
+
+#include "cr.h"
+#include "debug.h"
+#include "irq.h"
+#include "keel.h"
+
+#define DR6_ONES	0xffff0ff0
+#define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+static_assert(KEEL_GUESTDBG_FLAGS ==
+	      (KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
+	       KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
+	       KVM_GUESTDBG_BLOCKIRQ));
+
+static bool stepping(const struct keel_vcpu *vcpu)
+{
+	return vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP;
+}
+
+bool keel_debug_blocks_irqs(const struct keel_vcpu *vcpu)
+{
+	return vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ;
+}
+
+/* --- RFLAGS -------------------------------------------------------------- */
+
+u64 keel_debug_show_rflags(struct keel_vcpu *vcpu)
+{
+	u64 val = vmx_rflags(&vcpu->vmx);
+
+	if (unlikely(stepping(vcpu)) && !vcpu->debug.guest_tf)
+		val &= ~(u64)X86_EFLAGS_TF;
+	return val;
+}
+
+void keel_debug_set_rflags(struct keel_vcpu *vcpu, u64 val)
+{
+	vcpu->debug.guest_tf = val & X86_EFLAGS_TF;
+	if (unlikely(stepping(vcpu)))
+		val |= X86_EFLAGS_TF;
+	vmx_set_rflags(&vcpu->vmx, val);
+}
+
+/* --- stopping ------------------------------------------------------------ */
+
+static u64 linear_rip(struct keel_vcpu *vcpu)
+{
+	struct kvm_segment cs;
+
+	if (vmx_in_long_mode_code(&vcpu->vmx))
+		return vmx_rip(&vcpu->vmx);
+	vmx_get_segment(&vcpu->vmx, SEG_CS, &cs);
+	return (u32)(cs.base + vmx_rip(&vcpu->vmx));
+}
+
+/* With TF set in a shadow the hardware insists on a pending trap, and this one has been taken. */
+static void end_shadow(struct keel_vcpu *vcpu)
+{
+	u32 state = vmx_interruptibility(&vcpu->vmx);
+
+	if (state & INT_SHADOW)
+		vmx_set_interruptibility(&vcpu->vmx, state & ~INT_SHADOW);
+}
+
+bool keel_debug_wants_db(const struct keel_vcpu *vcpu)
+{
+	return vcpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP);
+}
+
+int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
+{
+	struct kvm_debug_exit_arch *out = &vcpu->run->debug.arch;
+
+	if (stepping(vcpu))
+		end_shadow(vcpu);
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	out->exception = vector;
+	out->pad = 0;
+	out->pc = linear_rip(vcpu);
+	out->dr6 = dr6_bits | DR6_ONES;
+	out->dr7 = vmx_hw_dr7(&vcpu->vmx);
+	return RUN_USER;
+}
+
+void keel_stepped(struct keel_vcpu *vcpu)
+{
+	if (unlikely(stepping(vcpu)))
+		keel_make_request(vcpu, REQ_STEPPED);
+	else
+		keel_queue_debug(vcpu, DR_STEP);
+}
+
+/* --- the ioctl ----------------------------------------------------------- */
+
+static int inject(struct keel_vcpu *vcpu, u32 control)
+{
+	if (!(control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)))
+		return 0;
+	if (vcpu->events.exception.pending || vcpu->events.exception.injected)
+		return -EBUSY;
+	keel_queue_exception(vcpu, control & KVM_GUESTDBG_INJECT_DB ? X86_TRAP_DB : X86_TRAP_BP);
+	return 0;
+}
+
+static void set_breakpoints(struct keel_vcpu *vcpu, const struct kvm_guest_debug *in)
+{
+	u64 dr[4];
+	int i;
+
+	if (!(vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)) {
+		vmx_own_breakpoints(&vcpu->vmx);
+		return;
+	}
+	for (i = 0; i < 4; i++)
+		dr[i] = in->arch.debugreg[i];
+	vmx_other_breakpoints(&vcpu->vmx, dr, keel_dr7_known(in->arch.debugreg[7]));
+}
+
+long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
+{
+	const struct kvm_guest_debug *in = data;
+	u64 rflags = keel_debug_show_rflags(vcpu);
+	int err;
+
+	if (in->control & ~KEEL_GUESTDBG_FLAGS)
+		return -EINVAL;
+	err = inject(vcpu, in->control);
+	if (err)
+		return err;
+	vcpu->debug.control = in->control & KVM_GUESTDBG_ENABLE ? in->control : 0;
+	clear_bit(REQ_STEPPED, &vcpu->requests);
+	set_breakpoints(vcpu, in);
+	vmx_intercept_bp(&vcpu->vmx, vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
+	keel_debug_set_rflags(vcpu, rflags);
+	if (stepping(vcpu))
+		end_shadow(vcpu);
+	/* What was held back may go in now. */
+	keel_make_request(vcpu, REQ_EVENT);
+	return 0;
+}

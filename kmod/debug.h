@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Userspace debugs the guest: single steps, breakpoints in place of the
+ * guest's own, and the exit that says where it stopped.
+ */
+#ifndef KEEL_DEBUG_H
+#define KEEL_DEBUG_H
+
+#include "types.h"
+
+struct keel_vcpu;
+
+/*
+ * struct keel_debug - what userspace has asked for
+ * @control:	KVM_GUESTDBG_*, or 0
+ * @guest_tf:	RFLAGS.TF as the guest has it, while steps need it set
+ */
+struct keel_debug {
+	u32 control;
+	bool guest_tf;
+};
+
+/* An instruction was done by software with TF set: a trap of the guest's, or the end of a step. */
+void keel_stepped(struct keel_vcpu *vcpu);
+
+/* #DB is userspace's. #BP that exits always is. */
+bool keel_debug_wants_db(const struct keel_vcpu *vcpu);
+/* KVM_EXIT_DEBUG, for a #DB with these bits of DR6 or a #BP. */
+int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits);
+
+/* RFLAGS between userspace, which never sees a TF of our making, and the hardware. */
+u64 keel_debug_show_rflags(struct keel_vcpu *vcpu);
+void keel_debug_set_rflags(struct keel_vcpu *vcpu, u64 val);
+
+/* NMIs and interrupts are held back. */
+bool keel_debug_blocks_irqs(const struct keel_vcpu *vcpu);
+
+/* KVM_SET_GUEST_DEBUG: LOAD. */
+#define KEEL_GUESTDBG_FLAGS	0x1f0003	/* all of KVM_GUESTDBG_* */
+long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data);
+
+#endif

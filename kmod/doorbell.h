@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Doorbells (KVM_IOEVENTFD): a write of the guest's to a port or an MMIO
+ * address signals an eventfd, and userspace is not asked.
+ */
+#ifndef KEEL_DOORBELL_H
+#define KEEL_DOORBELL_H
+
+#include "types.h"
+
+struct keel_vm;
+struct keel_vcpu;
+
+/* True: a doorbell has taken the write. @bus: enum keel_bus. SRCU held. */
+bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
+			 unsigned int len);
+void keel_doorbells_free(struct keel_vm *vm);
+
+/* KVM_IOEVENTFD. */
+long keel_ioeventfd(struct keel_vm *vm, void *data);
+
+#endif

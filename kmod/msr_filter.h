@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which model-specific registers a guest may touch, as userspace has decided,
+ * and those accesses that userspace wants to answer by itself.
+ */
+#ifndef KEEL_MSR_FILTER_H
+#define KEEL_MSR_FILTER_H
+
+#include "types.h"
+
+struct keel_vm;
+struct keel_vcpu;
+struct msr_filter;
+
+/* The guest may read (or write) @index. SRCU is taken inside, if there is a filter at all. */
+bool keel_msr_allowed(struct keel_vcpu *vcpu, u32 index, bool write);
+
+/*
+ * A RDMSR or WRMSR of the guest's has failed with @err: -EPERM filtered, -ENOENT unknown, -EINVAL
+ * illegal. #GP, or KVM_EXIT_X86_RDMSR or _WRMSR where userspace has asked for it. @val: to write.
+ */
+int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err);
+int keel_wrmsr_failed(struct keel_vcpu *vcpu, u32 index, u64 val, int err);
+
+/* REQ_MSR_FILTER: let the hardware tell of all accesses, or not. Loaded. */
+void keel_msr_filter_changed(struct keel_vcpu *vcpu);
+
+void keel_msr_filter_free(struct keel_vm *vm);
+
+/* KVM_CAP_X86_USER_SPACE_MSR, KVM_X86_SET_MSR_FILTER. */
+long keel_enable_user_msr(struct keel_vm *vm, const u64 *args);
+long keel_set_msr_filter(struct keel_vm *vm, void *data);
+
+#endif
