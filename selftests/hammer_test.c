@@ -6,7 +6,8 @@
  * were right at that moment; so a stale one is recognised, not guessed.
  *
  * HAMMER_UPDATES in the environment says how many updates are made, HAMMER_VCPUS
- * how many vCPUs there are.
+ * how many vCPUs there are, HAMMER_BURST how many updates there are, on average,
+ * between two pauses of a writer.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -288,7 +289,7 @@ struct writer {
 	int first;		/* of its windows */
 	struct slot slot[SLOTS];
 	struct slot *at[WINDOWS];	/* its own windows only */
-	u64 random, serial, updates, todo, lost;
+	u64 random, serial, updates, todo, lost, burst;
 };
 
 static struct past *past_of(struct writer *w, int window)
@@ -441,7 +442,7 @@ static void *run_writer(void *arg)
 
 	while (__atomic_load_n(&w->updates, __ATOMIC_RELAXED) < w->todo) {
 		update(w);
-		if (!(next_random(w) & 7))
+		if (!(next_random(w) % w->burst))
 			nanosleep(&pause, NULL);
 	}
 	return NULL;
@@ -505,6 +506,7 @@ static void init_writer(fixture_t *self, int i, u64 updates)
 	w->vm = self->vm;
 	w->first = i * (WINDOWS / WRITERS);
 	w->random = 7 + i;
+	w->burst = setting("HAMMER_BURST", 8);
 	w->todo = updates / WRITERS;
 	for (k = 0; k < SLOTS; k++) {
 		w->slot[k].id = 2 + i * SLOTS + k;
