@@ -333,15 +333,21 @@ TEST_F(regions, read_only_on_and_off_in_place)
 	EXPECT_FALSE(writable(self, A + 2 * PAGE, 3));
 }
 
+/* The memory begins anew, all 0. */
+static void use_huge_pages(fixture_t *self)
+{
+	madvise(self->mem, 2 * HUGE, MADV_DONTNEED);
+	madvise(self->mem, 2 * HUGE, MADV_HUGEPAGE);
+	memset(self->mem, 0, 2 * HUGE);
+}
+
 /* A huge page that gets an edge is split, and so nothing is unmapped. */
 TEST_F(regions, huge_pages_are_split_at_the_edge)
 {
 	u64 before;
 
 	REQUIRE(parameter_is_on("huge_pages"));
-	madvise(self->mem, 2 * HUGE, MADV_DONTNEED);
-	madvise(self->mem, 2 * HUGE, MADV_HUGEPAGE);
-	memset(self->mem, 0, 2 * HUGE);
+	use_huge_pages(self);
 	*(u64 *)(self->mem + 300 * PAGE) = 301;
 	*(u64 *)(self->mem + 400 * PAGE) = 401;
 	want(self, 1, A, 1024, 0, 0);
@@ -370,9 +376,7 @@ TEST_F(regions, huge_pages_are_split_at_the_edge)
 TEST_F(regions, huge_pages_become_read_only)
 {
 	REQUIRE(parameter_is_on("huge_pages"));
-	madvise(self->mem, 2 * HUGE, MADV_DONTNEED);
-	madvise(self->mem, 2 * HUGE, MADV_HUGEPAGE);
-	memset(self->mem, 0, 2 * HUGE);
+	use_huge_pages(self);
 	want(self, 1, A, 1024, 0, 0);
 	EXPECT_EQ(0, apply(self));
 	EXPECT_TRUE(writable(self, A + 8, 5));
