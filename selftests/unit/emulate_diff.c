@@ -671,8 +671,8 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 		 native_cpu.error, native_cpu.cr2, native_cpu.rip, native_cpu.rflags);
 	tap_note("  emulator: result %d vector %u error %x cr2 %llx rip %llx flags %llx", result,
 		 ctx->fault.vector, ctx->fault.error_code, ctx->fault.cr2, ctx->rip, ctx->rflags);
-	tap_note("  segments: %x %x %x %x %x, emulated %x %x %x %x %x", native_cpu.cs, native_cpu.ss,
-		 native_cpu.ds, native_cpu.es, native_cpu.gs, ctx->seg[EMU_CS].sel,
+	tap_note("  segments: %x %x %x %x %x, emulated %x %x %x %x %x", native_cpu.cs,
+		 native_cpu.ss, native_cpu.ds, native_cpu.es, native_cpu.gs, ctx->seg[EMU_CS].sel,
 		 ctx->seg[EMU_SS].sel, ctx->seg[EMU_DS].sel, ctx->seg[EMU_ES].sel,
 		 ctx->seg[EMU_GS].sel);
 	for (i = 0; i < EMU_GPR_COUNT; i++) {
@@ -767,7 +767,8 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	if (ctx->insn.op == EMU_OP_RET_FAR || ctx->insn.op == EMU_OP_IRET)
 		return result == EMU_OK || (stack_is_good(t) && ctx->insn.opcode != 0xca);
 	/* Whether a call into 64-bit code pushes before or after the mode has changed differs. */
-	if (ctx->insn.op == EMU_OP_CALL_FAR && t->mode != EMU_MODE_LONG64 && ctx->seg[EMU_CS].l)
+	if (ctx->insn.op == EMU_OP_CALL_FAR && t->mode != EMU_MODE_LONG64 &&
+	    ctx->seg[EMU_CS].l)
 		return false;
 	/* Intel checks the target before it pushes. */
 	if (ctx->insn.op == EMU_OP_CALL_FAR && !ctx->fault.error_code)
