@@ -165,8 +165,8 @@ static long get_vcpu_mmap_size(void *data)
 }
 
 /*
- * Places for state that old CPUs need in guest memory to run real mode. With
- * an unrestricted guest nothing lies there: the calls are accepted.
+ * Places for state that KVM needs in guest memory to run real mode on old CPUs.
+ * Here nothing lies there: the calls are accepted.
  */
 static long set_tss_addr(struct keel_vm *vm, void *data)
 {

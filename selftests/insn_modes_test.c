@@ -42,16 +42,6 @@ enum need {
 	BOUNDS		= 4096,	/* any index is within */
 };
 
-/* The same text in three code sizes. */
-#define BLOB(id, size, text)						\
-extern const char id##_##size[], id##_##size##_end[];			\
-asm(".pushsection .rodata\n"						\
-	".code" #size "\n"						\
-	#id "_" #size ":\n" text "\n"					\
-	#id "_" #size "_end:\n"						\
-	".code64\n"							\
-	".popsection\n");
-
 #define M16 "(%bx)"
 #define M32 "(%ebx)"
 #define M64 "(%rbx)"
@@ -169,16 +159,32 @@ asm(".pushsection .rodata\n"						\
 	X(movsxd, "movslq ", ", %rdx", 0, 0)				\
 	X(iretq, "iretq #", "", 0, ON_STACK | FAR_STACK)
 
-#define CODE_3(id, before, behind, ...)					\
-	BLOB(id, 16, before M16 behind) BLOB(id, 32, before M32 behind)	\
-	BLOB(id, 64, before M64 behind)
-#define CODE_OLD(id, before, behind, ...)				\
-	BLOB(id, 16, before M16 behind) BLOB(id, 32, before M32 behind)
-#define CODE_NEW(id, before, behind, ...)	BLOB(id, 64, before M64 behind)
+/* The same text in three code sizes. */
+#define TEXT(id, size, text)						\
+	".code" #size "\n"						\
+	#id "_" #size ":\n" text "\n"					\
+	#id "_" #size "_end:\n"
+#define TEXT_3(id, before, behind, ...)					\
+	TEXT(id, 16, before M16 behind) TEXT(id, 32, before M32 behind)	\
+	TEXT(id, 64, before M64 behind)
+#define TEXT_OLD(id, before, behind, ...)				\
+	TEXT(id, 16, before M16 behind) TEXT(id, 32, before M32 behind)
+#define TEXT_NEW(id, before, behind, ...)	TEXT(id, 64, before M64 behind)
 
-EVERYWHERE(CODE_3)
-OLD_CODE(CODE_OLD)
-NEW_CODE(CODE_NEW)
+#define ALL_TEXT							\
+	".pushsection .rodata\n"					\
+	EVERYWHERE(TEXT_3) OLD_CODE(TEXT_OLD) NEW_CODE(TEXT_NEW)	\
+	".code64\n"							\
+	".popsection\n"
+
+asm(ALL_TEXT);
+
+#define NAME(id, size)		id##_##size[], id##_##size##_end[],
+#define NAME_3(id, ...)		NAME(id, 16) NAME(id, 32) NAME(id, 64)
+#define NAME_OLD(id, ...)	NAME(id, 16) NAME(id, 32)
+#define NAME_NEW(id, ...)	NAME(id, 64)
+
+extern const char EVERYWHERE(NAME_3) OLD_CODE(NAME_OLD) NEW_CODE(NAME_NEW) __bss_start[];
 
 struct family {
 	const char *name;
@@ -188,26 +194,27 @@ struct family {
 };
 
 #define ROW_3(id, before, behind, _undefined, _needs)			\
-	{ #id, { id##_16, id##_32, id##_64 }, { id##_16_end, id##_32_end, id##_64_end },	\
-	  _undefined, _needs },
+	{ #id, { id##_16, id##_32, id##_64 },				\
+	  { id##_16_end, id##_32_end, id##_64_end }, _undefined, _needs },
 #define ROW_OLD(id, before, behind, _undefined, _needs)			\
 	{ #id, { id##_16, id##_32, NULL }, { id##_16_end, id##_32_end, NULL }, _undefined,	\
 	  (_needs) | NOT64 },
 #define ROW_NEW(id, before, behind, _undefined, _needs)			\
-	{ #id, { NULL, NULL, id##_64 }, { NULL, NULL, id##_64_end }, _undefined, (_needs) | ONLY64 },
+	{ #id, { NULL, NULL, id##_64 }, { NULL, NULL, id##_64_end }, _undefined,	\
+	  (_needs) | ONLY64 },
 
 static const struct family families[] = {
 	EVERYWHERE(ROW_3) OLD_CODE(ROW_OLD) NEW_CODE(ROW_NEW)
 };
 
-enum mode { REAL, PROT16, PROT16_PAGED, PROT32, PROT32_PAGED, LONG64 };
+enum code_mode { REAL, PROT16, PROT16_PAGED, PROT32, PROT32_PAGED, LONG64 };
 
-static int code_size(enum mode mode)	/* as index of the code */
+static int code_size(enum code_mode mode)	/* as index of the code */
 {
 	return mode == LONG64 ? 2 : mode >= PROT32;
 }
 
-static unsigned int word(enum mode mode)
+static unsigned int word(enum code_mode mode)
 {
 	return 2u << code_size(mode);
 }
@@ -247,20 +254,20 @@ static void poke(u8 *region, u64 at, u64 val, unsigned int size)
 	memcpy(region + at, &val, size);
 }
 
-static u16 code_selector(enum mode mode)
+static u16 code_selector(enum code_mode mode)
 {
 	static const u16 sel[] = { 0, SEL_CODE16, SEL_CODE16, SEL_CODE32, SEL_CODE32, SEL_CODE64 };
 
 	return sel[mode];
 }
 
-static u16 data_selector(enum mode mode)
+static u16 data_selector(enum code_mode mode)
 {
 	return mode == REAL ? 0x1000 : SEL_DATA;
 }
 
 /* A far pointer, as wide as operands are; in 64-bit code those are 4 bytes. */
-static void poke_far(u8 *region, u64 at, enum mode mode, u64 offset, u16 sel)
+static void poke_far(u8 *region, u64 at, enum code_mode mode, u64 offset, u16 sel)
 {
 	unsigned int size = mode == LONG64 ? 4 : word(mode);
 
@@ -269,7 +276,7 @@ static void poke_far(u8 *region, u64 at, enum mode mode, u64 offset, u16 sel)
 }
 
 /* IP, CS, flags, SP, SS in slots of @size bytes. */
-static void poke_return(u8 *region, enum mode mode, unsigned int size, u64 stack)
+static void poke_return(u8 *region, enum code_mode mode, unsigned int size, u64 stack)
 {
 	poke(region, STACK, LANDING, size);
 	poke(region, STACK + size, code_selector(mode), size);
@@ -290,7 +297,8 @@ static void fill(void *buf, size_t size, u32 seed)
 	}
 }
 
-static void prepare_region(u8 *region, const struct family *f, enum mode mode, u64 base, u32 seed)
+static void prepare_region(u8 *region, const struct family *f, enum code_mode mode, u64 base,
+			   u32 seed)
 {
 	struct { u16 limit; u64 base; } __attribute__((packed)) table = { 0x7f, GDT_GPA };
 	bool quad = !strcmp(f->name, "iretq");
@@ -322,7 +330,7 @@ static void prepare_region(u8 *region, const struct family *f, enum mode mode, u
 		poke(region, OPERAND, 0x7fffffff80000000, 8);
 }
 
-static void set_mode(struct vcpu *vcpu, enum mode mode)
+static void set_mode(struct vcpu *vcpu, enum code_mode mode)
 {
 	struct kvm_sregs s;
 
@@ -344,7 +352,7 @@ static void set_mode(struct vcpu *vcpu, enum mode mode)
 		vcpu_set_prot16(vcpu, REAL_CODE_GPA);
 }
 
-static void set_segments(struct vcpu *vcpu, const struct family *f, enum mode mode, u64 base)
+static void set_segments(struct vcpu *vcpu, const struct family *f, enum code_mode mode, u64 base)
 {
 	struct kvm_sregs s;
 
@@ -371,7 +379,7 @@ static void set_segments(struct vcpu *vcpu, const struct family *f, enum mode mo
 	vcpu_set_sregs(vcpu, &s);
 }
 
-static void set_registers(struct vcpu *vcpu, const struct family *f, enum mode mode, u64 base,
+static void set_registers(struct vcpu *vcpu, const struct family *f, enum code_mode mode, u64 base,
 			  u32 seed)
 {
 	u64 at = mode == LONG64 ? base : 0;
@@ -399,7 +407,7 @@ static void set_registers(struct vcpu *vcpu, const struct family *f, enum mode m
 	vcpu_ioctl(vcpu, KVM_SET_FPU, &fpu);
 }
 
-static void load_code(struct vm *vm, const struct family *f, enum mode mode)
+static void load_code(struct vm *vm, const struct family *f, enum code_mode mode)
 {
 	u8 *at = vm_hva(vm, REAL_CODE_GPA);
 	int size = code_size(mode);
@@ -452,7 +460,7 @@ static void relocate(void *buf, unsigned int count, u64 base)
 			*val -= base;
 }
 
-static void run_on(struct vm *vm, struct vcpu *vcpu, const struct family *f, enum mode mode,
+static void run_on(struct vm *vm, struct vcpu *vcpu, const struct family *f, enum code_mode mode,
 		   u64 base, u32 seed, struct outcome *o)
 {
 	u8 *region = base == MMIO_GPA ? device : vm_hva(vm, base);
@@ -494,8 +502,10 @@ static const char *what_differs(const struct family *f, const struct outcome *a,
 		return "ports";
 	if (memcmp(a->fpu.xmm, b->fpu.xmm, sizeof(a->fpu.xmm)))
 		return "vector registers";
-	if (!same_segment(&a->sregs.cs, &b->sregs.cs) || !same_segment(&a->sregs.fs, &b->sregs.fs) ||
-	    !same_segment(&a->sregs.gs, &b->sregs.gs) || !same_segment(&a->sregs.tr, &b->sregs.tr) ||
+	if (!same_segment(&a->sregs.cs, &b->sregs.cs) ||
+	    !same_segment(&a->sregs.fs, &b->sregs.fs) ||
+	    !same_segment(&a->sregs.gs, &b->sregs.gs) ||
+	    !same_segment(&a->sregs.tr, &b->sregs.tr) ||
 	    !same_segment(&a->sregs.ldt, &b->sregs.ldt))
 		return "segments";
 	if (!(f->needs & ON_STACK) && !same_segment(&a->sregs.ss, &b->sregs.ss))
@@ -522,7 +532,7 @@ static void log_region(const struct outcome *a, const struct outcome *b)
 	}
 }
 
-static void log_difference(const char *what, const struct family *f, enum mode mode,
+static void log_difference(const char *what, const struct family *f, enum code_mode mode,
 			   const struct outcome *a, const struct outcome *b)
 {
 	const u64 *x = (const u64 *)&a->regs, *y = (const u64 *)&b->regs;
@@ -536,14 +546,14 @@ static void log_difference(const char *what, const struct family *f, enum mode m
 	log_region(a, b);
 }
 
-static bool applies(const struct family *f, enum mode mode)
+static bool applies(const struct family *f, enum code_mode mode)
 {
 	if (mode == LONG64)
 		return !(f->needs & NOT64);
 	return !(f->needs & ONLY64) && (mode != REAL || !(f->needs & PROTECTED));
 }
 
-static int compare_all(struct vm *vm, struct vcpu *vcpu, enum mode mode)
+static int compare_all(struct vm *vm, struct vcpu *vcpu, enum code_mode mode)
 {
 	static struct outcome ram, mmio;
 	int differences = 0;

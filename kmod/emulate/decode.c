@@ -473,7 +473,7 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 }
 
 /* Rows with any of these need a closer look. */
-#define ROW_CONDITIONS	(ROW_NO64 | ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
+#define ROW_CONDITIONS	(ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
 			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED | ROW_NOT_HERE64)
 
 /* Refuse what the row, the mode and the prefixes do not allow together. */
@@ -484,7 +484,7 @@ static void check_row(struct decoder *d, const struct emu_row *row)
 
 	if (row->op > EMU_OP_UD && !(row->flags & ROW_CONDITIONS) && !insn->lock && !d->vex)
 		return;
-	if (row->op == EMU_OP_UD || ((row->flags & ROW_NO64) && d->long64))
+	if (row->op == EMU_OP_UD)
 		d->undefined = true;
 	if ((row->flags & ROW_PROTECTED) && d->ctx->mode <= EMU_MODE_VM86)
 		d->undefined = true;
@@ -527,6 +527,8 @@ static const struct emu_row *final_row(struct decoder *d, const struct emu_row *
 		insn->has_modrm = true;
 		insn->modrm = next_byte(d);
 	}
+	if (d->long64 && (row->flags & ROW_NO64))
+		d->undefined = true;
 	if (row->flags & ROW_GROUP)
 		row = &emu_groups[row->op][modrm_reg(insn)];
 	if (row->flags & ROW_REG)

@@ -162,7 +162,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x70 ... 0x7f] = ROW(JCC, NEAR, JB),
 	[0x80] = GROUP(1_BYTE),
 	[0x81] = GROUP(1),
-	[0x82] = GROUP(1_ALIAS),
+	[0x82] = { .op = GROUP_1_BYTE, .flags = ROW_MODRM | ROW_GROUP | NO64 },
 	[0x83] = GROUP(1_IBS),
 	[0x84] = ROW(TEST, M, EB, GB),
 	[0x85] = ROW(TEST, M, EV, GV),
@@ -324,20 +324,19 @@ const struct emu_row emu_two_byte[256] = {
 };
 
 const struct emu_row emu_groups[GROUP_COUNT][8] = {
-#define GROUP_1_ROWS(_extra, ...) {			\
-		ROW(ADD, L | (_extra), __VA_ARGS__),	\
-		ROW(OR, L | (_extra), __VA_ARGS__),	\
-		ROW(ADC, L | (_extra), __VA_ARGS__),	\
-		ROW(SBB, L | (_extra), __VA_ARGS__),	\
-		ROW(AND, L | (_extra), __VA_ARGS__),	\
-		ROW(SUB, L | (_extra), __VA_ARGS__),	\
-		ROW(XOR, L | (_extra), __VA_ARGS__),	\
-		ROW(CMP, M | (_extra), __VA_ARGS__),	\
+#define GROUP_1_ROWS(...) {			\
+		ROW(ADD, L, __VA_ARGS__),	\
+		ROW(OR, L, __VA_ARGS__),	\
+		ROW(ADC, L, __VA_ARGS__),	\
+		ROW(SBB, L, __VA_ARGS__),	\
+		ROW(AND, L, __VA_ARGS__),	\
+		ROW(SUB, L, __VA_ARGS__),	\
+		ROW(XOR, L, __VA_ARGS__),	\
+		ROW(CMP, M, __VA_ARGS__),	\
 	}
-	[GROUP_1_BYTE] = GROUP_1_ROWS(0, EB, IB),
-	[GROUP_1] = GROUP_1_ROWS(0, EV, IZ),
-	[GROUP_1_ALIAS] = GROUP_1_ROWS(NO64, EB, IB),
-	[GROUP_1_IBS] = GROUP_1_ROWS(0, EV, IB),
+	[GROUP_1_BYTE] = GROUP_1_ROWS(EB, IB),
+	[GROUP_1] = GROUP_1_ROWS(EV, IZ),
+	[GROUP_1_IBS] = GROUP_1_ROWS(EV, IB),
 	[GROUP_1A] = { ROW(POP, M | STACK | MORE, EV) },
 #define GROUP_2_ROWS(...) {			\
 		ROW(ROL, M, __VA_ARGS__),	\

@@ -153,10 +153,13 @@ static bool code_allowed(const struct emu_ctx *ctx, const struct emu_seg *s, u16
 	return s->dpl == cpl && (sel & 3u) <= cpl;
 }
 
+#define GATES_LEGACY	0x1232	/* a bit for each type */
+#define GATES_LONG	0x1000
+
 /* A call gate, a task gate or a task: jumps and calls may go there, but not here. */
 static bool is_gate(const struct emu_ctx *ctx, const struct emu_seg *s)
 {
-	u16 types = emu_long_mode(ctx) ? 1u << 12 : 1u << 1 | 1u << 4 | 1u << 5 | 1u << 9 | 1u << 12;
+	u16 types = emu_long_mode(ctx) ? GATES_LONG : GATES_LEGACY;
 
 	if (ctx->insn.op != EMU_OP_CALL_FAR && ctx->insn.op != EMU_OP_JMP_FAR)
 		return false;

@@ -158,8 +158,8 @@ enum emu_result emu_run_xlat(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 val = 0;
 
-	result = emu_mem_read(ctx, emu_source_segment(ctx), ea & emu_mask(ctx->insn.addr_size), &val,
-			      1, EMU_READ);
+	ea &= emu_mask(ctx->insn.addr_size);
+	result = emu_mem_read(ctx, emu_source_segment(ctx), ea, &val, 1, EMU_READ);
 	if (result == EMU_OK)
 		emu_set_reg(ctx, EMU_RAX, 1, val);
 	return result;

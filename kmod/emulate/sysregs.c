@@ -153,7 +153,8 @@ static void ask_cpuid(struct emu_ctx *ctx, u32 out[4])
 	out[3] = r.edx;
 }
 
-static enum emu_result use_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size, bool out)
+static enum emu_result use_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
+				bool out)
 {
 	int err = out ? keel_port_write(vcpu_of(ctx), port, buf, size) :
 			keel_port_read(vcpu_of(ctx), port, buf, size);

@@ -172,6 +172,8 @@ static struct emu_seg flat_segment(enum emu_mode mode, unsigned int index)
 	if (index == EMU_CS) {
 		s.type = 11;
 		s.sel = mode == EMU_MODE_LONG64 ? NATIVE_USER_CS : NATIVE_USER32_CS;
+		s.l = mode == EMU_MODE_LONG64;
+		s.db = !s.l;
 	} else if (index >= EMU_FS) {
 		s.sel = 0;
 		s.unusable = 1;
@@ -620,7 +622,21 @@ static bool segments_differ(const struct emu_ctx *ctx)
 /* Whether a bad stack or a bad instruction pointer is reported first differs. */
 static bool returns_to_nowhere(const struct emu_ctx *ctx)
 {
-	return ctx->insn.op == EMU_OP_IRET && (!native_cpu.error || !ctx->fault.error_code);
+	return ctx->insn.op == EMU_OP_IRET && native_cpu.vector >= 11 && native_cpu.vector <= 13 &&
+	       (!native_cpu.error || !ctx->fault.error_code);
+}
+
+/* From 32-bit code the kernel hears of half a stack pointer only. */
+static bool registers_differ(const struct emu_ctx *ctx)
+{
+	u64 gpr[EMU_GPR_COUNT];
+
+	memcpy(gpr, ctx->gpr, sizeof(gpr));
+	if (!ctx->seg[EMU_CS].l) {
+		gpr[EMU_RSP] = (u32)gpr[EMU_RSP];
+		native_cpu.gpr[EMU_RSP] = (u32)native_cpu.gpr[EMU_RSP];
+	}
+	return memcmp(native_cpu.gpr, gpr, sizeof(gpr));
 }
 
 static const char *what_differs(const struct trial *t, enum emu_result result, const void *ymm)
@@ -632,14 +648,15 @@ static const char *what_differs(const struct trial *t, enum emu_result result, c
 
 	if (fault != emulated_fault)
 		return "whether it faults";
+	if (fault && returns_to_nowhere(ctx))
+		return NULL;
 	if (fault && native_cpu.vector != ctx->fault.vector)
 		return "vector";
-	if (fault && ctx->fault.has_error && native_cpu.error != ctx->fault.error_code &&
-	    !returns_to_nowhere(ctx))
+	if (fault && ctx->fault.has_error && native_cpu.error != ctx->fault.error_code)
 		return "error code";
 	if (fault && ctx->fault.vector == 14 && native_cpu.cr2 != ctx->fault.cr2)
 		return "fault address";
-	if (memcmp(native_cpu.gpr, ctx->gpr, sizeof(ctx->gpr)))
+	if (registers_differ(ctx))
 		return "registers";
 	if (segments_differ(ctx))
 		return "segments";
@@ -671,8 +688,8 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 		 native_cpu.error, native_cpu.cr2, native_cpu.rip, native_cpu.rflags);
 	tap_note("  emulator: result %d vector %u error %x cr2 %llx rip %llx flags %llx", result,
 		 ctx->fault.vector, ctx->fault.error_code, ctx->fault.cr2, ctx->rip, ctx->rflags);
-	tap_note("  segments: %x %x %x %x %x, emulated %x %x %x %x %x", native_cpu.cs, native_cpu.ss,
-		 native_cpu.ds, native_cpu.es, native_cpu.gs, ctx->seg[EMU_CS].sel,
+	tap_note("  segments: %x %x %x %x %x, emulated %x %x %x %x %x", native_cpu.cs,
+		 native_cpu.ss, native_cpu.ds, native_cpu.es, native_cpu.gs, ctx->seg[EMU_CS].sel,
 		 ctx->seg[EMU_SS].sel, ctx->seg[EMU_DS].sel, ctx->seg[EMU_ES].sel,
 		 ctx->seg[EMU_GS].sel);
 	for (i = 0; i < EMU_GPR_COUNT; i++) {
@@ -738,6 +755,18 @@ static bool locked_system(const struct trial *t)
 	return lock && escape && escape[1] < 0x24;
 }
 
+static bool needs_alignment(const struct emu_insn *insn)
+{
+	return insn->flags & ROW_ALIGNED || insn->op == EMU_OP_CMPXCHG8B;
+}
+
+/* Too long, and undefined before that: a VEX prefix after others. */
+static bool too_long(const struct trial *t)
+{
+	return bench.ctx.insn.fetched == EMU_INSN_MAX && bench.ctx.fault.vector == 13 &&
+	       odd_at_page_end(t);
+}
+
 /* Whether the processor can be asked, and can be expected to say the same. */
 static bool comparable(const struct trial *t, enum emu_result result, bool decoded)
 {
@@ -751,24 +780,25 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	if (bench.outside || !lands_safely(t, result) || (ctx->rflags & BENCH_FLAG_TF))
 		return false;
 	/* How far a processor looks before it finds an instruction bad or short differs. */
-	if (!decoded && locked_system(t))
+	if (!decoded && (locked_system(t) || too_long(t)))
 		return false;
 	if (!decoded)
 		return code_room(t) == MAX_CODE ||
 		       (ctx->fault.vector == 14 && !odd_at_page_end(t));
-	/* Whether zero extends to the upper half here is not written anywhere. */
-	if (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR)
-		return result != EMU_OK || !(ctx->rflags & BENCH_FLAG_ZF);
 	/* AMD wants the offset into FS or GS canonical as well, and looks at it first. */
 	if (ctx->mode == EMU_MODE_LONG64 && ctx->insn.seg <= EMU_GS && ctx->insn.seg >= EMU_FS &&
 	    ctx->fault.vector == 17)
 		return result == EMU_OK;
+	/* Whether zero extends to the upper half here is not written anywhere. */
+	if (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR)
+		return result != EMU_OK || !(ctx->rflags & BENCH_FLAG_ZF);
+	/* Whether a way into 64-bit code uses the stack before or after the mode changes differs. */
+	if ((ctx->insn.op == EMU_OP_CALL_FAR || ctx->insn.op == EMU_OP_RET_FAR) &&
+	    t->mode != EMU_MODE_LONG64 && ctx->seg[EMU_CS].l)
+		return false;
 	/* In which order the stack is looked at, and how far, differs. */
 	if (ctx->insn.op == EMU_OP_RET_FAR || ctx->insn.op == EMU_OP_IRET)
 		return result == EMU_OK || (stack_is_good(t) && ctx->insn.opcode != 0xca);
-	/* Whether a call into 64-bit code pushes before or after the mode has changed differs. */
-	if (ctx->insn.op == EMU_OP_CALL_FAR && t->mode != EMU_MODE_LONG64 && ctx->seg[EMU_CS].l)
-		return false;
 	/* Intel checks the target before it pushes. */
 	if (ctx->insn.op == EMU_OP_CALL_FAR && !ctx->fault.error_code)
 		return result == EMU_OK || ctx->fault.vector != 13;
@@ -778,7 +808,7 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	if (ctx->insn.op == EMU_OP_POPA)
 		return result == EMU_OK;
 	/* AMD checks alignment before the address as such. */
-	return !(ctx->insn.flags & ROW_ALIGNED) || result == EMU_OK || ctx->fault.vector != 12;
+	return !needs_alignment(&ctx->insn) || result == EMU_OK || ctx->fault.vector != 12;
 }
 
 /* The emulator's half of a trial; @decoded says how far it got. */
@@ -814,7 +844,7 @@ static bool run_trial(struct trial *t)
 	u8 before[sizeof(bench.xmm)];
 	bool decoded, counts;
 	enum emu_result result;
-	const char *what;
+	const char *what = NULL;
 
 	make_segments(t);
 	make_code(t);

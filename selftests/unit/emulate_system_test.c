@@ -59,15 +59,18 @@ static void put_gdt(struct bench *b)
 	} rows[] = {
 		{ SEL_CODE0, CODE0, 0xc, 0, 0xfffff }, { SEL_DATA0, DATA0, 0xc, 0, 0xfffff },
 		{ SEL_CODE3, CODE3, 0xc, 0, 0xfffff }, { SEL_DATA3, DATA3, 0xc, 0, 0xfffff },
-		{ SEL_READ_ONLY, 0x90, 0x4, 0x100, 0x1234 }, { SEL_EXECUTE_ONLY, 0x98, 0xc, 0, 0xfffff },
-		{ SEL_CONFORMING, 0x9e, 0xc, 0, 0xfffff }, { SEL_ABSENT_DATA, 0x12, 0xc, 0, 0xfffff },
+		{ SEL_READ_ONLY, 0x90, 0x4, 0x100, 0x1234 },
+		{ SEL_EXECUTE_ONLY, 0x98, 0xc, 0, 0xfffff },
+		{ SEL_CONFORMING, 0x9e, 0xc, 0, 0xfffff },
+		{ SEL_ABSENT_DATA, 0x12, 0xc, 0, 0xfffff },
 		{ SEL_ABSENT_CODE, 0x1a, 0xc, 0, 0xfffff }, { SEL_GATE, 0x8c, 0, 0, 0 },
 		{ SEL_LDT, 0x82, 0, LDT, 0xff }, { SEL_TSS, 0x89, 0, TSS, 0x88 },
 		{ SEL_CODE64, CODE0, 0xa, 0, 0xfffff }, { SEL_CODE16, CODE0, 0, 0, 0xffff },
+		{ 0 }
 	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (i = 0; rows[i].sel; i++)
 		put(b, GDT + rows[i].sel, descriptor(rows[i].access, rows[i].flags, rows[i].base,
 						     rows[i].limit), 8);
 	b->gdt = (struct emu_table){ .base = GDT, .limit = SEL_BEYOND - 1 };
@@ -130,8 +133,8 @@ static void test_data_loads(struct bench *b)
 	       "a descriptor that is marked is not written");
 	start(b, EMU_MODE_PROT32, 0, "8e d8");
 	b->ctx.gpr[EMU_RAX] = 3;
-	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_DS].unusable && b->ctx.seg[EMU_DS].sel == 3,
-	       "the null selector makes a data segment unusable");
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_DS].unusable &&
+	       b->ctx.seg[EMU_DS].sel == 3, "the null selector makes a data segment unusable");
 	tap_ok(load_faults(b, "8e d8", 0, SEL_BEYOND, 13, SEL_BEYOND), "beyond the table");
 	tap_ok(load_faults(b, "8e d8", 0, SEL_LDT, 13, SEL_LDT), "no system segment");
 	tap_ok(load_faults(b, "8e d8", 0, SEL_EXECUTE_ONLY, 13, SEL_EXECUTE_ONLY),
@@ -146,7 +149,8 @@ static void test_data_loads(struct bench *b)
 	start(b, EMU_MODE_PROT32, 0, "8e d8");
 	b->ctx.gpr[EMU_RAX] = SEL_DATA0;
 	b->rights[GDT / BENCH_PAGE] = BENCH_ABSENT;
-	tap_ok(faults(b, 14, 0) && b->ctx.fault.cr2 == GDT + SEL_DATA0, "a table that is not there");
+	tap_ok(faults(b, 14, 0) && b->ctx.fault.cr2 == GDT + SEL_DATA0,
+	       "a table that is not there");
 	start(b, EMU_MODE_PROT32, 3, "8e d8");
 	b->ctx.gpr[EMU_RAX] = SEL_DATA3 | 3;
 	b->rights[GDT / BENCH_PAGE] = BENCH_ABSENT;
@@ -266,7 +270,8 @@ static void test_jumps(struct bench *b)
 	tap_ok(faults(b, 13, 0), "... beyond the limit");
 	start(b, EMU_MODE_PROT32, 0, "ff 2b");
 	put_far(b, DATA, 0, SEL_GATE);
-	tap_ok(bench_step(b) == EMU_UNHANDLED && b->ctx.rip == CODE_AT, "gates are not executed here");
+	tap_ok(bench_step(b) == EMU_UNHANDLED && b->ctx.rip == CODE_AT,
+	       "gates are not executed here");
 	start(b, EMU_MODE_PROT32, 3, "ff 2b");
 	put_far(b, DATA, 0x2000, SEL_CONFORMING);
 	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_CS].sel == (SEL_CONFORMING | 3),
@@ -279,7 +284,8 @@ static void test_jumps(struct bench *b)
 	       "a far call leaves the way back");
 	start(b, EMU_MODE_REAL, 0, "9a 34 12 00 20");
 	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_CS].base == 0x20000 &&
-	       b->ctx.rip == 0x1234 && get(b, STACK - 4, 4) == CODE_AT + 5, "a far call in real mode");
+	       b->ctx.rip == 0x1234 && get(b, STACK - 4, 4) == CODE_AT + 5,
+	       "a far call in real mode");
 }
 
 static void test_returns(struct bench *b)
@@ -345,14 +351,16 @@ static void test_real_interrupts(struct bench *b)
 	b->idt = (struct emu_table){ .limit = 0x3ff };
 	put(b, 8 * 4, 0x03000010, 4);
 	tap_ok(emu_interrupt(&b->ctx, 8, true, 7) == EMU_OK && b->ctx.rip == 0x10 &&
-	       get(b, STACK - 6, 2) == CODE_AT, "an interrupt from outside comes back to where it was");
+	       get(b, STACK - 6, 2) == CODE_AT,
+	       "an interrupt from outside comes back to where it was");
 }
 
 #define IDT	0x7000u
 
 static u64 gate(u8 access, u16 sel, u32 offset)
 {
-	return (u64)(offset & 0xffff0000) << 32 | (u64)access << 40 | (u64)sel << 16 | (offset & 0xffff);
+	return (u64)(offset & 0xffff0000) << 32 | (u64)access << 40 | (u64)sel << 16 |
+	       (offset & 0xffff);
 }
 
 static void test_gates(struct bench *b)
@@ -436,7 +444,8 @@ static void test_tables(struct bench *b)
 {
 	start(b, EMU_MODE_PROT32, 0, "0f 01 1b");
 	put(b, DATA, 0x123456780fff, 6);
-	tap_ok(bench_step(b) == EMU_OK && b->idt.base == 0x12345678 && b->idt.limit == 0xfff, "lidt");
+	tap_ok(bench_step(b) == EMU_OK && b->idt.base == 0x12345678 && b->idt.limit == 0xfff,
+	       "lidt");
 	start(b, EMU_MODE_REAL, 0, "0f 01 17");
 	put(b, DATA, 0x123456780fff, 6);
 	tap_ok(bench_step(b) == EMU_OK && b->gdt.base == 0x345678, "lgdt of 16 bits takes 24");
@@ -457,7 +466,8 @@ static void test_registers(struct bench *b)
 {
 	start(b, EMU_MODE_PROT32, 0, "0f 01 33");
 	put(b, DATA, 0xfffe, 2);
-	tap_ok(bench_step(b) == EMU_OK && b->cr[0] == 0x1f, "lmsw sets four bits and cannot clear PE");
+	tap_ok(bench_step(b) == EMU_OK && b->cr[0] == 0x1f,
+	       "lmsw sets four bits and cannot clear PE");
 	start(b, EMU_MODE_PROT32, 0, "0f 06");
 	b->ctx.cr0 |= 8;
 	tap_ok(bench_step(b) == EMU_OK && b->cr[0] == 0x11, "clts");

@@ -201,14 +201,14 @@ static const char *operand_differs(const struct trial *t, const ZydisDecodedOper
 		return NULL;
 	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
 		if (ours->kind == EMU_OPERAND_IMM2)
-			return (theirs->imm.value.u ^ t->ctx.insn.imm2) & mask ? "immediate" : NULL;
+			return (theirs->imm.value.u ^ t->ctx.insn.imm2) & mask ? "level" : NULL;
 		if (ours->kind != EMU_OPERAND_IMM)
 			return "immediate operand";
 		return (theirs->imm.value.u ^ t->ctx.insn.imm) & mask ? "immediate" : NULL;
 	case ZYDIS_OPERAND_TYPE_POINTER:
 		if (ours->kind != EMU_OPERAND_IMM || theirs->ptr.segment != t->ctx.insn.imm2)
 			return "selector";
-		return theirs->ptr.offset != (u32)(t->ctx.insn.imm & offset_mask(t)) ? "offset" : NULL;
+		return (theirs->ptr.offset ^ t->ctx.insn.imm) & offset_mask(t) ? "offset" : NULL;
 	default:
 		return "kind of operand";
 	}
