@@ -105,7 +105,7 @@ static void publish_and_unlock(struct keel_vm *vm, int bus, struct zones *set)
 	mutex_unlock(&vm->lock);
 	if (!old)
 		return;
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
 }
 

@@ -170,7 +170,7 @@ static int add(struct keel_vm *vm, int bus, const struct doorbell *new)
 	mutex_unlock(&vm->lock);
 	if (!old)
 		return err;
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
 	return 0;
 }
@@ -207,7 +207,7 @@ static int remove(struct keel_vm *vm, int bus, const struct doorbell *what)
 	mutex_unlock(&vm->lock);
 	if (err)
 		return err;
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
 	eventfd_ctx_put(what->eventfd);
 	return 0;

@@ -472,7 +472,7 @@ int keel_mmio_flush(struct keel_vcpu *vcpu)
 	while (m->next < m->nr) {
 		const struct keel_mmio_fragment *f = &m->frag[m->next++];
 
-		if (taken(vcpu, KEEL_BUS_MMIO, f->gpa, f->data, f->len))
+		if (taken(vcpu, f->port ? KEEL_BUS_PIO : KEEL_BUS_MMIO, f->gpa, f->data, f->len))
 			continue;
 		vcpu->complete = keel_mmio_flush;
 		return mmio_to_user(vcpu, f, true);

@@ -214,7 +214,7 @@ long keel_set_msr_filter(struct keel_vm *vm, void *data)
 	f = rcu_replace_pointer(vm->msr_filter, f, lockdep_is_held(&vm->lock));
 	mutex_unlock(&vm->lock);
 	keel_request_all(vm, REQ_MSR_FILTER);
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu_expedited(&vm->srcu);
 	free_filter(f);
 	return 0;
 }

@@ -67,7 +67,7 @@ static ssize_t read_segments(const struct segment *seg, int n, char __user *buf,
 	return done;
 }
 
-/* @values: a copy; the counters go on counting. */
+/* @values: a copy; the counters go on counting. @id begins as the KVM API wants it. */
 static ssize_t read_stats(const char *id, const struct descriptor *desc, int n,
 			  const void *values, char __user *buf, size_t size, loff_t *pos)
 {
@@ -94,7 +94,7 @@ static ssize_t vm_read(struct file *file, char __user *buf, size_t size, loff_t 
 	struct keel_vm_stats values = vm->stats;
 	char id[NAME_SIZE] = { 0 };
 
-	snprintf(id, sizeof(id), "keel-%u", vm->id);
+	snprintf(id, sizeof(id), "kvm-%u", vm->id);
 	return read_stats(id, vm_descriptors, ARRAY_SIZE(vm_descriptors), &values, buf, size,
 			  pos);
 }
@@ -105,7 +105,7 @@ static ssize_t vcpu_read(struct file *file, char __user *buf, size_t size, loff_
 	struct keel_vcpu_stats values = vcpu->stats;
 	char id[NAME_SIZE] = { 0 };
 
-	snprintf(id, sizeof(id), "keel-%u/vcpu-%d", vcpu->vm->id, vcpu->id);
+	snprintf(id, sizeof(id), "kvm-%u/vcpu-%d", vcpu->vm->id, vcpu->id);
 	return read_stats(id, vcpu_descriptors, ARRAY_SIZE(vcpu_descriptors), &values, buf, size,
 			  pos);
 }

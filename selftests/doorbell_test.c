@@ -335,4 +335,30 @@ TEST_F(doorbell, string_output)
 	EXPECT_EQ(2, rung(self->fd));
 }
 
+static void guest_outs_of_device(void)
+{
+	for (;;) {
+		asm volatile("cld; outsb" : : "S"(MMIO_GPA), "d"(PORT) : "memory");
+		guest_sync(0);
+	}
+}
+
+/* What is read from a device on the way to the port rings as well. */
+TEST_F(doorbell, string_output_from_mmio)
+{
+	vcpu_set_long(self->vcpu, guest_outs_of_device);
+	ASSERT_EQ(0, bell(self->vm, self->fd, PORT, 1, PIO | MATCH, 2));
+	/* The same address on the other bus is another one. */
+	ASSERT_EQ(0, bell(self->vm, self->fd, PORT, 1, 0, 0));
+	EXPECT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	self->vcpu->run->mmio.data[0] = 2;
+	EXPECT_EQ(GUEST_SYNC, vcpu_next(self->vcpu));
+	EXPECT_EQ(1, rung(self->fd));
+	EXPECT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	self->vcpu->run->mmio.data[0] = 3;
+	EXPECT_EQ(KVM_EXIT_IO, vcpu_next(self->vcpu));
+	EXPECT_EQ(3, *((u8 *)self->vcpu->run + self->vcpu->run->io.data_offset));
+	EXPECT_EQ(0, rung(self->fd));
+}
+
 KEEL_TEST_MAIN

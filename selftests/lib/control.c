@@ -87,7 +87,7 @@ bool mmio_counts_add_up(const struct mmio_counts *c)
 	return c->misconfig == c->hit + c->stale + c->in_window + c->uncached;
 }
 
-/* The VM's directory carries its number; its statistics do so too: "keel-5". */
+/* The VM's directory carries its number; its statistics do so too: "kvm-5". */
 static bool control_path(struct vm *vm, const char *file, char *path, size_t size)
 {
 	unsigned int number;
@@ -96,7 +96,7 @@ static bool control_path(struct vm *vm, const char *file, char *path, size_t siz
 
 	if (!dev_is_keel() || !stats_read(vm->fd, &s))
 		return false;
-	n = sscanf((char *)s.text + s.head.id_offset, "keel-%u", &number);
+	n = sscanf((char *)s.text + s.head.id_offset, "kvm-%u", &number);
 	free(s.text);
 	snprintf(path, size, DEBUGFS "/%u/test_%s", number, file);
 	return n == 1 && !access(path, F_OK);
