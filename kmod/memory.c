@@ -244,9 +244,11 @@ static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 
 	spin_lock(&vm->mmu.lock);
 	vm->mmu.next[as] = set;
+	mmu_one_flush_begin(vm);
 	for (i = 0; i < n; i++)
 		if (c[i].old)
 			withdraw(vm, set, c[i].old, tables);
+	mmu_one_flush_end(vm);
 	rcu_assign_pointer(vm->memslots[as], set);
 	vm->mmu.next[as] = NULL;
 	spin_unlock(&vm->mmu.lock);

@@ -226,6 +226,28 @@ TEST_F(regions, as_many_as_there_may_be)
 		EXPECT_EQ(DEVICE, found(self, A + 2 * i * PAGE));
 }
 
+/* However many mappings go, they leave the TLBs at one stroke. */
+TEST_F(regions, many_deletions_flush_once)
+{
+	u64 flushes, pages;
+	int i;
+
+	for (i = 0; i < 64; i++)
+		want(self, 1 + i, A + 2 * i * PAGE, 1, i, 0);
+	EXPECT_EQ(0, apply(self));
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(i + 1, found(self, A + 2 * i * PAGE));
+	flushes = counter(self->vm->fd, "remote_flushes");
+	pages = counter(self->vm->fd, "pages_4k");
+	for (i = 0; i < 64; i++)
+		want(self, 1 + i, 0, 0, 0, 0);
+	EXPECT_EQ(0, apply(self));
+	EXPECT_EQ(flushes + 1, counter(self->vm->fd, "remote_flushes"));
+	EXPECT_EQ(pages - 64, counter(self->vm->fd, "pages_4k"));
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(DEVICE, found(self, A + 2 * i * PAGE));
+}
+
 TEST_F(regions, slots_change_places)
 {
 	want(self, 1, A, 4, 0, 0);

@@ -28,6 +28,8 @@ struct keel_vcpu;
  * @next:	snapshot that an update is about to publish, while it removes the
  *		mappings of slots that are not in it; no fault may map what
  *		@next does not agree to
+ * @one_flush:	flush at the end of all that is being removed under the lock, not
+ *		after each part; @flush_owed: there will be something to flush
  * @dead:	tables out of all TLBs, which readers may still be walking
  * @invalidate_seq: grows with the end of each invalidation by the host
  * @invalidating:   how many are going on, within @invalidate_start..@invalidate_end
@@ -38,6 +40,7 @@ struct keel_mmu {
 	struct keel_table *table[KEEL_ADDRESS_SPACES];
 	struct list_head mmio[KEEL_ADDRESS_SPACES];
 	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
+	bool one_flush, flush_owed;
 	struct list_head dead;
 	unsigned long invalidate_seq;
 	unsigned int invalidating;
@@ -159,6 +162,10 @@ void mmu_invalidate_end(struct keel_vm *vm);
 
 /* Remove what maps [@first, @end). Lock held. */
 void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_yield);
+
+/* Around several removals: flush once, at the end. Lock held. */
+void mmu_one_flush_begin(struct keel_vm *vm);
+void mmu_one_flush_end(struct keel_vm *vm);
 
 /* Take the right to write from what maps [@first, @end). May yield. Lock held. */
 void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end);

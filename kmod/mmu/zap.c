@@ -9,7 +9,8 @@
  * So: unlink, flush, wait for readers, free. Who waits anyway is memory.c, so
  * the tables wait on mmu.dead for it.
  *
- * A long removal gives way to others now and then. It flushes first, so
+ * An update that removes here and there flushes once, at its end, with the lock
+ * held all the while. A long removal gives way to others now and then. It flushes first, so
  * whoever takes the lock finds that what is not in the tables is in no TLB
  * either. What keeps the part already removed from being mapped anew is the
  * caller's: mmu->next for slots, the invalidation count for the host's pages.
@@ -27,13 +28,36 @@ void mmu_flush(struct keel_vm *vm)
 	keel_request_all(vm, REQ_TLB_FLUSH);
 }
 
+static void flush_owed(struct keel_vm *vm)
+{
+	if (vm->mmu.flush_owed)
+		mmu_flush(vm);
+	vm->mmu.flush_owed = false;
+}
+
 void zap_finish(struct zap *z)
 {
-	lockdep_assert_held(&z->vm->mmu.lock);
-	if (z->flush)
-		mmu_flush(z->vm);
+	struct keel_mmu *mmu = &z->vm->mmu;
+
+	lockdep_assert_held(&mmu->lock);
+	mmu->flush_owed |= z->flush;
 	z->flush = false;
-	list_splice_init(&z->dead, &z->vm->mmu.dead);
+	list_splice_init(&z->dead, &mmu->dead);
+	if (!mmu->one_flush)
+		flush_owed(z->vm);
+}
+
+void mmu_one_flush_begin(struct keel_vm *vm)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	vm->mmu.one_flush = true;
+}
+
+void mmu_one_flush_end(struct keel_vm *vm)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	vm->mmu.one_flush = false;
+	flush_owed(vm);
 }
 
 void mmu_take_dead(struct keel_vm *vm, struct list_head *tables)
@@ -144,12 +168,15 @@ void zap_empty(struct zap *z, struct keel_table *t)
 /* Let others have the lock and the CPU, if they want it. True: tables may have changed. */
 static bool give_way(struct zap *z)
 {
-	spinlock_t *lock = &z->vm->mmu.lock;
+	struct keel_mmu *mmu = &z->vm->mmu;
+	bool one_flush = mmu->one_flush;
 
-	if (!need_resched() && !spin_needbreak(lock))
+	if (!need_resched() && !spin_needbreak(&mmu->lock))
 		return false;
+	mmu->one_flush = false;
 	zap_finish(z);
-	cond_resched_lock(lock);
+	cond_resched_lock(&mmu->lock);
+	mmu->one_flush = one_flush;
 	return true;
 }
 
