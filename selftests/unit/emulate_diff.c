@@ -525,7 +525,8 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_POP_SREG:
 		/* Intel reads two bytes, whatever the operand size. */
 		return insn->op_size != 2 &&
-		       (t->rflags & FLAG_AC || (stack_linear(t) & 0xfff) > NATIVE_PAGE - 8);
+		       (t->rflags & FLAG_AC || t->seg[EMU_SS].limit < 0xffff ||
+			(stack_linear(t) & 0xfff) > NATIVE_PAGE - 8);
 	case EMU_OP_BSWAP:
 		return insn->op_size == 2;
 	case EMU_OP_SHLD:
