@@ -4,6 +4,7 @@
  * from the CPU's features, the roots of a VM, their end. What goes into the
  * tables is decided in fault.c and mmio.c.
  */
+#include <linux/cpu.h>
 #include <linux/moduleparam.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
@@ -17,7 +18,7 @@ MODULE_PARM_DESC(huge_pages, "map 2 MiB and 1 GiB at a time where the host does"
 struct spte_format mmu_format __ro_after_init;
 /* Highest level on which a leaf may stand. */
 int mmu_max_level __ro_after_init = 1;
-/* An executable huge page could make this CPU report a machine check. */
+/* An executable huge page could make this CPU report a machine check, and the host minds. */
 bool mmu_small_code __ro_after_init;
 
 /* Four levels translate 48 bits. */
@@ -35,7 +36,7 @@ void mmu_setup(void)
 {
 	if (huge_pages && vmx_caps.ept_2m)
 		mmu_max_level = vmx_caps.ept_1g ? 3 : 2;
-	mmu_small_code = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT);
+	mmu_small_code = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 	spte_format_init(&mmu_format, address_bits(), boot_cpu_data.x86_cache_bits,
 			 boot_cpu_has_bug(X86_BUG_L1TF), vmx_caps.ept_ad);
 }
