@@ -793,7 +793,7 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	/* Whether zero extends to the upper half here is not written anywhere. */
 	if (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR)
 		return result != EMU_OK || !(ctx->rflags & BENCH_FLAG_ZF);
-	/* Whether a way into 64-bit code uses the stack before or after the mode changes differs. */
+	/* Whether a way into 64-bit code uses the stack before or after the change differs. */
 	if ((ctx->insn.op == EMU_OP_CALL_FAR || ctx->insn.op == EMU_OP_RET_FAR) &&
 	    t->mode != EMU_MODE_LONG64 && ctx->seg[EMU_CS].l)
 		return false;
