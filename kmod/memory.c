@@ -29,6 +29,7 @@
 #include <linux/kvm.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "keel.h"
@@ -44,14 +45,26 @@
 #define MAX_AHEAD	16
 
 /*
+ * struct slot_chunk - the current slots of so many ids in a row, or NULL
+ *
+ * One page; made when one of the ids is first used, and kept.
+ */
+#define CHUNK_SLOTS	(PAGE_SIZE / sizeof(void *))
+#define NR_CHUNKS	DIV_ROUND_UP(KEEL_MAX_SLOTS, CHUNK_SLOTS)
+
+struct slot_chunk {
+	const struct keel_memslot *slot[CHUNK_SLOTS];
+};
+
+/*
  * struct keel_slot_index - the writer's side of an address space's slots
- * @slots:	the current ones of all address spaces, at change_key()
+ * @chunk:	the current ones by id, for each address space
  * @published:	snapshots so far, by address space
  * @ahead:	how many of them since the last even generation
  * @since:	when the update in progress began, if someone traces it
  */
 struct keel_slot_index {
-	struct xarray slots;
+	struct slot_chunk *chunk[KEEL_ADDRESS_SPACES][NR_CHUNKS];
 	struct memslot_pool pool;
 	u64 published[KEEL_ADDRESS_SPACES];
 	unsigned int ahead[KEEL_ADDRESS_SPACES];
@@ -74,15 +87,19 @@ static struct keel_memslots *writable_slots(struct keel_vm *vm, int as)
 	return rcu_dereference_protected(vm->memslots[as], lockdep_is_held(&vm->slots_lock));
 }
 
-static unsigned long slot_key(int as, unsigned int id)
+/* Both numbers are userspace's and have been checked; not so by what runs ahead of the check. */
+static struct slot_chunk **chunk_of(struct keel_slot_index *index, int as, unsigned int id)
 {
-	return (unsigned long)as << 16 | id;
+	as = array_index_nospec(as, KEEL_ADDRESS_SPACES);
+	return &index->chunk[as][array_index_nospec(id / CHUNK_SLOTS, NR_CHUNKS)];
 }
 
 const struct keel_memslot *memory_slot(struct keel_vm *vm, int as, unsigned int id)
 {
+	const struct slot_chunk *chunk = *chunk_of(vm->slot_index, as, id);
+
 	lockdep_assert_held(&vm->slots_lock);
-	return xa_load(&vm->slot_index->slots, slot_key(as, id));
+	return chunk ? chunk->slot[id % CHUNK_SLOTS] : NULL;
 }
 
 /* --- step 1 --------------------------------------------------------------- */
@@ -109,41 +126,25 @@ static int build(struct memslot_update *u, struct slot_change *c, int n)
 	return 0;
 }
 
-static unsigned long change_key(const struct slot_change *c)
-{
-	return slot_key(c->wanted.as, c->wanted.id);
-}
-
 /* Room in the index for slots that are new, so that index_commit() cannot fail. */
 static int index_reserve(struct keel_slot_index *index, const struct slot_change *c, int n)
 {
-	int i, ret = 0;
+	for (; n--; c++) {
+		struct slot_chunk **chunk = chunk_of(index, c->wanted.as, c->wanted.id);
 
-	for (i = 0; i < n && !ret; i++)
-		if (c[i].slot && !c[i].old)
-			ret = xa_reserve(&index->slots, change_key(&c[i]), GFP_KERNEL_ACCOUNT);
-	return ret;
-}
-
-/* Undo index_reserve(); an entry that holds a slot is left alone. */
-static void index_release(struct keel_slot_index *index, const struct slot_change *c, int n)
-{
-	int i;
-
-	for (i = 0; i < n; i++)
-		xa_release(&index->slots, change_key(&c[i]));
+		if (!*chunk)
+			*chunk = kzalloc(sizeof(**chunk), GFP_KERNEL_ACCOUNT);
+		if (!*chunk)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static void index_commit(struct keel_slot_index *index, const struct slot_change *c, int n)
 {
-	int i;
-
-	for (i = 0; i < n; i++) {
-		if (c[i].slot)
-			xa_store(&index->slots, change_key(&c[i]), (void *)c[i].slot, GFP_KERNEL);
-		else
-			xa_erase(&index->slots, change_key(&c[i]));
-	}
+	for (; n--; c++)
+		(*chunk_of(index, c->wanted.as, c->wanted.id))->slot[c->wanted.id % CHUNK_SLOTS] =
+			c->slot;
 }
 
 /* --- step 2 --------------------------------------------------------------- */
@@ -379,10 +380,7 @@ static int try_build(struct keel_vm *vm, struct memslot_update *u, struct slot_c
 	ret = prepare_splits(vm, u->next, c, n, tables);
 	if (ret)
 		return ret;
-	ret = index_reserve(vm->slot_index, c, n);
-	if (ret)
-		index_release(vm->slot_index, c, n);
-	return ret;
+	return index_reserve(vm->slot_index, c, n);
 }
 
 int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
@@ -422,6 +420,19 @@ free_tables:
 
 /* --- life ------------------------------------------------------------------- */
 
+static void free_index(struct keel_slot_index *index)
+{
+	int as, i;
+
+	if (!index)
+		return;
+	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
+		for (i = 0; i < NR_CHUNKS; i++)
+			kfree(index->chunk[as][i]);
+	memslots_drain(&index->pool);
+	kfree(index);
+}
+
 static void free_slots(struct keel_vm *vm)
 {
 	int as;
@@ -430,11 +441,7 @@ static void free_slots(struct keel_vm *vm)
 		memslots_destroy(rcu_dereference_protected(vm->memslots[as], true));
 		RCU_INIT_POINTER(vm->memslots[as], NULL);
 	}
-	if (!vm->slot_index)
-		return;
-	xa_destroy(&vm->slot_index->slots);
-	memslots_drain(&vm->slot_index->pool);
-	kfree(vm->slot_index);
+	free_index(vm->slot_index);
 	vm->slot_index = NULL;
 }
 
@@ -446,7 +453,6 @@ int memory_init(struct keel_vm *vm)
 	vm->slot_index = kzalloc(sizeof(*vm->slot_index), GFP_KERNEL_ACCOUNT);
 	if (!vm->slot_index)
 		return -ENOMEM;
-	xa_init(&vm->slot_index->slots);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++) {
 		struct keel_memslots *set = memslots_new(as);
 
