@@ -59,6 +59,7 @@ static struct keel_vm *notifier_vm(struct mmu_notifier *mn)
 
 /* Like keel_read_slots(), for the notifier. Returns with mmu.lock held. */
 static int begin_reading(struct keel_vm *vm)
+	__acquires(&vm->srcu) __acquires(&vm->mmu.lock)
 {
 	int idx = srcu_read_lock(&vm->srcu);
 
@@ -69,6 +70,7 @@ static int begin_reading(struct keel_vm *vm)
 }
 
 static void end_reading(struct keel_vm *vm, int idx)
+	__releases(&vm->mmu.lock) __releases(&vm->srcu)
 {
 	/* Who sees that it has ended sees all that it did. */
 	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
