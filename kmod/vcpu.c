@@ -11,6 +11,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/task_work.h>
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
 #include <asm/trapnr.h>
@@ -138,11 +139,27 @@ void keel_vcpu_put(struct keel_vcpu *vcpu)
 
 /* --- entering the guest ------------------------------------------------- */
 
+/*
+ * Is there work that the kernel wants done before long, and not just whenever
+ * the thread returns to user mode? Restartable sequences, which glibc registers
+ * for every thread, ask for attention at each preemption, but can wait.
+ */
+static bool thread_work(void)
+{
+	if (likely(!test_thread_flag(TIF_NOTIFY_RESUME)))
+		return false;
+#ifdef CONFIG_MEMCG
+	if (current->memcg_nr_pages_over_high)
+		return true;
+#endif
+	return task_work_pending(current);
+}
+
 static bool exit_requested(struct keel_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->mode) == VCPU_EXITING || READ_ONCE(vcpu->requests) ||
-	       need_resched() || READ_ONCE(current_thread_info()->flags) &
-	       (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME);
+	       need_resched() || thread_work() || READ_ONCE(current_thread_info()->flags) &
+	       (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 }
 
 /* RUN_RESUME, or the verdict that keeps the vCPU out of the guest. */
@@ -237,7 +254,7 @@ static int handle_thread_work(struct keel_vcpu *vcpu)
 		STAT(vcpu, signal_exits);
 		return -EINTR;
 	}
-	if (test_thread_flag(TIF_NOTIFY_RESUME)) {
+	if (thread_work()) {
 		set_thread_flag(TIF_SIGPENDING);
 		return -ERESTARTNOHAND;
 	}
