@@ -254,10 +254,8 @@ static int handle_thread_work(struct keel_vcpu *vcpu)
 		STAT(vcpu, signal_exits);
 		return -EINTR;
 	}
-	if (thread_work()) {
-		set_thread_flag(TIF_SIGPENDING);
+	if (thread_work())
 		return -ERESTARTNOHAND;
-	}
 	cond_resched();
 	return RUN_RESUME;
 }
@@ -369,6 +367,9 @@ long keel_run(struct keel_vcpu *vcpu, void *arg)
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 	give_run_output(vcpu);
 	unmask_signals(vcpu);
+	/* What makes the kernel restart the call; changing the mask would clear it again. */
+	if (r == -ERESTARTNOHAND)
+		set_thread_flag(TIF_SIGPENDING);
 	return r;
 }
 
