@@ -25,7 +25,7 @@ enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 
 	return good ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
 }
 
-/* Find out where a jump or a call leads. */
+/* Find out where a jump or a call leads, and whether it may. */
 static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 {
 	const struct emu_insn *insn = &ctx->insn;
@@ -38,7 +38,7 @@ static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 	if (result == EMU_OK)
 		result = emu_prepare_seg(ctx, EMU_CS, sel, ctx->cpl, &t->cs);
 	t->ip &= emu_mask(insn->op_size);
-	return result;
+	return result == EMU_OK ? emu_check_ip(ctx, &t->cs.seg, t->ip) : result;
 }
 
 static void go(struct emu_ctx *ctx, const struct target *t)
@@ -53,8 +53,6 @@ enum emu_result emu_run_jmp_far(struct emu_ctx *ctx)
 	struct target t;
 
 	result = aim(ctx, &t);
-	if (result == EMU_OK)
-		result = emu_check_ip(ctx, &t.cs.seg, t.ip);
 	if (result == EMU_OK)
 		result = emu_mark_seg(ctx, &t.cs);
 	if (result == EMU_OK)
@@ -80,8 +78,6 @@ enum emu_result emu_run_call_far(struct emu_ctx *ctx)
 	struct target t;
 
 	result = aim(ctx, &t);
-	if (result == EMU_OK)
-		result = emu_check_ip(ctx, &t.cs.seg, t.ip);
 	if (result == EMU_OK)
 		result = push_return(ctx, 0);
 	if (result == EMU_OK)

@@ -114,6 +114,23 @@ static unsigned int number(const struct emu_ctx *ctx)
 	return (ctx->insn.modrm >> 3 & 7) | (ctx->insn.rex & 4 ? 8 : 0);
 }
 
+static enum emu_result move_from(struct emu_ctx *ctx, enum emu_register space, unsigned int nr)
+{
+	enum emu_result result;
+	u64 val;
+
+	result = get(ctx, space, nr, &val);
+	return result == EMU_OK ? emu_write_operand(ctx, &ctx->insn.operand[0], val) : result;
+}
+
+static enum emu_result move_to(struct emu_ctx *ctx, enum emu_register space, unsigned int nr)
+{
+	u64 val;
+
+	emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	return set(ctx, space, nr, val);
+}
+
 /* A register that does not exist is worse than one that is forbidden. */
 static enum emu_result check_cr(struct emu_ctx *ctx, unsigned int nr)
 {
@@ -125,27 +142,17 @@ static enum emu_result check_cr(struct emu_ctx *ctx, unsigned int nr)
 enum emu_result emu_run_mov_from_cr(struct emu_ctx *ctx)
 {
 	unsigned int nr = number(ctx);
-	enum emu_result result;
-	u64 val;
+	enum emu_result result = check_cr(ctx, nr);
 
-	result = check_cr(ctx, nr);
-	if (result != EMU_OK)
-		return result;
-	result = get(ctx, EMU_REG_CR, nr, &val);
-	return result == EMU_OK ? emu_write_operand(ctx, &ctx->insn.operand[0], val) : result;
+	return result == EMU_OK ? move_from(ctx, EMU_REG_CR, nr) : result;
 }
 
 enum emu_result emu_run_mov_to_cr(struct emu_ctx *ctx)
 {
 	unsigned int nr = number(ctx);
-	enum emu_result result;
-	u64 val;
+	enum emu_result result = check_cr(ctx, nr);
 
-	result = check_cr(ctx, nr);
-	if (result != EMU_OK)
-		return result;
-	emu_read_operand(ctx, &ctx->insn.operand[0], &val);
-	return set(ctx, EMU_REG_CR, nr, val);
+	return result == EMU_OK ? move_to(ctx, EMU_REG_CR, nr) : result;
 }
 
 /* DR4 and DR5 are other names of DR6 and DR7, unless debugging extensions are on. */
@@ -163,27 +170,17 @@ static enum emu_result check_dr(struct emu_ctx *ctx, unsigned int *nr)
 enum emu_result emu_run_mov_from_dr(struct emu_ctx *ctx)
 {
 	unsigned int nr = number(ctx);
-	enum emu_result result;
-	u64 val;
+	enum emu_result result = check_dr(ctx, &nr);
 
-	result = check_dr(ctx, &nr);
-	if (result != EMU_OK)
-		return result;
-	result = get(ctx, EMU_REG_DR, nr, &val);
-	return result == EMU_OK ? emu_write_operand(ctx, &ctx->insn.operand[0], val) : result;
+	return result == EMU_OK ? move_from(ctx, EMU_REG_DR, nr) : result;
 }
 
 enum emu_result emu_run_mov_to_dr(struct emu_ctx *ctx)
 {
 	unsigned int nr = number(ctx);
-	enum emu_result result;
-	u64 val;
+	enum emu_result result = check_dr(ctx, &nr);
 
-	result = check_dr(ctx, &nr);
-	if (result != EMU_OK)
-		return result;
-	emu_read_operand(ctx, &ctx->insn.operand[0], &val);
-	return set(ctx, EMU_REG_DR, nr, val);
+	return result == EMU_OK ? move_to(ctx, EMU_REG_DR, nr) : result;
 }
 
 /* --- model-specific registers, time, identity --------------------------- */
