@@ -57,7 +57,7 @@ struct slot_chunk {
 };
 
 /*
- * struct keel_slot_index - the writer's side of an address space's slots
+ * struct keel_slot_index - the writer's side of a VM's slots
  * @chunk:	the current ones by id, for each address space
  * @published:	snapshots so far, by address space
  * @ahead:	how many of them since the last even generation
