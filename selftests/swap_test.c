@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guest memory that the host swaps out and in again, at rest and under a
- * running guest. Needs swap space, or a zram device to make some. What else
- * the host may do to memory is notifier_test's.
+ * running guest. Needs swap space, or a disk in memory (brd) to make some. What
+ * else the host may do to memory is notifier_test's.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -13,8 +13,7 @@
 
 #define MEM_GPA 0x40000000UL
 #define PAGES 256
-#define ZRAM "/dev/zram0"
-#define ZRAM_SIZE (64UL << 20)
+#define DISK "/dev/ram0"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
@@ -55,17 +54,20 @@ static void guest_add_up(void)
 static bool make_swap(void)
 {
 	u32 header[PAGE / 4] = {};
-	int fd = open(ZRAM, O_WRONLY);
+	int fd = open(DISK, O_WRONLY | O_EXCL);
+	off_t size;
 	bool ok;
 
 	if (fd < 0)
 		return false;
+	size = lseek(fd, 0, SEEK_END);
+	lseek(fd, 0, SEEK_SET);
 	header[1024 / 4] = 1;
-	header[1028 / 4] = ZRAM_SIZE / PAGE - 1;
+	header[1028 / 4] = size / PAGE - 1;
 	memcpy((char *)header + PAGE - 10, "SWAPSPACE2", 10);
 	ok = write(fd, header, sizeof(header)) == sizeof(header);
 	close(fd);
-	return ok && !swapon(ZRAM, 0);
+	return ok && !swapon(DISK, 0);
 }
 
 static bool has_swap(void)
@@ -79,19 +81,6 @@ static bool has_swap(void)
 	if (f)
 		fclose(f);
 	return lines > 1;
-}
-
-static bool get_swap(void)
-{
-	FILE *f;
-
-	if (has_swap())
-		return true;
-	f = fopen("/sys/block/zram0/disksize", "w");
-	if (!f)
-		return false;
-	fprintf(f, "%lu", ZRAM_SIZE);
-	return !fclose(f) && make_swap();
 }
 
 static u64 host_count(const char *name)
@@ -151,7 +140,7 @@ TEST_F(swap, out_and_back)
 	u64 sum = 0, i;
 	int turn;
 
-	REQUIRE(get_swap());
+	REQUIRE(has_swap() || make_swap());
 	for (i = 0; i < PAGES; i++) {
 		*(u64 *)(self->mem + i * PAGE) = i * i;
 		sum += i * i;
@@ -170,7 +159,7 @@ TEST_F_TIMEOUT(swap, under_a_running_guest, 60)
 	u64 in, rounds, i;
 	pthread_t thread;
 
-	REQUIRE(get_swap());
+	REQUIRE(has_swap() || make_swap());
 	vcpu_set_long(self->vcpu, guest_count);
 	in = host_count("pswpin");
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_to_sync, self->vcpu));
