@@ -11,6 +11,7 @@
 
 #include "cpuid.h"
 #include "cr.h"
+#include "dirty.h"
 #include "emulate/bridge.h"
 #include "exit.h"
 #include "io.h"
@@ -207,6 +208,8 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	if (qual & EPT_VIOLATION_ACC_INSTR)
 		access |= ACC_EXEC;
 	r = mmu_page_fault(vcpu, gpa, access);
+	if (r == FAULT_FIXED && access & ACC_WRITE && READ_ONCE(vcpu->vm->logging_slots))
+		keel_dirty_mark_gfn(vcpu, gpa_to_gfn(gpa));
 	/* On the way to the page, in a table of the guest: not where its data is. */
 	if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
 		gpa = INVALID_GPA;
@@ -218,6 +221,14 @@ static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *
 	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
 
 	return fault_verdict(vcpu, exit, gpa, mmu_misconfig(vcpu, gpa));
+}
+
+/* The log has been taken already: see keel_dirty_drain(). */
+static int handle_log_full(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	STAT(vcpu, log_exits);
+	restore_nmi_blocking(vcpu, exit, vmx_exit_qualification(&vcpu->vmx));
+	return RUN_RESUME;
 }
 
 /* --- instructions ------------------------------------------------------- */
@@ -327,6 +338,7 @@ static const struct handler handlers[] = {
 	[EXIT_REASON_INVVPID]			= { handle_ud },
 	[EXIT_REASON_WBINVD]			= { handle_skip },
 	[EXIT_REASON_XSETBV]			= { handle_xsetbv },
+	[EXIT_REASON_PML_FULL]			= { handle_log_full },
 };
 
 static int call_with_slots(struct keel_vcpu *vcpu, const struct keel_exit *exit,

@@ -8,18 +8,20 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
+#include "dirty.h"
 #include "gpa.h"
 #include "keel.h"
 
-/* Where @gpa is in the owner's process. False: not memory, or not for writing. */
-static bool gpa_to_hva(const struct keel_memslots *slots, gpa_t gpa, bool write, hva_t *hva)
+/* What backs @gpa, and where in the owner's process. NULL: not memory, or not for writing. */
+static const struct keel_memslot *gpa_to_hva(const struct keel_memslots *slots, gpa_t gpa,
+					     bool write, hva_t *hva)
 {
 	const struct keel_memslot *slot = memslots_find(slots, gpa_to_gfn(gpa));
 
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
-		return false;
+		return NULL;
 	*hva = memslot_hva(slot, gpa_to_gfn(gpa)) + offset_in_page(gpa);
-	return true;
+	return slot;
 }
 
 /* What of the access lies on the first page. */
@@ -104,10 +106,13 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 
 	while (len) {
 		unsigned int n = piece(gpa, len);
+		const struct keel_memslot *slot;
 		hva_t hva;
 
-		if (!gpa_to_hva(slots, gpa, true, &hva) || write_piece(hva, buf, n))
+		slot = gpa_to_hva(slots, gpa, true, &hva);
+		if (!slot || write_piece(hva, buf, n))
 			return -EFAULT;
+		keel_dirty_written(vcpu, slot, gpa_to_gfn(gpa));
 		gpa += n;
 		buf += n;
 		len -= n;
@@ -202,13 +207,17 @@ int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const v
 	static int (*const by_size[])(hva_t hva, const void *old, const void *new) = {
 		cmpxchg_1, cmpxchg_2, cmpxchg_4, cmpxchg_8, cmpxchg_16,
 	};
+	const struct keel_memslot *slot;
 	hva_t hva;
 	int ret;
 
 	if (!len || len > 16 || len & (len - 1) || !one_line(gpa, len))
 		return -EINVAL;
-	if (!gpa_to_hva(keel_vcpu_slots(vcpu), gpa, true, &hva))
+	slot = gpa_to_hva(keel_vcpu_slots(vcpu), gpa, true, &hva);
+	if (!slot)
 		return -EFAULT;
 	ret = by_size[ilog2(len)](hva, old, new);
+	if (!ret)
+		keel_dirty_written(vcpu, slot, gpa_to_gfn(gpa));
 	return ret > 0 ? -EAGAIN : ret;
 }

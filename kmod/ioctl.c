@@ -16,6 +16,7 @@
 #include "coalesced.h"
 #include "cpuid.h"
 #include "debug.h"
+#include "dirty.h"
 #include "doorbell.h"
 #include "fpu.h"
 #include "ioctl.h"
@@ -45,6 +46,10 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS,	1 },
 	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,	1 },
 	{ KVM_CAP_READONLY_MEM,			1 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_DIRTY_LOG_RING,		KEEL_RING_MAX_BYTES },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL,	KEEL_RING_MAX_BYTES },
 	{ KVM_CAP_SYNC_MMU,			1 },
 	{ KVM_CAP_NR_MEMSLOTS,			KEEL_MAX_SLOTS },
 	{ KVM_CAP_MULTI_ADDRESS_SPACE,		KEEL_ADDRESS_SPACES },
@@ -136,6 +141,9 @@ static const struct {
 	{ KVM_CAP_EXCEPTION_PAYLOAD, keel_enable_payloads },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, keel_enable_triple_faults },
 	{ KVM_CAP_MAX_VCPU_ID, keel_limit_vcpu_ids },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, keel_enable_manual_protect },
+	{ KVM_CAP_DIRTY_LOG_RING, keel_enable_ring },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, keel_enable_ring },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, enable_emulation_exits },
 	{ KEEL_CAP_MEMORY_IN_PLACE, enable_in_place },
 };
@@ -216,6 +224,9 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_CREATE_VCPU,		0,	.vm = keel_create_vcpu },
 	{ KVM_SET_USER_MEMORY_REGION,	0,	.vm = keel_ioctl_set_user_memory_region },
 	{ KEEL_SET_MEMORY_REGIONS,	RAW,	.vm = keel_ioctl_set_memory_regions },
+	{ KVM_GET_DIRTY_LOG,		0,	.vm = keel_get_dirty_log },
+	{ KVM_CLEAR_DIRTY_LOG,		0,	.vm = keel_clear_dirty_log },
+	{ KVM_RESET_DIRTY_RINGS,	0,	.vm = keel_reset_dirty_rings },
 	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },

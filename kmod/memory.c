@@ -32,6 +32,7 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
+#include "dirty.h"
 #include "keel.h"
 #include "memory.h"
 #include "notifier.h"
@@ -206,6 +207,22 @@ static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 	return 0;
 }
 
+/* What stays mapped, but not as it was. */
+static void adapt(struct keel_vm *vm, const struct keel_memslot *old, const struct piece *p)
+{
+	u32 flips = old->flags ^ p->heir->flags;
+
+	if (flips & p->heir->flags & KVM_MEM_READONLY)
+		mmu_protect_gfns(vm, old->as, p->first, p->end);
+	if (!(flips & KVM_MEM_LOG_DIRTY_PAGES))
+		return;
+	if (old->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		mmu_log_no_more(vm, p->heir, p->first, p->end);
+	else
+		mmu_log_gfns(vm, old->as, p->first, p->end,
+			     !(vm->dirty_log_flags & KVM_DIRTY_LOG_INITIALLY_SET));
+}
+
 /*
  * Take away what is mapped through @old and not through @next, and rights that
  * @next does not give. What has an heir stays as it is.
@@ -218,11 +235,42 @@ static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
 	while (next_piece(next, old, &p)) {
 		if (p.first != old->base)
 			mmu_split_gfn(vm, old->as, p.first, tables);
-		if (!p.heir)
+		if (p.heir)
+			adapt(vm, old, &p);
+		else
 			mmu_zap_gfns(vm, old->as, p.first, p.end, true);
-		else if (p.heir->flags & ~old->flags & KVM_MEM_READONLY)
-			mmu_protect_gfns(vm, old->as, p.first, p.end);
 	}
+}
+
+/*
+ * Nobody marks pages of the slots that are gone any more: what is noted there
+ * goes to those that have their pages now.
+ */
+static void inherit_dirty(const struct keel_memslots *now, const struct slot_change *c, int n)
+{
+	struct piece p;
+
+	for (; n--; c++) {
+		if (!c->old || !c->old->dirty || (c->slot && c->slot->dirty == c->old->dirty))
+			continue;
+		p = all_of(c->old);
+		while (next_piece(now, c->old, &p))
+			if (p.heir)
+				dirty_inherit(c->old, p.heir, p.first, p.end);
+		dirty_free(c->old);
+	}
+}
+
+/* How many more slots log writes than before. */
+static int more_logging(const struct slot_change *c, int n)
+{
+	int more = 0;
+
+	for (; n--; c++) {
+		more += c->slot && c->slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+		more -= c->old && c->old->flags & KVM_MEM_LOG_DIRTY_PAGES;
+	}
+	return more;
 }
 
 static bool takes_away(const struct slot_change *c, int n)
@@ -347,9 +395,10 @@ static void grace_work(struct work_struct *work)
 	mutex_unlock(&vm->slots_lock);
 }
 
-/* @wait: something was taken away, so no reader of it may be left on return. */
-static void finish(struct keel_vm *vm, int as, bool wait)
+/* If something was taken away, no reader of it may be left on return. */
+static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int n)
 {
+	bool wait = takes_away(c, n);
 	struct memslot_pool *pool = &vm->slot_index->pool;
 	LIST_HEAD(tables);
 
@@ -364,6 +413,7 @@ static void finish(struct keel_vm *vm, int as, bool wait)
 		synchronize_srcu_expedited(&vm->srcu);
 	}
 	mmu_free_dead(&tables);
+	inherit_dirty(writable_slots(vm, as), c, n);
 	memslots_reuse(pool, memslots_take_retired(pool));
 	settle(vm, as);
 }
@@ -386,24 +436,29 @@ static int try_build(struct keel_vm *vm, struct memslot_update *u, struct slot_c
 int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
 {
 	struct keel_slot_index *index = vm->slot_index;
-	bool wait = takes_away(c, n);
 	struct memslot_update u;
 	LIST_HEAD(tables);
-	int ret;
+	int ret, more;
 
 	lockdep_assert_held(&vm->slots_lock);
-	ret = memslots_begin(&u, &index->pool, writable_slots(vm, as));
+	ret = dirty_prepare(vm, c, n);
 	if (ret)
 		return ret;
+	ret = memslots_begin(&u, &index->pool, writable_slots(vm, as));
+	if (ret)
+		goto free_bitmaps;
 	ret = try_build(vm, &u, c, n, &tables);
 	if (ret) {
 		memslots_abort(&u);
-		goto free_tables;
+		goto free_bitmaps;
 	}
 	index_commit(index, c, n);
 	memslots_commit(&u);
 	trace_phase(vm, as, UPDATE_BEGIN, u.next);
-	if (wait)
+	more = more_logging(c, n);
+	if (more > 0)
+		dirty_count_slots(vm, more);
+	if (takes_away(c, n))
 		replace_slots(vm, as, u.next, c, n, &tables);
 	else
 		rcu_assign_pointer(vm->memslots[as], u.next);
@@ -412,13 +467,28 @@ int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
 	STAT(vm, memslot_updates);
 	trace_phase(vm, as, UPDATE_PUBLISHED, u.next);
 	test_point(TEST_PUBLISHED);
-	finish(vm, as, wait);
-free_tables:
+	finish(vm, as, c, n);
+	if (more < 0)
+		dirty_count_slots(vm, more);
+	mmu_free_dead(&tables);
+	return 0;
+free_bitmaps:
+	dirty_abort(c, n);
 	mmu_free_dead(&tables);
 	return ret;
 }
 
 /* --- life ------------------------------------------------------------------- */
+
+static void free_chunk(struct slot_chunk *chunk)
+{
+	int i;
+
+	for (i = 0; chunk && i < CHUNK_SLOTS; i++)
+		if (chunk->slot[i])
+			dirty_free(chunk->slot[i]);
+	kfree(chunk);
+}
 
 static void free_index(struct keel_slot_index *index)
 {
@@ -428,7 +498,7 @@ static void free_index(struct keel_slot_index *index)
 		return;
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
 		for (i = 0; i < NR_CHUNKS; i++)
-			kfree(index->chunk[as][i]);
+			free_chunk(index->chunk[as][i]);
 	memslots_drain(&index->pool);
 	kfree(index);
 }
@@ -437,12 +507,13 @@ static void free_slots(struct keel_vm *vm)
 {
 	int as;
 
+	/* Knows the bitmaps, which the slots it points to hold. */
+	free_index(vm->slot_index);
+	vm->slot_index = NULL;
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++) {
 		memslots_destroy(rcu_dereference_protected(vm->memslots[as], true));
 		RCU_INIT_POINTER(vm->memslots[as], NULL);
 	}
-	free_index(vm->slot_index);
-	vm->slot_index = NULL;
 }
 
 int memory_init(struct keel_vm *vm)

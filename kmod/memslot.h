@@ -30,9 +30,11 @@
  * @base:	first gfn
  * @npages:	length in 4 KiB pages, > 0
  * @hva:	address of the first page in the owner's process, far below 2^60
- * @flags:	KVM_MEM_READONLY
+ * @flags:	KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES
  * @id:		0..KEEL_MAX_SLOTS-1, unique within its address space
  * @as:		address space
+ * @dirty:	a bit for each page, set when it has been written to; or NULL.
+ *		dirty.c's
  *
  * The address of a slot is its identity: two snapshots that hold the same
  * pointer agree on everything about the slot.
@@ -44,6 +46,7 @@ struct keel_memslot {
 	u32 flags;
 	u16 id;
 	u16 as;
+	unsigned long *dirty;
 };
 
 struct keel_memslots;

@@ -22,7 +22,7 @@ static bool region_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last = r->guest_phys_addr + r->memory_size;
 
-	if (r->flags & ~KVM_MEM_READONLY)
+	if (r->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES))
 		return false;
 	if (r->slot >> 16 >= KEEL_ADDRESS_SPACES || (u16)r->slot >= KEEL_MAX_SLOTS)
 		return false;
@@ -51,22 +51,25 @@ static void describe(struct slot_change *c, const struct kvm_userspace_memory_re
 
 /*
  * Compare with the slot of that id. 1: go ahead; 0: nothing to do; -EINVAL.
- * KVM's ioctl knows add, delete and move; for all else it wants the slot
- * deleted first, unless userspace has asked for changes @in_place.
+ * KVM's ioctl knows add, delete, move, and dirty logging on and off; for all
+ * else it wants the slot deleted first, unless userspace has asked for changes
+ * @in_place.
  */
 static int compare(const struct slot_change *c, bool in_place)
 {
 	const struct keel_memslot *old = c->old, *new = &c->wanted;
+	u32 flips = old ? new->flags ^ old->flags : 0;
 	bool differs;
 
 	if (!new->npages)
 		return old ? 1 : -EINVAL;
 	if (!old)
 		return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
-	differs = new->hva != old->hva || new->npages != old->npages || new->flags != old->flags;
+	differs = new->hva != old->hva || new->npages != old->npages ||
+		  flips & KVM_MEM_READONLY;
 	if (differs && !in_place)
 		return -EINVAL;
-	if (new->base == old->base && !differs)
+	if (new->base == old->base && !differs && !flips)
 		return 0;
 	return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
 }

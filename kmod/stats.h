@@ -29,6 +29,8 @@
 	X(tlb_flush, "TLB flushes on request")				\
 	X(page_faults, "EPT violations")				\
 	X(page_fixed, "EPT violations that installed a mapping")	\
+	X(dirtied, "pages marked as written to")			\
+	X(log_exits, "exits because the hardware's log was full")	\
 	X(mmio_misconfig, "EPT misconfigurations")			\
 	X(mmio_spte_hit, "MMIO sptes believed")				\
 	X(mmio_spte_stale, "MMIO sptes of an older generation")		\

@@ -22,6 +22,7 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "debugfs.h"
+#include "dirty.h"
 #include "emulate/bridge.h"
 #include "exit.h"
 #include "fpu.h"
@@ -167,10 +168,14 @@ static int handle_requests(struct keel_vcpu *vcpu)
 {
 	if (take_request(vcpu, REQ_DEAD))
 		return -EIO;
+	if (take_request(vcpu, REQ_RING_FULL) && keel_ring_full(vcpu))
+		return RUN_USER;
 	if (take_request(vcpu, REQ_TLB_FLUSH)) {
 		STAT(vcpu, tlb_flush);
 		vmx_flush_tlb(&vcpu->vmx);
 	}
+	if (take_request(vcpu, REQ_LOG))
+		keel_dirty_update(vcpu);
 	if (take_request(vcpu, REQ_MSR_FILTER))
 		keel_msr_filter_changed(vcpu);
 	if (take_request(vcpu, REQ_CLOCK))
@@ -238,6 +243,8 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 		return RUN_RESUME;
 	}
 	STAT(vcpu, exits);
+	if (unlikely(vcpu->vmx.logging))
+		keel_dirty_drain(vcpu);
 	keel_requeue_vectoring(vcpu, &exit);
 	return keel_handle_exit(vcpu, &exit);
 }
@@ -409,6 +416,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
 		page = keel_coalesced_page(vcpu->vm);
 	else
+		page = keel_ring_page(vcpu, vmf->pgoff);
+	if (!page)
 		return VM_FAULT_SIGBUS;
 	get_page(page);
 	vmf->page = page;
@@ -417,8 +426,14 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
 
+/* A private copy of the ring would be of no use; executing it, of the wrong one. */
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct keel_vcpu *vcpu = file->private_data;
+
+	if (keel_ring_covers(vcpu->vm, vma->vm_pgoff, vma_pages(vma)) &&
+	    (vma->vm_flags & VM_EXEC || !(vma->vm_flags & VM_SHARED)))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }
@@ -473,6 +488,7 @@ static void free_shared_pages(struct keel_vcpu *vcpu)
 static void destroy_vcpu(struct keel_vcpu *vcpu)
 {
 	mmu_vcpu_free(vcpu);
+	keel_ring_free(vcpu);
 	keel_cpuid_free(vcpu);
 	keel_msr_free(vcpu);
 	fpu_free_guest_fpstate(&vcpu->fpu);
@@ -508,10 +524,17 @@ static struct keel_vcpu *alloc_vcpu(struct keel_vm *vm, int id)
 	err = keel_msr_init(vcpu);
 	if (err)
 		goto free_fpu;
+	err = keel_ring_init(vcpu);
+	if (err)
+		goto free_msrs;
 	keel_cpuid_init(vcpu);
 	reset(vcpu);
+	/* Others may have been told before this one could be. */
+	keel_make_request(vcpu, REQ_LOG);
 	return vcpu;
 
+free_msrs:
+	keel_msr_free(vcpu);
 free_fpu:
 	fpu_free_guest_fpstate(&vcpu->fpu);
 free_vmx:

@@ -35,8 +35,7 @@ bool fault_current(const struct fault *f)
 	return !next || memslots_find(next, f->gfn) == f->slot;
 }
 
-/* Does an entry of @level around @gfn map nothing but this slot, and hva as aligned as gfn? */
-static bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level)
+bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level)
 {
 	gfn_t pages = level_pages(level);
 	gfn_t first = gfn & ~(pages - 1);
@@ -45,11 +44,16 @@ static bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level)
 	       !(((slot->hva >> KEEL_PAGE_SHIFT) - slot->base) & (pages - 1));
 }
 
+static bool logged(const struct fault *f)
+{
+	return f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
 static int fault_level(const struct fault *f)
 {
 	int level = mmu_max_level;
 
-	if (!f->host.page || level == 1 || (mmu_small_code && (f->access & ACC_EXEC)))
+	if (!f->host.page || level == 1 || logged(f) || (mmu_small_code && (f->access & ACC_EXEC)))
 		return 1;
 	level = min(level, host_level(f->vcpu->vm->mm, f->hva));
 	while (level > 1 && !slot_fits(f->slot, f->gfn, level))
@@ -88,12 +92,20 @@ static struct keel_table *leaf_table(struct fault *f, struct zap *z)
 	return t;
 }
 
+/* Where the first write must fault to be known, a read does not make the page writable. */
+static bool leaf_writable(const struct fault *f)
+{
+	if (logged(f) && !mmu_log_hardware && !(f->access & ACC_WRITE))
+		return false;
+	return f->host.writable && !(f->slot->flags & KVM_MEM_READONLY);
+}
+
 static u64 leaf_spte(const struct fault *f, int level)
 {
 	struct spte_leaf leaf = {
 		.address = PFN_PHYS(f->host.pfn & ~(level_pages(level) - 1)),
 		.level = level,
-		.write = f->host.writable && !(f->slot->flags & KVM_MEM_READONLY),
+		.write = leaf_writable(f),
 		.exec = level == 1 || !mmu_small_code,
 		.ram = f->host.ram,
 		.tracked = f->host.page && !PageReserved(f->host.page),

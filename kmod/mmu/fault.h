@@ -37,6 +37,12 @@ struct fault {
 	struct host_page host;
 };
 
+/* The hardware logs first writes; constant after mmu_setup(). */
+extern bool mmu_log_hardware;
+
+/* Does an entry of @level around @gfn map nothing but this slot, and hva as aligned as gfn? */
+bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level);
+
 /* Resolve a fault; the same as mmu_page_fault(), but counts nothing. */
 int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access);
 

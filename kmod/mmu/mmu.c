@@ -37,6 +37,7 @@ void mmu_setup(void)
 	if (huge_pages && vmx_caps.ept_2m)
 		mmu_max_level = vmx_caps.ept_1g ? 3 : 2;
 	mmu_small_code = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
+	mmu_log_hardware = vmx_caps.pml;
 	spte_format_init(&mmu_format, address_bits(), boot_cpu_data.x86_cache_bits,
 			 boot_cpu_has_bug(X86_BUG_L1TF), vmx_caps.ept_ad);
 }

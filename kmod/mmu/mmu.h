@@ -171,6 +171,19 @@ void mmu_one_flush_end(struct keel_vm *vm);
 void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end);
 
 /*
+ * Dirty logging. Begin to log: let no leaf in [@first, @end) be huge and, if
+ * @armed, each make its next write known. Lock held; may yield; may sleep.
+ * No more: what could be mapped as huge again is removed, to be so.
+ */
+void mmu_log_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool armed);
+void mmu_log_no_more(struct keel_vm *vm, const struct keel_memslot *slot, gfn_t first, gfn_t end);
+
+/* Have the next write to @gfn made known, between begin and end. May sleep. */
+void mmu_log_begin(struct keel_vm *vm);
+void mmu_log_again(struct keel_vm *vm, int as, gfn_t gfn);
+void mmu_log_end(struct keel_vm *vm);
+
+/*
  * Let no huge leaf reach across the start of @gfn. First get what tables that
  * needs: 0 or -ENOMEM, lock not held, may sleep. Then split: lock held. What
  * had no table set aside for it is removed instead. What is left in @tables

@@ -58,22 +58,26 @@ static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 	z->flush = true;
 }
 
+void split_or_zap(struct zap *z, struct keel_table *t, unsigned int index,
+		  struct list_head *tables)
+{
+	struct keel_table *part = list_first_entry_or_null(tables, struct keel_table, dead_link);
+
+	if (!part) {
+		zap_entry(z, t, index);
+		return;
+	}
+	list_del_init(&part->dead_link);
+	split_leaf(z, t, index, part);
+}
+
 void mmu_split_gfn(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables)
 {
-	struct keel_table *t, *part;
+	struct keel_table *t;
 	struct zap z;
 
 	zap_init(&z, vm);
-	while ((t = straddled(vm, as, gfn))) {
-		unsigned int index = table_index(gfn, t->level);
-
-		part = list_first_entry_or_null(tables, struct keel_table, dead_link);
-		if (!part) {
-			zap_entry(&z, t, index);
-			break;
-		}
-		list_del_init(&part->dead_link);
-		split_leaf(&z, t, index, part);
-	}
+	while ((t = straddled(vm, as, gfn)))
+		split_or_zap(&z, t, table_index(gfn, t->level), tables);
 	zap_finish(&z);
 }

@@ -92,15 +92,18 @@ void table_adopt(struct keel_table *parent, unsigned int index, struct keel_tabl
 u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,
 	       struct keel_table *t);
 
+struct spte_iter;
+
 /*
  * struct zap - removals that have not been flushed yet
  * @dead:	tables that the hardware may still be walking
+ * @one_flush:	what mmu->one_flush is while the lock is dropped
  *
  * Ends with zap_finish() before the lock is dropped.
  */
 struct zap {
 	struct keel_vm *vm;
-	bool flush;
+	bool flush, one_flush;
 	struct list_head dead;
 };
 
@@ -116,6 +119,24 @@ void zap_entry(struct zap *z, struct keel_table *t, unsigned int index);
 /* Unlink @t, which is empty, and each table above that gets empty by it. */
 void zap_empty(struct zap *z, struct keel_table *t);
 void zap_finish(struct zap *z);
+/* Take the right to write from the leaf found, if it has it. */
+void zap_write_protect(struct zap *z, struct spte_iter *it);
+
+/* Flush what has been removed so far, and drop the lock; take it again. */
+void zap_pause(struct zap *z);
+void zap_resume(struct zap *z);
+/* Let others have the lock and the CPU, if they want it. True: tables may have changed. */
+bool zap_give_way(struct zap *z);
+
+/* Tell the host's page what the guest has done to it through @spte. */
+void spte_hand_back(u64 spte);
+
+/*
+ * Let a table from @tables take the place of the huge leaf at @index of @t; if
+ * there is none, nothing does.
+ */
+void split_or_zap(struct zap *z, struct keel_table *t, unsigned int index,
+		  struct list_head *tables);
 
 /*
  * struct spte_iter - steps through the leaves and MMIO entries of a range

@@ -84,8 +84,7 @@ void mmu_reap_soon(struct keel_vm *vm)
 		queue_work(system_highpri_wq, &vm->grace);
 }
 
-/* Tell the host's page what the guest has done to it through @spte. */
-static void hand_back(u64 spte)
+void spte_hand_back(u64 spte)
 {
 	struct folio *folio;
 
@@ -111,7 +110,7 @@ static void drop_leaf(struct zap *z, struct keel_table *t, unsigned int index)
 
 	if (!spte_is_leaf(old))
 		return;
-	hand_back(old);
+	spte_hand_back(old);
 	STAT(z->vm, zapped_ptes);
 	z->flush = true;
 }
@@ -165,18 +164,33 @@ void zap_empty(struct zap *z, struct keel_table *t)
 	}
 }
 
-/* Let others have the lock and the CPU, if they want it. True: tables may have changed. */
-static bool give_way(struct zap *z)
+void zap_pause(struct zap *z)
+	__releases(&z->vm->mmu.lock)
 {
 	struct keel_mmu *mmu = &z->vm->mmu;
-	bool one_flush = mmu->one_flush;
 
-	if (!need_resched() && !spin_needbreak(&mmu->lock))
-		return false;
+	z->one_flush = mmu->one_flush;
 	mmu->one_flush = false;
 	zap_finish(z);
-	cond_resched_lock(&mmu->lock);
-	mmu->one_flush = one_flush;
+	spin_unlock(&mmu->lock);
+}
+
+void zap_resume(struct zap *z)
+	__acquires(&z->vm->mmu.lock)
+{
+	struct keel_mmu *mmu = &z->vm->mmu;
+
+	spin_lock(&mmu->lock);
+	mmu->one_flush = z->one_flush;
+}
+
+bool zap_give_way(struct zap *z)
+{
+	if (!need_resched() && !spin_needbreak(&z->vm->mmu.lock))
+		return false;
+	zap_pause(z);
+	cond_resched();
+	zap_resume(z);
 	return true;
 }
 
@@ -197,19 +211,19 @@ void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_y
 			zap_empty(&z, t);
 			iter_restart(&it);
 		}
-		if (may_yield && give_way(&z))
+		if (may_yield && zap_give_way(&z))
 			iter_restart(&it);
 	}
 	zap_finish(&z);
 }
 
 /* Where the hardware keeps no dirty bit, "writable" is what stands for it. */
-static void protect_entry(struct zap *z, struct spte_iter *it)
+void zap_write_protect(struct zap *z, struct spte_iter *it)
 {
 	if (!spte_is_leaf(it->spte) || !(it->spte & SPTE_WRITE))
 		return;
 	if (!mmu_format.ad)
-		hand_back(it->spte);
+		spte_hand_back(it->spte);
 	clear_bit(SPTE_WRITE_BIT, (unsigned long *)&it->table->spt[it->index]);
 	z->flush = true;
 }
@@ -223,9 +237,9 @@ void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
 	zap_init(&z, vm);
 	iter_init(&it, vm->mmu.table[as], first, end);
 	while (iter_find(&it)) {
-		protect_entry(&z, &it);
+		zap_write_protect(&z, &it);
 		iter_advance(&it);
-		if (give_way(&z))
+		if (zap_give_way(&z))
 			iter_restart(&it);
 	}
 	zap_finish(&z);
@@ -290,7 +304,7 @@ void mmu_zap_mmio(struct keel_vm *vm, int as)
 	list_splice_init(&vm->mmu.mmio[as], &todo);
 	while (!list_empty(&todo)) {
 		drop_mmio(&z, list_first_entry(&todo, struct keel_table, mmio_link));
-		give_way(&z);
+		zap_give_way(&z);
 	}
 	zap_finish(&z);
 	spin_unlock(&vm->mmu.lock);

@@ -43,6 +43,9 @@ static u32 wanted_proc2(const struct vmx_raw_caps *raw, const struct vmx_wants *
 		like |= PROC2_UNRESTRICTED;
 	if (want->tsc_scaling)
 		like |= PROC2_TSC_SCALING;
+	/* The log is of dirty bits. */
+	if (want->pml && want->ept_ad && (raw->ept_vpid & EPTCAP_AD))
+		like |= PROC2_PML;
 	return like;
 }
 
@@ -122,6 +125,9 @@ const char *vmx_caps_compute(const struct vmx_raw_caps *raw, const struct vmx_wa
 	c->vpid = c->proc2_ctl & PROC2_VPID;
 	c->unrestricted = c->proc2_ctl & PROC2_UNRESTRICTED;
 	c->tsc_scaling = c->proc2_ctl & PROC2_TSC_SCALING;
+	/* In use only while a slot logs. */
+	c->pml = c->proc2_ctl & PROC2_PML;
+	c->proc2_ctl &= ~PROC2_PML;
 	c->rdtscp = c->proc2_ctl & PROC2_RDTSCP;
 	c->invpcid = c->proc2_ctl & PROC2_INVPCID;
 	c->cr0_fixed0 = raw->cr0_fixed0;

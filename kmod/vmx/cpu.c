@@ -25,7 +25,7 @@ DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 bool vmx_going_down;
 
 static struct vmx_wants wants = {
-	.vpid = true, .ept_ad = true, .unrestricted = true, .tsc_scaling = true,
+	.vpid = true, .ept_ad = true, .unrestricted = true, .tsc_scaling = true, .pml = true,
 };
 
 module_param_named(vpid, wants.vpid, bool, 0444);
@@ -34,6 +34,8 @@ module_param_named(ept_ad, wants.ept_ad, bool, 0444);
 MODULE_PARM_DESC(ept_ad, "let the CPU keep accessed and dirty bits in EPT entries (default: if it can)");
 module_param_named(unrestricted, wants.unrestricted, bool, 0444);
 MODULE_PARM_DESC(unrestricted, "run real mode and unpaged code directly (default: if the CPU can)");
+module_param_named(pml, wants.pml, bool, 0444);
+MODULE_PARM_DESC(pml, "let the CPU log which pages a guest writes to (default: if it can)");
 module_param_named(tsc_scaling, wants.tsc_scaling, bool, 0444);
 MODULE_PARM_DESC(tsc_scaling, "guest TSC frequencies other than the host's (default: if the CPU can)");
 

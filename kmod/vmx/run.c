@@ -311,14 +311,23 @@ int vmx_vcpu_init(struct vmx_vcpu *v)
 	if (!v->vmcs)
 		return -ENOMEM;
 	v->fresh = true;
+	if (vmx_caps.pml) {
+		v->write_log = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!v->write_log)
+			goto free_vmcs;
+	}
 	v->vpid = vmx_alloc_vpid();
 	return 0;
+free_vmcs:
+	vmcs_free(v->vmcs);
+	return -ENOMEM;
 }
 
 void vmx_vcpu_free(struct vmx_vcpu *v)
 {
 	vmcs_clear_anywhere(v);
 	vmx_free_vpid(v->vpid);
+	free_page((unsigned long)v->write_log);
 	vmcs_free(v->vmcs);
 }
 

@@ -132,6 +132,12 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 
 /* --- fields that stay --------------------------------------------------- */
 
+/* A vCPU that got no VPID does without: VPID 0 is not for guests. */
+u32 vmcs_proc2(const struct vmx_vcpu *v)
+{
+	return v->vpid ? vmx_caps.proc2_ctl : vmx_caps.proc2_ctl & ~PROC2_VPID;
+}
+
 static void write_controls(struct vmx_vcpu *v)
 {
 	v->proc_ctl = vmx_caps.proc_ctl;
@@ -140,9 +146,7 @@ static void write_controls(struct vmx_vcpu *v)
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, v->proc_ctl);
-	/* A vCPU that got no VPID does without: VPID 0 is not for guests. */
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL,
-		   v->vpid ? vmx_caps.proc2_ctl : vmx_caps.proc2_ctl & ~PROC2_VPID);
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmcs_proc2(v));
 	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.exit_ctl);
 	vmcs_write(VM_ENTRY_CONTROLS, v->entry_ctl);
 	vmcs_write(EXCEPTION_BITMAP, v->exception_bitmap);
@@ -195,6 +199,7 @@ static void write_host_constants(void)
 void vmcs_write_constants(struct vmx_vcpu *v)
 {
 	write_controls(v);
+	vmx_log_reset(v);
 	write_host_constants();
 }
 

@@ -59,10 +59,16 @@ void vmcs_write_constants(struct vmx_vcpu *v);
 /* Host state that differs from CPU to CPU. VMCS current. */
 void vmcs_write_host_cpu(struct vmx_vcpu *v);
 
+/* The secondary controls, but for those that change. */
+u32 vmcs_proc2(const struct vmx_vcpu *v);
+
 /* Make the VMCS inactive on the CPU that holds it. Process context. */
 void vmcs_clear_anywhere(struct vmx_vcpu *v);
 /* The same for every VMCS active on this CPU. Interrupts off. */
 void vmcs_clear_all_here(void);
+
+/* log.c: empty and off. VMCS current. */
+void vmx_log_reset(struct vmx_vcpu *v);
 
 /* tlb.c */
 int vmx_alloc_vpid(void);

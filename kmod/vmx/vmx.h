@@ -83,6 +83,8 @@ struct vmx_vcpu {
 	u64 host_debugctl;
 	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
 	u32 exception_bitmap;
+	u64 *write_log;			/* a page, or NULL: the CPU has no log */
+	bool logging;
 	u64 tsc_offset;
 	u64 tsc_ratio;			/* see VMX_TSC_RATIO_SHIFT */
 };
@@ -120,7 +122,7 @@ struct vmx_caps {
 	u64 ept_vpid;
 	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
-	bool load_pat, load_perf_ctrl, rdtscp, invpcid;
+	bool load_pat, load_perf_ctrl, rdtscp, invpcid, pml;
 };
 
 extern struct vmx_caps vmx_caps;
@@ -290,6 +292,16 @@ void vmx_nmi_window(struct vmx_vcpu *v, bool on);	/* exit when NMIs open */
 /* Bring pending single-step traps in step with RFLAGS.TF (see irq.c). */
 void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val);
 u64 vmx_pending_debug(struct vmx_vcpu *v);
+
+/*
+ * The hardware's log of writes: the pages whose dirty bit a write of the guest's
+ * has set. On or off from the next entry on, if vmx_caps.pml. Taking it: how
+ * many entries there are, up to VMX_LOG_ENTRIES, and @gpas; they stay as they
+ * are until the next entry.
+ */
+#define VMX_LOG_ENTRIES	512
+void vmx_log_writes(struct vmx_vcpu *v, bool on);
+unsigned int vmx_take_log(struct vmx_vcpu *v, const u64 **gpas);
 
 /* Rate-limited dump of the state that made an entry fail. */
 void vmx_dump(struct vmx_vcpu *v, const struct keel_exit *exit);

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dirty logging: the bitmap of a slot, who sets bits in it, and the ioctls that
+ * take them. How the tables make a write known is mmu/log.c's; the ring that
+ * can take the bitmap's place, dirty_ring.c's.
+ */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+#include "dirty_ring.h"
+#include "memory.h"
+
+/* --- the bitmap of a slot ----------------------------------------------- */
+
+static size_t bitmap_bytes(u64 npages)
+{
+	return BITS_TO_LONGS(npages) * sizeof(long);
+}
+
+static bool logs(const struct keel_memslot *slot)
+{
+	return slot->npages && slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+static unsigned long *new_bitmap(const struct keel_vm *vm, u64 npages)
+{
+	unsigned long *bits = kvzalloc(bitmap_bytes(npages), GFP_KERNEL_ACCOUNT);
+
+	if (bits && vm->dirty_log_flags & KVM_DIRTY_LOG_INITIALLY_SET)
+		bitmap_set(bits, 0, npages);
+	return bits;
+}
+
+static bool is_fresh(const struct slot_change *c)
+{
+	return c->wanted.dirty && !(c->old && c->old->dirty == c->wanted.dirty);
+}
+
+void dirty_abort(struct slot_change *c, int n)
+{
+	for (; n--; c++)
+		if (is_fresh(c))
+			dirty_free(&c->wanted);
+}
+
+int dirty_prepare(struct keel_vm *vm, struct slot_change *c, int n)
+{
+	int i;
+
+	lockdep_assert_held(&vm->slots_lock);
+	for (i = 0; i < n; i++) {
+		struct keel_memslot *new = &c[i].wanted;
+
+		if (!logs(new) || vm->dirty_ring_entries)
+			continue;
+		if (c[i].old && c[i].old->npages == new->npages)
+			new->dirty = c[i].old->dirty;
+		if (!new->dirty)
+			new->dirty = new_bitmap(vm, new->npages);
+		if (!new->dirty) {
+			dirty_abort(c, i);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
+		   gfn_t end)
+{
+	unsigned long bit = first - old->base, after = end - old->base;
+
+	if (!heir->dirty)
+		return;
+	for (bit = find_next_bit(old->dirty, after, bit); bit < after;
+	     bit = find_next_bit(old->dirty, after, bit + 1))
+		set_bit(old->base + bit - heir->base, heir->dirty);
+}
+
+void dirty_free(const struct keel_memslot *slot)
+{
+	kvfree(slot->dirty);
+}
+
+/* --- marking ------------------------------------------------------------ */
+
+void keel_dirty_mark(struct keel_vcpu *vcpu, const struct keel_memslot *slot, gfn_t gfn)
+{
+	STAT(vcpu, dirtied);
+	if (!vcpu->vm->dirty_ring_entries)
+		/* Locked, so that what was written is seen by who takes the bit. */
+		set_bit(gfn - slot->base, slot->dirty);
+	else
+		keel_ring_push(vcpu, slot, gfn - slot->base);
+}
+
+void keel_dirty_mark_gfn(struct keel_vcpu *vcpu, gfn_t gfn)
+{
+	const struct keel_memslot *slot = memslots_find(keel_vcpu_slots(vcpu), gfn);
+
+	if (slot)
+		keel_dirty_written(vcpu, slot, gfn);
+}
+
+/* --- the hardware's log ------------------------------------------------- */
+
+void dirty_count_slots(struct keel_vm *vm, int by)
+{
+	int was = vm->logging_slots;
+
+	lockdep_assert_held(&vm->slots_lock);
+	WRITE_ONCE(vm->logging_slots, was + by);
+	/* No vCPU is left in the guest that would not log what is armed from now on. */
+	if (!was != !vm->logging_slots)
+		keel_request_all(vm, REQ_LOG);
+}
+
+void keel_dirty_update(struct keel_vcpu *vcpu)
+{
+	vmx_log_writes(&vcpu->vmx, READ_ONCE(vcpu->vm->logging_slots));
+}
+
+void keel_dirty_drain(struct keel_vcpu *vcpu)
+{
+	const u64 *gpa;
+	unsigned int n = vmx_take_log(&vcpu->vmx, &gpa);
+	int idx;
+
+	if (!n)
+		return;
+	idx = keel_read_slots(vcpu);
+	while (n--)
+		keel_dirty_mark_gfn(vcpu, gpa_to_gfn(*gpa++));
+	keel_read_slots_end(vcpu, idx);
+}
+
+/* --- ioctls ------------------------------------------------------------- */
+
+/* The slot that @id names, as userspace writes it, if it has a bitmap; or -errno. */
+static const struct keel_memslot *logged_slot(struct keel_vm *vm, u32 id)
+{
+	const struct keel_memslot *slot;
+
+	lockdep_assert_held(&vm->slots_lock);
+	if (vm->dirty_ring_entries)
+		return ERR_PTR(-ENXIO);
+	if (id >> 16 >= KEEL_ADDRESS_SPACES || (u16)id >= KEEL_MAX_SLOTS)
+		return ERR_PTR(-EINVAL);
+	slot = memory_slot(vm, id >> 16, (u16)id);
+	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
+}
+
+/* Have all writes to the pages of @slot that are set in @bits noticed again. */
+static void log_again(struct keel_vm *vm, const struct keel_memslot *slot, u64 first,
+		      const unsigned long *bits, u64 n)
+{
+	unsigned long bit;
+
+	mmu_log_begin(vm);
+	for_each_set_bit(bit, bits, n)
+		mmu_log_again(vm, slot->as, slot->base + first + bit);
+	mmu_log_end(vm);
+}
+
+static void take_bits(const struct keel_memslot *slot, unsigned long *bits)
+{
+	u64 i;
+
+	for (i = 0; i < BITS_TO_LONGS(slot->npages); i++)
+		if (READ_ONCE(slot->dirty[i]))
+			bits[i] = xchg(&slot->dirty[i], 0);
+}
+
+static void give_back(const struct keel_memslot *slot, const unsigned long *bits)
+{
+	u64 i;
+
+	for (i = 0; i < BITS_TO_LONGS(slot->npages); i++)
+		if (bits[i])
+			atomic_long_or(bits[i], (atomic_long_t *)&slot->dirty[i]);
+}
+
+/* What is given is gone, and noticed anew; but not if userspace cannot take it. */
+static long give_and_clear(struct keel_vm *vm, const struct keel_memslot *slot, void __user *to)
+{
+	size_t size = bitmap_bytes(slot->npages);
+	unsigned long *bits = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	long ret = 0;
+
+	if (!bits)
+		return -ENOMEM;
+	take_bits(slot, bits);
+	log_again(vm, slot, 0, bits, slot->npages);
+	if (copy_to_user(to, bits, size)) {
+		give_back(slot, bits);
+		ret = -EFAULT;
+	}
+	kvfree(bits);
+	return ret;
+}
+
+static long get_log(struct keel_vm *vm, const struct kvm_dirty_log *log)
+{
+	const struct keel_memslot *slot = logged_slot(vm, log->slot);
+
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	/* Who is in the guest leaves it, and marks what the hardware has logged so far. */
+	keel_request_all(vm, REQ_LOG);
+	if (!(vm->dirty_log_flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
+		return give_and_clear(vm, slot, log->dirty_bitmap);
+	if (copy_to_user(log->dirty_bitmap, slot->dirty, bitmap_bytes(slot->npages)))
+		return -EFAULT;
+	return 0;
+}
+
+long keel_get_dirty_log(struct keel_vm *vm, void *data)
+{
+	long ret;
+
+	mutex_lock(&vm->slots_lock);
+	ret = get_log(vm, data);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+
+/* Whole words, but for the end of the slot. */
+static bool clear_valid(const struct kvm_clear_dirty_log *log, const struct keel_memslot *slot)
+{
+	u64 left;
+
+	if (log->first_page > slot->npages)
+		return false;
+	left = slot->npages - log->first_page;
+	return log->num_pages <= left &&
+	       (log->num_pages == left || !(log->num_pages % BITS_PER_LONG));
+}
+
+/* Of the pages that are set in @bits, those that are marked are so no more. */
+static void clear_marks(unsigned long *marks, unsigned long *bits, u64 words)
+{
+	u64 i;
+
+	for (i = 0; i < words; i++)
+		if (bits[i])
+			bits[i] &= atomic_long_fetch_andnot(bits[i], (atomic_long_t *)&marks[i]);
+}
+
+static long clear_log(struct keel_vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	const struct keel_memslot *slot = logged_slot(vm, log->slot);
+	unsigned long *bits;
+
+	if (PTR_ERR(slot) == -ENXIO || PTR_ERR(slot) == -EINVAL)
+		return PTR_ERR(slot);
+	if (log->first_page % BITS_PER_LONG)
+		return -EINVAL;
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+	if (!clear_valid(log, slot))
+		return -EINVAL;
+	if (!log->num_pages)
+		return 0;
+	bits = vmemdup_user(log->dirty_bitmap, bitmap_bytes(log->num_pages));
+	if (IS_ERR(bits))
+		return PTR_ERR(bits);
+	clear_marks(slot->dirty + log->first_page / BITS_PER_LONG, bits,
+		    BITS_TO_LONGS(log->num_pages));
+	log_again(vm, slot, log->first_page, bits, log->num_pages);
+	kvfree(bits);
+	return 0;
+}
+
+long keel_clear_dirty_log(struct keel_vm *vm, void *data)
+{
+	long ret;
+
+	mutex_lock(&vm->slots_lock);
+	ret = clear_log(vm, data);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+
+long keel_enable_manual_protect(struct keel_vm *vm, const u64 *args)
+{
+	u64 allowed = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+
+	if (args[0] & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+		allowed |= KVM_DIRTY_LOG_INITIALLY_SET;
+	if (args[0] & ~allowed)
+		return -EINVAL;
+	mutex_lock(&vm->slots_lock);
+	vm->dirty_log_flags = args[0];
+	mutex_unlock(&vm->slots_lock);
+	return 0;
+}

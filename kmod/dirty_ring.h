@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The dirty ring: one for each vCPU, shared with its owner, who takes entries
+ * from it and hands them back. Takes the place of the slots' bitmaps.
+ */
+#ifndef KEEL_DIRTY_RING_H
+#define KEEL_DIRTY_RING_H
+
+#include "types.h"
+
+struct keel_memslot;
+struct keel_vcpu;
+struct keel_vm;
+struct kvm_dirty_gfn;
+struct page;
+
+/* In pages, of a ring; the largest there may be. */
+#define KEEL_RING_MAX_ENTRIES	65536
+#define KEEL_RING_MAX_BYTES	(KEEL_RING_MAX_ENTRIES * sizeof(struct kvm_dirty_gfn))
+
+/*
+ * struct keel_dirty_ring - @entry[n % entries], the VM's number of them
+ * @head:	next to fill; the vCPU's
+ * @taken_back:	next that userspace hands back; slots_lock to write
+ */
+struct keel_dirty_ring {
+	struct kvm_dirty_gfn *entry;	/* see above */
+	u32 head;
+	u32 taken_back;
+};
+
+/* vCPU life. Init: 0 or -ENOMEM; vm->lock held. */
+int keel_ring_init(struct keel_vcpu *vcpu);
+void keel_ring_free(struct keel_vcpu *vcpu);
+
+/* The page at @pgoff of the vCPU's file, or NULL: it is not the ring's. */
+struct page *keel_ring_page(const struct keel_vcpu *vcpu, unsigned long pgoff);
+bool keel_ring_covers(const struct keel_vm *vm, unsigned long pgoff, unsigned long pages);
+
+/* Page @offset of @slot was written to. vCPU mutex held. */
+void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64 offset);
+
+/* A request: too little is left. True: kvm_run says so. */
+bool keel_ring_full(struct keel_vcpu *vcpu);
+
+/* KVM_RESET_DIRTY_RINGS; KVM_CAP_DIRTY_LOG_RING. */
+long keel_reset_dirty_rings(struct keel_vm *vm, void *unused);
+long keel_enable_ring(struct keel_vm *vm, const u64 *args);
+
+#endif
