@@ -15,54 +15,33 @@
 
 /* --- general registers -------------------------------------------------- */
 
-static bool cache(struct vmx_vcpu *v, u32 bit)
+void vmx_read_rip(struct vmx_vcpu *v)
 {
-	bool hit = v->cached & bit;
-
-	v->cached |= bit;
-	return hit;
-}
-
-u64 vmx_rip(struct vmx_vcpu *v)
-{
-	if (!cache(v, VMX_CACHED_RIP))
-		v->rip = vmcs_read(GUEST_RIP);
-	return v->rip;
-}
-
-u64 vmx_rsp(struct vmx_vcpu *v)
-{
-	if (!cache(v, VMX_CACHED_RSP))
-		v->gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
-	return v->gpr[GPR_RSP];
-}
-
-u64 vmx_rflags(struct vmx_vcpu *v)
-{
-	if (!cache(v, VMX_CACHED_RFLAGS))
-		v->rflags = vmcs_read(GUEST_RFLAGS);
-	return v->rflags;
-}
-
-void vmx_set_rip(struct vmx_vcpu *v, u64 val)
-{
-	v->rip = val;
+	v->rip = vmcs_read(GUEST_RIP);
 	v->cached |= VMX_CACHED_RIP;
-	v->dirty |= VMX_CACHED_RIP;
 }
 
-void vmx_set_rsp(struct vmx_vcpu *v, u64 val)
+void vmx_read_rsp(struct vmx_vcpu *v)
 {
-	v->gpr[GPR_RSP] = val;
+	v->gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
 	v->cached |= VMX_CACHED_RSP;
-	v->dirty |= VMX_CACHED_RSP;
 }
 
-void vmx_set_rflags(struct vmx_vcpu *v, u64 val)
+void vmx_read_rflags(struct vmx_vcpu *v)
 {
-	v->rflags = val | X86_EFLAGS_FIXED;
+	v->rflags = vmcs_read(GUEST_RFLAGS);
 	v->cached |= VMX_CACHED_RFLAGS;
-	v->dirty |= VMX_CACHED_RFLAGS;
+}
+
+void vmx_read_registers(struct vmx_vcpu *v)
+{
+	if (!(v->cached & VMX_CACHED_RIP))
+		v->rip = vmcs_read(GUEST_RIP);
+	if (!(v->cached & VMX_CACHED_RSP))
+		v->gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
+	if (!(v->cached & VMX_CACHED_RFLAGS))
+		v->rflags = vmcs_read(GUEST_RFLAGS);
+	v->cached |= VMX_CACHED_RIP | VMX_CACHED_RSP | VMX_CACHED_RFLAGS;
 }
 
 void vmx_skip_insn(struct vmx_vcpu *v)
@@ -81,19 +60,9 @@ void vmx_skip_insn(struct vmx_vcpu *v)
 
 /* --- control registers -------------------------------------------------- */
 
-u64 vmx_cr0(struct vmx_vcpu *v)
-{
-	return v->cr0;
-}
-
 u64 vmx_cr3(struct vmx_vcpu *v)
 {
 	return vmcs_read(GUEST_CR3);
-}
-
-u64 vmx_cr4(struct vmx_vcpu *v)
-{
-	return v->cr4;
 }
 
 void vmx_set_cr0(struct vmx_vcpu *v, u64 val)

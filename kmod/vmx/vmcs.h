@@ -17,11 +17,6 @@ struct vmcs {
 	u32 abort;
 };
 
-/* v->cached and v->dirty: RSP, RIP and RFLAGS are read and written when needed only. */
-#define VMX_CACHED_RSP		(1u << 0)
-#define VMX_CACHED_RIP		(1u << 1)
-#define VMX_CACHED_RFLAGS	(1u << 2)
-
 /*
  * struct vmx_cpu - one physical CPU
  * @vmxon:	 region for VMXON; set up for every possible CPU

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include <linux/list.h>
 #include <linux/kvm.h>
+#include <asm/processor-flags.h>
 
 /* Encoding order of the instruction set, which ModRM and exits use as well. */
 enum vmx_gpr {
@@ -34,6 +35,11 @@ enum vmx_switched_msr {
 	SWITCH_STAR, SWITCH_LSTAR, SWITCH_SFMASK, SWITCH_TSC_AUX,
 	SWITCH_COUNT
 };
+
+/* v->cached and v->dirty: RSP, RIP and RFLAGS are read and written when needed only. */
+#define VMX_CACHED_RSP		(1u << 0)
+#define VMX_CACHED_RIP		(1u << 1)
+#define VMX_CACHED_RFLAGS	(1u << 2)
 
 struct vmcs;
 
@@ -182,12 +188,54 @@ u32 vmx_exit_insn_info(struct vmx_vcpu *v);
 u32 vmx_vectoring_error_code(struct vmx_vcpu *v);
 
 /* Registers. */
-u64 vmx_rip(struct vmx_vcpu *v);
-u64 vmx_rsp(struct vmx_vcpu *v);
-u64 vmx_rflags(struct vmx_vcpu *v);
-void vmx_set_rip(struct vmx_vcpu *v, u64 val);
-void vmx_set_rsp(struct vmx_vcpu *v, u64 val);
-void vmx_set_rflags(struct vmx_vcpu *v, u64 val);
+void vmx_read_rip(struct vmx_vcpu *v);
+void vmx_read_rsp(struct vmx_vcpu *v);
+void vmx_read_rflags(struct vmx_vcpu *v);
+/* All three, for who needs them all. */
+void vmx_read_registers(struct vmx_vcpu *v);
+
+static inline u64 vmx_rip(struct vmx_vcpu *v)
+{
+	if (!(v->cached & VMX_CACHED_RIP))
+		vmx_read_rip(v);
+	return v->rip;
+}
+
+static inline u64 vmx_rsp(struct vmx_vcpu *v)
+{
+	if (!(v->cached & VMX_CACHED_RSP))
+		vmx_read_rsp(v);
+	return v->gpr[GPR_RSP];
+}
+
+static inline u64 vmx_rflags(struct vmx_vcpu *v)
+{
+	if (!(v->cached & VMX_CACHED_RFLAGS))
+		vmx_read_rflags(v);
+	return v->rflags;
+}
+
+static inline void vmx_set_rip(struct vmx_vcpu *v, u64 val)
+{
+	v->rip = val;
+	v->cached |= VMX_CACHED_RIP;
+	v->dirty |= VMX_CACHED_RIP;
+}
+
+static inline void vmx_set_rsp(struct vmx_vcpu *v, u64 val)
+{
+	v->gpr[GPR_RSP] = val;
+	v->cached |= VMX_CACHED_RSP;
+	v->dirty |= VMX_CACHED_RSP;
+}
+
+static inline void vmx_set_rflags(struct vmx_vcpu *v, u64 val)
+{
+	v->rflags = val | X86_EFLAGS_FIXED;
+	v->cached |= VMX_CACHED_RFLAGS;
+	v->dirty |= VMX_CACHED_RFLAGS;
+}
+
 /* Step over the instruction that exited; clears STI/MOV-SS shadow. */
 void vmx_skip_insn(struct vmx_vcpu *v);
 
@@ -196,9 +244,17 @@ void vmx_skip_insn(struct vmx_vcpu *v);
  * caller has found legal; they keep IA-32e entry control, masks and fixed bits
  * in step, but do not reload PDPTEs unless told (vmx_set_pdptrs).
  */
-u64 vmx_cr0(struct vmx_vcpu *v);
+static inline u64 vmx_cr0(const struct vmx_vcpu *v)
+{
+	return v->cr0;
+}
+
+static inline u64 vmx_cr4(const struct vmx_vcpu *v)
+{
+	return v->cr4;
+}
+
 u64 vmx_cr3(struct vmx_vcpu *v);
-u64 vmx_cr4(struct vmx_vcpu *v);
 void vmx_set_cr0(struct vmx_vcpu *v, u64 val);
 void vmx_set_cr3(struct vmx_vcpu *v, u64 val);
 void vmx_set_cr4(struct vmx_vcpu *v, u64 val);
