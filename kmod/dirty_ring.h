@@ -14,8 +14,9 @@ struct keel_vm;
 struct kvm_dirty_gfn;
 struct page;
 
-/* Of a ring. */
+/* In pages, of a ring; the largest there may be. */
 #define KEEL_RING_MAX_ENTRIES	65536
+#define KEEL_RING_MAX_BYTES	(KEEL_RING_MAX_ENTRIES * sizeof(struct kvm_dirty_gfn))
 
 /*
  * struct keel_dirty_ring - @entry[n % entries], the VM's number of them

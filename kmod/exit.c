@@ -59,7 +59,7 @@ static int internal_error(struct keel_vcpu *vcpu, u32 suberror, const u64 *data,
 	return RUN_USER;
 }
 
-static int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+static noinline int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	u64 data[] = { exit->raw, raw_smp_processor_id() };
 
@@ -68,7 +68,8 @@ static int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 }
 
 /* An event was being delivered through memory that is MMIO: nothing to emulate. */
-static int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
+static noinline int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit,
+				   gpa_t gpa)
 {
 	u64 data[] = {
 		exit->vectoring, exit->reason, vmx_exit_qualification(&vcpu->vmx), gpa,

@@ -12,15 +12,29 @@
 #include "gpa.h"
 #include "keel.h"
 
-/* What backs @gpa, and where in the owner's process. NULL: not memory, or not for writing. */
-static const struct keel_memslot *gpa_to_hva(const struct keel_memslots *slots, gpa_t gpa,
-					     bool write, hva_t *hva)
+/* During an emulation the slot that was found is the one to look at first next time. */
+static const struct keel_memslot *find_slot(struct keel_vcpu *vcpu, gfn_t gfn)
 {
-	const struct keel_memslot *slot = memslots_find(slots, gpa_to_gfn(gpa));
+	struct keel_emulation *e = &vcpu->emulation;
+	const struct keel_memslot *slot = memslots_find(keel_vcpu_slots(vcpu), gfn);
 
+	if (e->slots)
+		e->slot = slot;
+	return slot;
+}
+
+/* What backs @gpa, and where in the owner's process. NULL: not memory, or not for writing. */
+static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_t gpa,
+						    bool write, hva_t *hva)
+{
+	const struct keel_memslot *slot = vcpu->emulation.slot;
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	if (!slot || !memslot_has(slot, gfn))
+		slot = find_slot(vcpu, gfn);
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
 		return NULL;
-	*hva = memslot_hva(slot, gpa_to_gfn(gpa)) + offset_in_page(gpa);
+	*hva = memslot_hva(slot, gfn) + offset_in_page(gpa);
 	return slot;
 }
 
@@ -83,33 +97,64 @@ static int write_piece(hva_t hva, const void *buf, unsigned int len)
 	return copy_to_user((void __user *)hva, buf, len) ? -EFAULT : 0;
 }
 
+static int read_page(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+{
+	hva_t hva;
+
+	return gpa_to_hva(vcpu, gpa, false, &hva) ? read_piece(buf, hva, len) : -EFAULT;
+}
+
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
 {
-	const struct keel_memslots *slots = keel_vcpu_slots(vcpu);
+	unsigned int n = piece(gpa, len);
 
-	while (len) {
-		unsigned int n = piece(gpa, len);
-		hva_t hva;
-
-		if (!gpa_to_hva(slots, gpa, false, &hva) || read_piece(buf, hva, n))
+	for (; n < len; n = piece(gpa, len)) {
+		if (read_page(vcpu, gpa, buf, n))
 			return -EFAULT;
 		gpa += n;
 		buf += n;
 		len -= n;
 	}
-	return 0;
+	return read_page(vcpu, gpa, buf, n);
+}
+
+static __always_inline u64 read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+{
+	hva_t hva;
+	u64 entry;
+	u32 half;
+
+	if (!gpa_to_hva(vcpu, gpa, false, &hva))
+		return 0;
+	if (len == sizeof(entry))
+		return get_user(entry, (u64 __user *)hva) ? 0 : entry;
+	return get_user(half, (u32 __user *)hva) ? 0 : half;
+}
+
+u64 keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+{
+	return read_entry(vcpu, gpa, len);
+}
+
+bool keel_gpa_entries_are(struct keel_vcpu *vcpu, const gpa_t *gpa, const u64 *entry,
+			  unsigned int count, unsigned int len)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (read_entry(vcpu, gpa[i], len) != entry[i])
+			return false;
+	return true;
 }
 
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
 {
-	const struct keel_memslots *slots = keel_vcpu_slots(vcpu);
-
 	while (len) {
 		unsigned int n = piece(gpa, len);
 		const struct keel_memslot *slot;
 		hva_t hva;
 
-		slot = gpa_to_hva(slots, gpa, true, &hva);
+		slot = gpa_to_hva(vcpu, gpa, true, &hva);
 		if (!slot || write_piece(hva, buf, n))
 			return -EFAULT;
 		keel_dirty_written(vcpu, slot, gpa_to_gfn(gpa));
@@ -124,7 +169,7 @@ bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	hva_t hva;
 
-	return gpa_to_hva(keel_vcpu_slots(vcpu), gpa, write, &hva);
+	return gpa_to_hva(vcpu, gpa, write, &hva);
 }
 
 #define CACHE_LINE	64
@@ -213,7 +258,7 @@ int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const v
 
 	if (!len || len > 16 || len & (len - 1) || !one_line(gpa, len))
 		return -EINVAL;
-	slot = gpa_to_hva(keel_vcpu_slots(vcpu), gpa, true, &hva);
+	slot = gpa_to_hva(vcpu, gpa, true, &hva);
 	if (!slot)
 		return -EFAULT;
 	ret = by_size[ilog2(len)](hva, old, new);

@@ -21,6 +21,15 @@ struct keel_vcpu;
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
+/*
+ * An entry of the guest's tables, of @len bytes, 4 or 8, and aligned. 0, which
+ * is one that is not present, if it is not in memory.
+ */
+u64 keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len);
+/* Read @count of them in turn: are they, and still, what is in @entry, where none is 0? */
+bool keel_gpa_entries_are(struct keel_vcpu *vcpu, const gpa_t *gpa, const u64 *entry,
+			  unsigned int count, unsigned int len);
+
 /* Whether the page of @gpa is in a slot, and for writing if @write. */
 bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
 

@@ -24,20 +24,24 @@ static bool bus_watched(struct keel_vcpu *vcpu, enum keel_bus bus)
 	       rcu_access_pointer(vcpu->vm->zones[bus]);
 }
 
-/* A doorbell or the coalesced ring has taken the write. */
-static bool taken(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
-		  unsigned int len)
+static noinline bool offer(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
+			   unsigned int len)
 {
 	bool done;
 	int idx;
 
-	if (likely(!bus_watched(vcpu, bus)))
-		return false;
 	idx = srcu_read_lock(&vcpu->vm->srcu);
 	done = keel_doorbell_write(vcpu, bus, addr, data, len) ||
 	       keel_coalesced_write(vcpu, bus, addr, data, len);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	return done;
+}
+
+/* A doorbell or the coalesced ring has taken the write. */
+static bool taken(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
+		  unsigned int len)
+{
+	return unlikely(bus_watched(vcpu, bus)) && offer(vcpu, bus, addr, data, len);
 }
 
 /* --- ports -------------------------------------------------------------- */
@@ -392,8 +396,8 @@ static int read_fragment(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned 
 	return new_fragment(vcpu, gpa, len, port) ? -EAGAIN : -ENOSPC;
 }
 
-static int write_fragment(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len,
-			  bool port)
+static inline int write_fragment(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf,
+				 unsigned int len, bool port)
 {
 	struct keel_mmio_fragment *f = new_fragment(vcpu, gpa, len, port);
 
@@ -446,8 +450,9 @@ static int mmio_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment 
 	run->mmio.phys_addr = f->gpa;
 	run->mmio.len = f->len;
 	run->mmio.is_write = write;
+	/* All of it: what is beyond the length says nothing. */
 	if (write)
-		memcpy(run->mmio.data, f->data, f->len);
+		memcpy(run->mmio.data, f->data, sizeof(run->mmio.data));
 	return RUN_USER;
 }
 
@@ -465,16 +470,20 @@ void keel_mmio_answer(struct keel_vcpu *vcpu)
 	m->answered++;
 }
 
+bool keel_mmio_queued(const struct keel_vcpu *vcpu)
+{
+	return vcpu->mmio.next < vcpu->mmio.nr;
+}
+
 int keel_mmio_flush(struct keel_vcpu *vcpu)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
-	while (m->next < m->nr) {
+	while (keel_mmio_queued(vcpu)) {
 		const struct keel_mmio_fragment *f = &m->frag[m->next++];
 
 		if (taken(vcpu, f->port ? KEEL_BUS_PIO : KEEL_BUS_MMIO, f->gpa, f->data, f->len))
 			continue;
-		vcpu->complete = keel_mmio_flush;
 		return mmio_to_user(vcpu, f, true);
 	}
 	keel_mmio_reset(vcpu);

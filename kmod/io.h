@@ -37,5 +37,6 @@ int keel_mmio_ask(struct keel_vcpu *vcpu);
 void keel_mmio_answer(struct keel_vcpu *vcpu);
 /* Hand queued writes over, one exit each; RUN_RESUME if there are none. */
 int keel_mmio_flush(struct keel_vcpu *vcpu);
+bool keel_mmio_queued(const struct keel_vcpu *vcpu);
 
 #endif

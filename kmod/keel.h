@@ -204,19 +204,23 @@ struct keel_pio {
  * @gpa:	where the hardware met the access that needs it, or INVALID_GPA
  * @alone:	that is its only access to data
  * @page:	linear page that @gpa was met through, if @page_known
+ * @rsp:	the guest's, before the instruction
  * @decoded:	@ctx is for the registers as they are; a change from outside
  *		makes it void
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
+ * @slot:	of @slots, the one that was found last, or NULL
  * @mode:	the hardware does not run the guest as it is: see mode.c
  */
 struct keel_emulation {
 	struct emu_ctx ctx;
 	gpa_t gpa;
 	gva_t page;
+	u64 rsp;
 	bool page_known;
 	bool alone;
 	bool decoded;
 	const struct keel_memslots *slots;
+	const struct keel_memslot *slot;
 	bool mode;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pure emulator meets the vCPU: registers in, registers out, guest memory
- * and MMIO behind the callbacks. Policy about what cannot be emulated is in
+ * The pure emulator meets the vCPU: its registers, and guest memory and MMIO
+ * behind the callbacks. Policy about what cannot be emulated is in
  * exit.c, the questions to userspace are io.c's.
  */
 #include <linux/kernel.h>
@@ -49,6 +49,20 @@ static bool is_wide(const struct emu_ctx *ctx, unsigned int access)
 	       (access & EMU_SYSTEM && ctx->efer & EFER_LMA);
 }
 
+/* What it means that a walk ended with @err. */
+static enum emu_result walked(struct emu_ctx *ctx, int err, const struct walk_fault *fault)
+{
+	if (!err)
+		return EMU_OK;
+	if (err != -EFAULT)
+		return EMU_RETRY;
+	ctx->fault = (struct emu_exception) {
+		.vector = X86_TRAP_PF, .has_error = true, .error_code = fault->error,
+		.cr2 = fault->gva,
+	};
+	return EMU_FAULT;
+}
+
 static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int len,
 				 unsigned int access, struct gva_span *span)
 {
@@ -56,15 +70,15 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
 	int err = keel_gva_translate(vcpu_of(ctx), linear, len, walk_access(ctx, access),
 				     is_wide(ctx, access), span, &fault);
 
-	if (!err)
-		return EMU_OK;
-	if (err != -EFAULT)
-		return EMU_RETRY;
-	ctx->fault = (struct emu_exception) {
-		.vector = X86_TRAP_PF, .has_error = true, .error_code = fault.error,
-		.cr2 = fault.gva,
-	};
-	return EMU_FAULT;
+	return walked(ctx, err, &fault);
+}
+
+/* Where @linear is if it lies in the page that the hardware met. */
+static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
+{
+	const struct keel_vcpu *vcpu = ctx->priv;
+
+	return (vcpu->emulation.gpa & PAGE_MASK) | offset_in_page(linear);
 }
 
 /*
@@ -74,21 +88,21 @@ static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int l
  * repeated instruction does next in the same page is no other: nothing in
  * between could have told the guest that its tables have changed.
  */
-static bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size, unsigned int access,
-		       gpa_t *gpa)
+static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size,
+				       unsigned int access)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct keel_emulation *e = &vcpu->emulation;
 	unsigned int acc = access & EMU_WRITE ? ACC_WRITE : ACC_READ;
+	gpa_t gpa = mmio_gpa(ctx, linear);
 
-	*gpa = (e->gpa & PAGE_MASK) | offset_in_page(linear);
 	if (!e->alone || offset_in_page(linear) + size > PAGE_SIZE)
 		return false;
-	if (e->page_known ? e->page != (linear & PAGE_MASK) : *gpa != e->gpa)
+	if (e->page_known ? e->page != (linear & PAGE_MASK) : gpa != e->gpa)
 		return false;
 	if (ctx->cpl == 3)
 		acc |= ACC_USER;
-	if (!mmio_cache_match(vcpu, linear, *gpa, acc) && !mmio_cache_fill(vcpu, linear, *gpa, acc))
+	if (!mmio_cache_match(vcpu, linear, gpa, acc))
 		return false;
 	e->page = linear & PAGE_MASK;
 	e->page_known = true;
@@ -97,30 +111,49 @@ static bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size, unsig
 
 static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
 {
-	struct gva_span span;
-	enum emu_result r = translate(ctx, linear, len, EMU_FETCH, &span);
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	struct walk_fault fault;
+	gpa_t gpa;
+	int err = mmu_walk_code(vcpu, linear, walk_access(ctx, EMU_FETCH), &gpa, &fault);
 
-	if (r != EMU_OK)
-		return r;
+	if (err)
+		return walked(ctx, err, &fault);
 	/* Code in MMIO is not executed. */
-	return keel_span_read(vcpu_of(ctx), &span, buf) ? EMU_UNHANDLED : EMU_OK;
+	return keel_gpa_read(vcpu, gpa, buf, len) ? EMU_UNHANDLED : EMU_OK;
+}
+
+static enum emu_result ask_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len,
+				bool write)
+{
+	int err = write ? keel_mmio_write(vcpu, gpa, buf, len) :
+			  keel_mmio_read(vcpu, gpa, buf, len);
+
+	if (err)
+		return err == -EAGAIN ? EMU_IO : EMU_UNHANDLED;
+	return EMU_OK;
+}
+
+static noinline enum emu_result move_wide_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf,
+					       unsigned int len, bool write)
+{
+	enum emu_result r = EMU_OK;
+	unsigned int n;
+
+	for (; len && r == EMU_OK; len -= n) {
+		n = min_t(unsigned int, len, MMIO_MAX);
+		r = ask_mmio(vcpu, gpa, buf, n, write);
+		gpa += n;
+		buf += n;
+	}
+	return r;
 }
 
 static enum emu_result move_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len,
 				 bool write)
 {
-	while (len) {
-		unsigned int n = min_t(unsigned int, len, MMIO_MAX);
-		int err = write ? keel_mmio_write(vcpu, gpa, buf, n) :
-				  keel_mmio_read(vcpu, gpa, buf, n);
-
-		if (err)
-			return err == -EAGAIN ? EMU_IO : EMU_UNHANDLED;
-		gpa += n;
-		buf += n;
-		len -= n;
-	}
-	return EMU_OK;
+	if (likely(len <= MMIO_MAX))
+		return ask_mmio(vcpu, gpa, buf, len, write);
+	return move_wide_mmio(vcpu, gpa, buf, len, write);
 }
 
 /* False: not RAM, or userspace has been asked for these bytes when it was none. */
@@ -131,8 +164,8 @@ static bool move_ram(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int le
 	return !keel_mmio_answered(vcpu, gpa) && !keel_gpa_read(vcpu, gpa, buf, len);
 }
 
-static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned int size,
-			    unsigned int access)
+static noinline enum emu_result move_by_walk(struct emu_ctx *ctx, u64 linear, u8 *buf,
+					     unsigned int size, unsigned int access)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	bool write = access & EMU_WRITE;
@@ -141,8 +174,6 @@ static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned i
 	gpa_t gpa;
 	int i;
 
-	if (known_mmio(ctx, linear, size, access, &gpa))
-		return move_mmio(vcpu, gpa, buf, size, write);
 	r = translate(ctx, linear, size, access, &span);
 	if (access & EMU_PROBE)
 		return r;
@@ -153,6 +184,15 @@ static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned i
 		buf += span.part[i].len;
 	}
 	return r;
+}
+
+static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned int size,
+			    unsigned int access)
+{
+	if (known_mmio(ctx, linear, size, access))
+		return move_mmio(vcpu_of(ctx), mmio_gpa(ctx, linear), buf, size,
+				 access & EMU_WRITE);
+	return move_by_walk(ctx, linear, buf, size, access);
 }
 
 static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
@@ -175,10 +215,9 @@ static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct gva_span span;
 	enum emu_result r;
-	gpa_t gpa;
 	int err;
 
-	if (known_mmio(ctx, linear, size, access, &gpa))
+	if (known_mmio(ctx, linear, size, access))
 		return write(ctx, linear, new, size, access);
 	r = translate(ctx, linear, size, access, &span);
 	if (r != EMU_OK)
@@ -235,8 +274,10 @@ static void fill(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 
-	vmx_rsp(v);
-	memcpy(ctx->gpr, v->gpr, sizeof(ctx->gpr));
+	vmx_read_registers(v);
+	vcpu->emulation.rsp = vmx_rsp(v);
+	static_assert(sizeof(*ctx->gpr) == sizeof(*v->gpr));
+	ctx->gpr = (u64 *)v->gpr;
 	ctx->ops = &ops;
 	ctx->priv = vcpu;
 	ctx->rip = vmx_rip(v);
@@ -287,15 +328,14 @@ static void commit_segs(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	u64 rsp = vmx_rsp(v);
 
-	memcpy(v->gpr, ctx->gpr, sizeof(ctx->gpr));
-	if (ctx->gpr[EMU_RSP] != rsp)
+	if (ctx->gpr[EMU_RSP] != vcpu->emulation.rsp)
 		vmx_set_rsp(v, ctx->gpr[EMU_RSP]);
 	vmx_set_rip(v, ctx->rip);
 	if (ctx->rflags != vmx_rflags(v))
 		vmx_set_rflags(v, ctx->rflags);
-	commit_segs(ctx, vcpu);
+	if (ctx->seg_dirty)
+		commit_segs(ctx, vcpu);
 	set_shadow(v, ctx->shadow);
 	if (ctx->nmi_open)
 		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
@@ -351,12 +391,12 @@ static int carry_on(struct keel_vcpu *vcpu, int r)
 
 static int flush_rest(struct keel_vcpu *vcpu);
 
-/* What is queued goes out, one exit each. */
+/* What is queued goes out, one exit each. After the last there is mostly nothing left to do. */
 static int flush(struct keel_vcpu *vcpu)
 {
 	int r = keel_mmio_flush(vcpu);
 
-	if (r == RUN_USER)
+	if (r == RUN_USER && (keel_mmio_queued(vcpu) || vcpu->emulation.ctx.rep_again))
 		vcpu->complete = flush_rest;
 	return r;
 }
@@ -414,25 +454,34 @@ static enum emu_result decode(struct keel_vcpu *vcpu)
 	fill(&e->ctx, vcpu);
 	r = emu_decode(&e->ctx);
 	e->decoded = r == EMU_OK;
-	e->alone = e->gpa != INVALID_GPA && e->decoded && emu_single_access(&e->ctx);
+	e->alone = e->gpa != INVALID_GPA && e->decoded && e->ctx.insn.single_access;
 	return r;
 }
 
-/*
- * Run the instruction; userspace may have set registers since it was decoded.
- * All of it, page walks included, sees one snapshot of the slots.
- */
+/* All of an instruction, page walks included, sees one snapshot of the slots. */
+static void take_slots(struct keel_vcpu *vcpu)
+{
+	vcpu->emulation.slots = keel_slots(vcpu->vm, keel_as(vcpu));
+}
+
+static void drop_slots(struct keel_vcpu *vcpu)
+{
+	vcpu->emulation.slots = NULL;
+	vcpu->emulation.slot = NULL;
+}
+
+/* Run the instruction; userspace may have set registers since it was decoded. */
 static int emulate(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 	enum emu_result r = EMU_OK;
 
-	e->slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	take_slots(vcpu);
 	if (!e->decoded)
 		r = decode(vcpu);
 	if (r == EMU_OK)
 		r = emu_execute(&e->ctx);
-	e->slots = NULL;
+	drop_slots(vcpu);
 	return finish(vcpu, &e->ctx, r);
 }
 
@@ -461,10 +510,10 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	keel_mmio_reset(vcpu);
 	e->alone = false;
 	e->decoded = false;
-	e->slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	take_slots(vcpu);
 	fill(&e->ctx, vcpu);
 	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
-	e->slots = NULL;
+	drop_slots(vcpu);
 	switch (r) {
 	case EMU_OK:
 		commit(&e->ctx, vcpu);

@@ -4,7 +4,8 @@
  * the owner's callback, never a page further than the instruction reaches,
  * and reads no register: what depends on register values (addresses, limits,
  * conditions) is left to execution, so that a decoded instruction can be run
- * again. Which opcode means what is in opcodes.c.
+ * again, and need not be decoded again while its bytes are the same. Which
+ * opcode means what is in opcodes.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -47,28 +48,31 @@ static void stop(struct decoder *d, enum emu_result result)
  * Get more bytes: up to the end of the page that the next byte is in, but not
  * past the segment's limit, which only counts for bytes the instruction has.
  */
-static void fetch_more(struct decoder *d)
+static enum emu_result fetch(struct emu_ctx *ctx)
 {
-	struct emu_insn *insn = d->insn;
-	unsigned int len = EMU_INSN_MAX - insn->fetched;
-	unsigned int in_page;
+	struct emu_insn *insn = &ctx->insn;
+	unsigned int len = EMU_INSN_MAX - insn->fetched, in_page;
+	enum emu_result result;
 	u64 linear;
 
-	if (d->result != EMU_OK)
-		return;
-	if (!len) {
-		stop(d, emu_raise(d->ctx, EMU_VECTOR_GP, 0));
-		return;
-	}
-	d->result = emu_code_address(d->ctx, d->ctx->rip + insn->fetched, &linear, &len);
-	if (d->result != EMU_OK)
-		return;
+	if (!len)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = emu_code_address(ctx, ctx->rip + insn->fetched, &linear, &len);
+	if (result != EMU_OK)
+		return result;
 	in_page = PAGE_BYTES - (linear & (PAGE_BYTES - 1));
 	if (len > in_page)
 		len = in_page;
-	d->result = d->ctx->ops->fetch(d->ctx, linear, insn->bytes + insn->fetched, len);
-	if (d->result == EMU_OK)
+	result = ctx->ops->fetch(ctx, linear, insn->bytes + insn->fetched, len);
+	if (result == EMU_OK)
 		insn->fetched += len;
+	return result;
+}
+
+static void fetch_more(struct decoder *d)
+{
+	if (d->result == EMU_OK)
+		d->result = fetch(d->ctx);
 }
 
 static u8 next_byte(struct decoder *d)
@@ -536,19 +540,53 @@ static const struct emu_row *final_row(struct decoder *d, const struct emu_row *
 	return row;
 }
 
-enum emu_result emu_decode(struct emu_ctx *ctx)
+/* The same bytes in the same mode are the same instruction: @insn holds it. */
+static bool is_decoded(const struct emu_ctx *ctx)
 {
+	const struct emu_insn *insn = &ctx->insn;
+	const struct emu_source *source = &ctx->source;
+
+	return insn->op && source->mode == ctx->mode && source->fetched == insn->fetched &&
+	       !memcmp(source->bytes, insn->bytes, EMU_INSN_MAX);
+}
+
+static void keep_source(struct emu_ctx *ctx)
+{
+	memcpy(ctx->source.bytes, ctx->insn.bytes, EMU_INSN_MAX);
+	ctx->source.fetched = ctx->insn.fetched;
+	ctx->source.mode = ctx->mode;
+}
+
+static bool is_single_access(const struct emu_insn *insn)
+{
+	int i;
+
+	switch (insn->op) {
+	case EMU_OP_STOS:
+	case EMU_OP_LODS:
+	case EMU_OP_SCAS:
+		return true;
+	}
+	if (insn->flags & ROW_MORE)
+		return false;
+	for (i = 0; i < 3; i++)
+		if (insn->operand[i].kind == EMU_OPERAND_MEM)
+			return true;
+	return false;
+}
+
+static enum emu_result decode(struct emu_ctx *ctx)
+{
+	struct emu_insn *insn = &ctx->insn;
 	struct decoder d = {
 		.ctx = ctx,
-		.insn = &ctx->insn,
+		.insn = insn,
 		.result = EMU_OK,
 		.long64 = ctx->mode == EMU_MODE_LONG64,
 	};
-	struct emu_insn *insn = &ctx->insn;
 	const struct emu_row *row;
 	unsigned int i;
 
-	reset(insn);
 	row = final_row(&d, opcode_row(&d));
 	if (d.result != EMU_OK)
 		return d.result;
@@ -564,8 +602,26 @@ enum emu_result emu_decode(struct emu_ctx *ctx)
 	insn->length = d.pos;
 	if (d.undefined && d.result == EMU_OK)
 		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (d.result != EMU_OK)
+		return d.result;
 	/* Only now can it be executed. */
-	if (d.result == EMU_OK)
-		insn->op = row->op;
-	return d.result;
+	insn->op = row->op;
+	insn->single_access = is_single_access(insn);
+	return EMU_OK;
+}
+
+enum emu_result emu_decode(struct emu_ctx *ctx)
+{
+	enum emu_result result = EMU_OK;
+
+	if (!ctx->insn.fetched)
+		result = fetch(ctx);
+	if (result == EMU_OK && is_decoded(ctx))
+		return EMU_OK;
+	reset(&ctx->insn);
+	if (result == EMU_OK)
+		result = decode(ctx);
+	if (result == EMU_OK)
+		keep_source(ctx);
+	return result;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The face of the instruction emulator: decode one guest instruction, then
- * execute it on a copy of the guest's registers. Segmentation is done here;
- * paging, memory and devices are behind the callbacks. The emulator is pure:
+ * execute it on the registers it is given. Segmentation is done here; paging,
+ * memory and devices are behind the callbacks. The emulator is pure:
  * it knows no VM, no vCPU and no hardware, and also compiles natively.
  *
  * It keeps nothing between instructions but what is in struct emu_ctx.
@@ -108,6 +108,8 @@ struct emu_operand {
  * @base, @index, @scale, @disp: parts of the effective address. Registers are
  *		only read on execution; EMU_NO_REG where there is none.
  * @rep:	0, 0xf2 (REPNE) or 0xf3 (REP) on instructions that repeat
+ * @single_access: it accesses data at one place in memory and nowhere else;
+ *		reading and then writing that place counts as one
  */
 struct emu_insn {
 	u8 bytes[EMU_INSN_MAX];
@@ -132,10 +134,18 @@ struct emu_insn {
 	u8 seg;			/* enum emu_seg_index of the memory operand */
 	u8 base, index, scale;
 	bool rip_relative;
+	bool single_access;
 	s64 disp;
 	u64 imm;
 	u16 imm2;		/* the second immediate: selector, nesting level */
 	struct emu_operand operand[3];
+};
+
+/* struct emu_source - all that the decoding of an instruction depends on */
+struct emu_source {
+	u8 bytes[EMU_INSN_MAX];
+	u8 fetched;
+	u8 mode;		/* enum emu_mode */
 };
 
 #define EMU_NO_REG	0xff
@@ -189,8 +199,8 @@ struct emu_system {
  * any part of the access faults. Reads come in the same order each time an
  * instruction is run again after EMU_IO, and before any write.
  *
- * @fetch:	instruction bytes. Asked again for the next page only if the
- *		instruction really reaches into it.
+ * @fetch:	instruction bytes, of one page. Asked again for the next page
+ *		only if the instruction really reaches into it.
  * @read, @write: @size is 1-32; @access is a set of enum emu_access. EMU_OK
  *		from @write may mean that the write is queued.
  * @exchange:	store @new at @linear in one atomic step if it holds @old,
@@ -224,15 +234,16 @@ struct emu_ops {
 /*
  * struct emu_ctx - one instruction on its way through the emulator
  *
- * In: the owner fills it before emu_decode(). @gpr, @rip, @rflags and @seg
- * change only when emu_execute() returns EMU_OK. A segment register that has
+ * In: the owner fills it before emu_decode(). What @gpr points to, @rip,
+ * @rflags and @seg change only when emu_execute() returns EMU_OK. A segment register that has
  * changed has its bit in @seg_dirty; the mode and the CPL may then be others,
  * and the owner fills the context anew for the next instruction.
  *
  * Derived: @insn. The owner sets insn.fetched to 0, or to the number of
  * instruction bytes it has put into insn.bytes[] already. A decoded
  * instruction can be executed any number of times, as long as CS:RIP, the
- * mode and the code bytes stay the same.
+ * mode and the code bytes stay the same. What it was decoded from is in
+ * @source: the owner zeroes the context once, and leaves both alone.
  *
  * Out: valid after EMU_OK, but for @fault, which is valid after EMU_FAULT.
  */
@@ -240,7 +251,7 @@ struct emu_ctx {
 	/* in */
 	const struct emu_ops *ops;
 	void *priv;			/* the owner's */
-	u64 gpr[EMU_GPR_COUNT];
+	u64 *gpr;			/* EMU_GPR_COUNT of them */
 	u64 rip;
 	u64 rflags;
 	enum emu_mode mode;
@@ -254,6 +265,7 @@ struct emu_ctx {
 
 	/* derived */
 	struct emu_insn insn;
+	struct emu_source source;
 	u64 next_rip;
 	u64 next_rflags;
 	u64 displaced;			/* added to the address of the memory operand */
@@ -277,12 +289,6 @@ static inline u64 emu_linear(const struct emu_ctx *ctx, u64 linear, unsigned int
 
 /* Fetch and decode the instruction at CS:RIP. */
 enum emu_result emu_decode(struct emu_ctx *ctx);
-
-/*
- * True if the decoded instruction accesses data at one place in memory and
- * nowhere else; reading and then writing that place counts as one.
- */
-bool emu_single_access(const struct emu_ctx *ctx);
 
 /*
  * Execute the decoded instruction; of a repeated string instruction, one

@@ -636,22 +636,3 @@ enum emu_result emu_execute(struct emu_ctx *ctx)
 		emu_commit(ctx);
 	return result;
 }
-
-bool emu_single_access(const struct emu_ctx *ctx)
-{
-	const struct emu_operand *o = ctx->insn.operand;
-	int i;
-
-	switch (ctx->insn.op) {
-	case EMU_OP_STOS:
-	case EMU_OP_LODS:
-	case EMU_OP_SCAS:
-		return true;
-	}
-	if (ctx->insn.flags & ROW_MORE)
-		return false;
-	for (i = 0; i < 3; i++)
-		if (o[i].kind == EMU_OPERAND_MEM)
-			return true;
-	return false;
-}

@@ -104,10 +104,27 @@ bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size);
 enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
 				   unsigned int size, unsigned int access, u64 *linear);
 
-/* Linear address of the code byte at @ip; cuts *@len down to what the segment holds. */
-enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len);
+static inline bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear)
+{
+	unsigned int unused = ctx->cr4 & EMU_CR4_LA57 ? 7 : 16;
 
-bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear);
+	return (u64)((s64)(linear << unused) >> unused) == linear;
+}
+
+/*
+ * Linear address of the code byte at @ip; cuts *@len down to what the segment
+ * holds, where the code has one that counts.
+ */
+enum emu_result emu_code32_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len);
+
+static inline enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear,
+					       unsigned int *len)
+{
+	if (ctx->mode != EMU_MODE_LONG64)
+		return emu_code32_address(ctx, ip, linear, len);
+	*linear = ip;
+	return emu_is_canonical(ctx, ip) ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
+}
 
 static inline unsigned int emu_iopl(const struct emu_ctx *ctx)
 {
@@ -126,7 +143,19 @@ static inline bool emu_no_descriptors(const struct emu_ctx *ctx)
 }
 
 /* Effective address of the instruction's memory operand. */
-u64 emu_effective_address(const struct emu_ctx *ctx);
+static inline u64 emu_effective_address(const struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+	u64 ea = insn->disp + ctx->displaced;
+
+	if (insn->base != EMU_NO_REG)
+		ea += ctx->gpr[insn->base];
+	if (insn->index != EMU_NO_REG)
+		ea += ctx->gpr[insn->index] << insn->scale;
+	if (insn->rip_relative)
+		ea += ctx->rip + insn->length;
+	return ea & emu_mask(insn->addr_size);
+}
 
 /* Memory in a segment. */
 enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,

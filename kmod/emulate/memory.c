@@ -35,15 +35,8 @@ static enum emu_result segment_fault(struct emu_ctx *ctx, unsigned int seg)
 	return emu_raise(ctx, seg == EMU_SS ? EMU_VECTOR_SS : EMU_VECTOR_GP, 0);
 }
 
-bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear)
-{
-	unsigned int unused = ctx->cr4 & EMU_CR4_LA57 ? 7 : 16;
-
-	return (u64)((s64)(linear << unused) >> unused) == linear;
-}
-
-static enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u64 ea,
-				unsigned int size, u64 *linear)
+static inline enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u64 ea,
+				       unsigned int size, u64 *linear)
 {
 	*linear = ea;
 	if (seg >= EMU_FS)
@@ -83,8 +76,10 @@ static bool misaligned(const struct emu_ctx *ctx, u64 linear, unsigned int size)
 	return linear & (size - 1);
 }
 
-enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
-				   unsigned int size, unsigned int access, u64 *linear)
+/* In line for the two that nearly all accesses come through. */
+static __always_inline enum emu_result
+linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea, unsigned int size,
+	       unsigned int access, u64 *linear)
 {
 	const struct emu_seg *s;
 
@@ -104,15 +99,16 @@ enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea
 	return EMU_OK;
 }
 
-enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len)
+enum emu_result emu_linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea,
+				   unsigned int size, unsigned int access, u64 *linear)
 {
-	const struct emu_seg *cs;
+	return linear_address(ctx, seg, ea, size, access, linear);
+}
 
-	if (ctx->mode == EMU_MODE_LONG64) {
-		*linear = ip;
-		return emu_is_canonical(ctx, ip) ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
-	}
-	cs = emu_segment(ctx, EMU_CS);
+enum emu_result emu_code32_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len)
+{
+	const struct emu_seg *cs = emu_segment(ctx, EMU_CS);
+
 	if (ip > cs->limit)
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
 	if (*len > cs->limit - ip + 1)
@@ -121,27 +117,13 @@ enum emu_result emu_code_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsig
 	return EMU_OK;
 }
 
-u64 emu_effective_address(const struct emu_ctx *ctx)
-{
-	const struct emu_insn *insn = &ctx->insn;
-	u64 ea = insn->disp + ctx->displaced;
-
-	if (insn->base != EMU_NO_REG)
-		ea += ctx->gpr[insn->base];
-	if (insn->index != EMU_NO_REG)
-		ea += ctx->gpr[insn->index] << insn->scale;
-	if (insn->rip_relative)
-		ea += ctx->rip + insn->length;
-	return ea & emu_mask(insn->addr_size);
-}
-
 enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,
 			     unsigned int size, unsigned int access)
 {
 	enum emu_result result;
 	u64 linear;
 
-	result = emu_linear_address(ctx, seg, ea, size, access, &linear);
+	result = linear_address(ctx, seg, ea, size, access, &linear);
 	if (result != EMU_OK)
 		return result;
 	return ctx->ops->read(ctx, linear, buf, size, access);
@@ -153,7 +135,7 @@ enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, con
 	enum emu_result result;
 	u64 linear;
 
-	result = emu_linear_address(ctx, seg, ea, size, EMU_WRITE, &linear);
+	result = linear_address(ctx, seg, ea, size, EMU_WRITE, &linear);
 	if (result != EMU_OK)
 		return result;
 	return ctx->ops->write(ctx, linear, buf, size, EMU_WRITE);

@@ -21,47 +21,44 @@ void mmio_cache_forget(struct keel_vcpu *vcpu)
 	vcpu->mmu.cache.valid = false;
 }
 
-void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access, u64 generation)
+static bool covers(const struct mmio_verdict *v, gfn_t gfn, unsigned int access)
 {
-	vcpu->mmu.verdict = (struct mmio_verdict) {
-		.gfn = gfn, .access = access & (ACC_READ | ACC_WRITE), .generation = generation,
-	};
+	return v->gfn == gfn && !(access & ~v->access);
 }
 
-static bool believe(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access)
+static void count_hit(struct keel_vcpu *vcpu, gva_t gva, gfn_t gfn, u64 now)
 {
-	const struct mmio_cache *c = &vcpu->mmu.cache;
-	u64 now;
+	STAT(vcpu, mmio_cache_hit);
+	if (trace_keel_vcpu_match_mmio_enabled())
+		trace_keel_vcpu_match_mmio(vcpu->id, gva, gfn, vcpu->mmu.cache.verdict.generation,
+					   now);
+}
 
-	if (!c->valid || c->gva != (gva & PAGE_MASK))
-		return false;
-	if (c->verdict.gfn != gpa_to_gfn(confirmed) || access & ~c->verdict.access)
-		return false;
-	now = memslots_generation(keel_slots(vcpu->vm, keel_as(vcpu)));
-	return !(now & KEEL_GEN_UPDATE_IN_PROGRESS) && now == c->verdict.generation;
+static void fill(struct mmio_cache *c, gva_t gva, const struct mmio_verdict *v, unsigned int access)
+{
+	c->valid = true;
+	c->gva = gva & PAGE_MASK;
+	c->verdict = *v;
+	c->verdict.access |= access & ACC_USER;
 }
 
 bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access)
 {
-	if (!believe(vcpu, gva, confirmed, access))
+	u64 now = memslots_generation(keel_slots(vcpu->vm, keel_as(vcpu)));
+	const struct mmio_verdict *last = &vcpu->mmu.verdict;
+	struct mmio_cache *c = &vcpu->mmu.cache;
+	gfn_t gfn = gpa_to_gfn(confirmed);
+
+	/* Nothing is believed during an update, and nothing learnt is kept: bit 0 says so. */
+	if (now & KEEL_GEN_UPDATE_IN_PROGRESS)
 		return false;
-	STAT(vcpu, mmio_cache_hit);
-	trace_keel_vcpu_match_mmio(vcpu->id, gva, gpa_to_gfn(confirmed),
-				   vcpu->mmu.cache.verdict.generation,
-				   memslots_generation(keel_slots(vcpu->vm, keel_as(vcpu))));
+	if (c->valid && c->gva == (gva & PAGE_MASK) && c->verdict.generation == now &&
+	    covers(&c->verdict, gfn, access)) {
+		count_hit(vcpu, gva, gfn, now);
+		return true;
+	}
+	if (last->generation != now || !covers(last, gfn, access & ~ACC_USER))
+		return false;
+	fill(c, gva, last, access);
 	return true;
-}
-
-/* Nothing learnt during an update is kept: bit 0 of the generation says so. */
-bool mmio_cache_fill(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access)
-{
-	const struct mmio_verdict *v = &vcpu->mmu.verdict;
-
-	if (v->generation & KEEL_GEN_UPDATE_IN_PROGRESS)
-		return false;
-	vcpu->mmu.cache = (struct mmio_cache) {
-		.valid = true, .gva = gva & PAGE_MASK, .verdict = *v,
-	};
-	vcpu->mmu.cache.verdict.access |= access & ACC_USER;
-	return believe(vcpu, gva, confirmed, access);
 }

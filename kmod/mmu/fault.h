@@ -58,6 +58,15 @@ bool fault_current(const struct fault *f);
  */
 struct keel_table *fault_descend(struct fault *f, struct zap *z, int level);
 
+/* Record what a fault has concluded; @generation as of the snapshot it looked at. */
+static inline void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access,
+				u64 generation)
+{
+	vcpu->mmu.verdict = (struct mmio_verdict) {
+		.gfn = gfn, .access = access & (ACC_READ | ACC_WRITE), .generation = generation,
+	};
+}
+
 /* The fault's gfn is in no slot: record that in an MMIO entry. A verdict. */
 int mmio_mark(struct fault *f);
 

@@ -27,17 +27,16 @@ static bool can_mark(gfn_t gfn)
  * past, and if the wrap has been dealt with already, it would be met again
  * when the stored numbers have come round to it.
  */
-static void put_mark(struct fault *f)
+static void put_mark(struct fault *f, u64 generation)
 {
-	u64 generation = memslots_generation(f->slots);
-	u64 spte = spte_make_mmio(&mmu_format, f->gfn, ACC_READ | ACC_WRITE | ACC_USER,
-				  generation);
 	struct keel_table *t;
 	unsigned int i;
 	struct zap z;
+	u64 spte;
 
 	if (generation & KEEL_GEN_UPDATE_IN_PROGRESS)
 		return;
+	spte = spte_make_mmio(&mmu_format, f->gfn, ACC_READ | ACC_WRITE | ACC_USER, generation);
 	zap_init(&z, f->vcpu->vm);
 	t = fault_descend(f, &z, 1);
 	if (!t)
@@ -48,21 +47,23 @@ static void put_mark(struct fault *f)
 		zap_entry(&z, t, i);
 		zap_finish(&z);
 	}
-	trace_keel_mark_mmio_spte(f->vcpu->id, f->gfn, spte_mmio_access(spte), generation);
+	if (trace_keel_mark_mmio_spte_enabled())
+		trace_keel_mark_mmio_spte(f->vcpu->id, f->gfn, spte_mmio_access(spte), generation);
 	table_set(f->vcpu->vm, t, i, spte);
 }
 
 int mmio_mark(struct fault *f)
 {
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+	u64 generation = memslots_generation(f->slots);
 	int ret = FAULT_RETRY;
 
-	mmio_verdict(f->vcpu, f->gfn, ACC_READ | ACC_WRITE, memslots_generation(f->slots));
+	mmio_verdict(f->vcpu, f->gfn, ACC_READ | ACC_WRITE, generation);
 	if (!can_mark(f->gfn))
 		return FAULT_EMULATE;
 	spin_lock(&mmu->lock);
 	if (fault_current(f)) {
-		put_mark(f);
+		put_mark(f, generation);
 		ret = FAULT_EMULATE;
 	}
 	spin_unlock(&mmu->lock);
@@ -101,8 +102,9 @@ static bool believe(struct keel_vcpu *vcpu, gfn_t gfn, u64 spte, u64 generation)
 	enum keel_mmio_belief belief = weigh(spte, generation);
 
 	STAT(vcpu, mmio_misconfig);
-	trace_keel_check_mmio_spte(vcpu->id, gfn, spte_mmio_number(&mmu_format, spte),
-				   generation, belief);
+	if (trace_keel_check_mmio_spte_enabled())
+		trace_keel_check_mmio_spte(vcpu->id, gfn, spte_mmio_number(&mmu_format, spte),
+					   generation, belief);
 	switch (belief) {
 	case MMIO_FRESH:
 		STAT(vcpu, mmio_spte_hit);

@@ -14,6 +14,7 @@
 #include "../memslot.h"
 #include "../types.h"
 #include "access.h"
+#include "walk.h"
 
 struct keel_table;
 struct keel_vm;
@@ -74,12 +75,14 @@ struct mmio_cache {
  * @spare:	tables allocated before mmu.lock is taken
  * @verdict:	of the last fault or misconfiguration that asked for emulation
  * @cache:	see cache.c
+ * @code:	the walk of the last instruction fetch: see walk.c
  */
 struct keel_mmu_vcpu {
 	struct keel_table *spare[MMU_SPARE_TABLES];
 	int nr_spare;
 	struct mmio_verdict verdict;
 	struct mmio_cache cache;
+	struct walk code;
 };
 
 /*
@@ -122,15 +125,11 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa);
  * The vCPU MMIO cache. SRCU held.
  * Forget: the translation it stands for may change, and no hardware will tell.
  * Match: is the access (ACC_READ or ACC_WRITE, and ACC_USER) at @gva, which the
- *	hardware has found to be at @confirmed, MMIO? Counts hits.
- * Fill: the access at @gva has led to the last verdict. Answers like match.
+ *	hardware has found to be at @confirmed, MMIO? What the cache does not
+ *	know it takes from the last verdict. Counts hits.
  */
 void mmio_cache_forget(struct keel_vcpu *vcpu);
 bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access);
-bool mmio_cache_fill(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access);
-
-/* Record what a fault has concluded; @generation as of the snapshot it looked at. */
-void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access, u64 generation);
 
 /*
  * struct walk_fault - why a guest page walk failed: what to inject
@@ -149,6 +148,9 @@ struct walk_fault {
  */
 int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad,
 	     gpa_t *gpa, struct walk_fault *fault);
+/* The same to fetch an instruction, ACC_EXEC: quick where the last one was fetched. Sets them. */
+int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
+		  struct walk_fault *fault);
 
 /*
  * For memory.c and notifier.c alone: what they remove when slots or the host's pages change.

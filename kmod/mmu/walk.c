@@ -7,6 +7,11 @@
  * Each guest entry is read once, into the walk's own copy, and all decisions
  * are made on that; when the accessed and dirty bits are set, an entry that has
  * changed since then makes the whole walk void.
+ *
+ * Instructions that are emulated come from the same places again and again, so
+ * the walk for the last fetch is kept. If it would start from the same, its
+ * entries are read again, in the same order; as long as each is what it was, so
+ * is all that follows. Nobody has to tell of a change.
  */
 #include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
@@ -14,7 +19,7 @@
 
 #include "../gpa.h"
 #include "../keel.h"
-#include "mmu.h"
+#include "walk.h"
 
 #define GPTE_PRESENT	BIT_ULL(0)
 #define GPTE_WRITE	BIT_ULL(1)
@@ -31,92 +36,51 @@
 #define PF_RESERVED	8
 #define PF_FETCH	16
 
-/*
- * struct walk - one walk
- *
- * in: the address, the access and the registers that count.
- * derived: shape of the tables; bits that may be reserved, depending on the
- * level; entries read so far, by level.
- * out: rights of all entries together, and the gpa.
- */
-struct walk {
-	struct keel_vcpu *vcpu;
-	gva_t gva;
-	unsigned int access;
-	u64 cr0, cr4, efer;
-
-	bool wide;		/* entries of 8 bytes */
-	u64 suspect;		/* no other bit is reserved on any level */
-	int top;		/* level of the first table that is read */
-	int level;		/* of the entry read last */
-	gpa_t entry_gpa[5];
-	u64 entry[5];
-
-	u64 rights;		/* GPTE_WRITE and GPTE_USER; GPTE_NX */
-	gpa_t gpa;
-};
-
 static u64 low_bits(int n)
 {
 	return BIT_ULL(n) - 1;
 }
 
+static bool is_wide(const struct walk *w)
+{
+	return w->entry_size == 8;
+}
+
 static bool no_exec(const struct walk *w)
 {
-	return w->wide && (w->efer & EFER_NX);
+	return is_wide(w) && (w->start.efer & EFER_NX);
 }
 
 static u32 error_code(const struct walk *w, u32 why)
 {
 	u32 error = why;
 
-	if (w->access & ACC_WRITE)
+	if (w->start.access & ACC_WRITE)
 		error |= PF_WRITE;
-	if (w->access & ACC_USER)
+	if (w->start.access & ACC_USER)
 		error |= PF_USER;
-	if (w->access & ACC_EXEC && (no_exec(w) || w->cr4 & X86_CR4_SMEP))
+	if (w->start.access & ACC_EXEC && (no_exec(w) || w->start.cr4 & X86_CR4_SMEP))
 		error |= PF_FETCH;
 	return error;
 }
 
-/* Where the first table is: CR3 or a PDPTE. */
-static gpa_t first_table(struct walk *w)
+static void set_shape(struct walk *w)
 {
-	u64 cr3 = vmx_cr3(&w->vcpu->vmx);
-	u64 pdptr[4];
+	bool wide = w->start.cr4 & X86_CR4_PAE;
 
-	w->rights = GPTE_WRITE | GPTE_USER;
-	w->wide = w->cr4 & X86_CR4_PAE;
-	w->top = 2;
-	if (!w->wide)
-		return cr3 & GENMASK_ULL(31, 12);
-	if (w->efer & EFER_LMA) {
-		w->top = 4;
-		return cr3 & GPTE_ADDRESS;
-	}
-	vmx_get_pdptrs(&w->vcpu->vmx, pdptr);
-	pdptr[0] = pdptr[w->gva >> 30 & 3];
-	return pdptr[0] & GPTE_PRESENT ? pdptr[0] & GPTE_ADDRESS : INVALID_GPA;
+	w->entry_size = wide ? 8 : 4;
+	w->index_bits = wide ? 9 : 10;
+	w->top = w->start.efer & EFER_LMA ? 4 : 2;
+	w->shift = KEEL_PAGE_SHIFT + (w->top - 1) * w->index_bits;
 }
 
-static int index_bits(const struct walk *w)
-{
-	return w->wide ? 9 : 10;
-}
-
-/* log2 of what an entry of the current level maps. */
-static int entry_shift(const struct walk *w)
-{
-	return KEEL_PAGE_SHIFT + (w->level - 1) * index_bits(w);
-}
-
-static bool entry_is_leaf(const struct walk *w)
+static bool is_leaf(const struct walk *w, u64 entry)
 {
 	if (w->level == 1)
 		return true;
-	if (!(w->entry[w->level] & GPTE_PS) || w->level > 3)
+	if (!(entry & GPTE_PS) || w->level > 3)
 		return false;
-	return w->wide || (w->cr4 & X86_CR4_PSE);
+	return is_wide(w) || (w->start.cr4 & X86_CR4_PSE);
 }
 
 /* PSE-36: bits 13 to 20 of a 4 MiB entry are bits 32 to 39 of the address. */
@@ -125,99 +89,91 @@ static gpa_t pse36_address(u64 entry)
 	return (entry & GENMASK_ULL(31, 22)) | (entry & GENMASK_ULL(20, 13)) << 19;
 }
 
-static int address_width(const struct walk *w)
-{
-	return w->vcpu->maxphyaddr ?: boot_cpu_data.x86_phys_bits;
-}
-
 /* Bits that must be 0 in a present entry of 8 bytes, whatever its level. */
 static u64 always_reserved(const struct walk *w)
 {
-	u64 bits = GPTE_ADDRESS & ~low_bits(address_width(w));
+	u64 bits = GPTE_ADDRESS & ~low_bits(w->start.width);
 
 	if (!no_exec(w))
 		bits |= GPTE_NX;
-	if (!(w->efer & EFER_LMA))
+	if (!(w->start.efer & EFER_LMA))
 		bits |= GENMASK_ULL(62, 52);
 	return bits;
 }
 
-/* Bits that must be 0 in a present entry of the current level. */
-static u64 reserved_bits(const struct walk *w)
+/* Bits that must be 0 in @entry, which is present and of the current level. */
+static u64 reserved_bits(const struct walk *w, u64 entry)
 {
-	bool leaf = entry_is_leaf(w);
+	bool leaf = is_leaf(w, entry);
 	u64 bits;
 
-	if (!w->wide) {
+	if (!is_wide(w)) {
 		if (w->level == 1 || !leaf)
 			return 0;
-		return GENMASK_ULL(21, min(address_width(w), 40) - 19);
+		return GENMASK_ULL(21, min(w->start.width, 40) - 19);
 	}
 	bits = always_reserved(w);
 	if (w->level == 4 || (w->level == 3 && !boot_cpu_has(X86_FEATURE_GBPAGES)))
 		bits |= GPTE_PS;
 	if (leaf && w->level > 1)
-		bits |= low_bits(entry_shift(w)) & GENMASK_ULL(29, 13);
+		bits |= low_bits(w->shift) & GENMASK_ULL(29, 13);
 	return bits;
 }
 
-static int entry_size(const struct walk *w)
+static u64 read_entry(struct walk *w, gpa_t table)
 {
-	return w->wide ? 8 : 4;
-}
+	u64 index = w->start.gva >> w->shift & low_bits(w->index_bits);
+	gpa_t gpa = table + index * w->entry_size;
+	u64 entry = keel_gpa_read_entry(w->vcpu, gpa, w->entry_size);
 
-/* An entry that cannot be read is taken for one that is not present. */
-static void read_entry(struct walk *w, gpa_t table)
-{
-	u64 index = w->gva >> entry_shift(w) & low_bits(index_bits(w));
-	u64 entry = 0;
-
-	w->entry_gpa[w->level] = table + index * entry_size(w);
 	STAT(w->vcpu, walk_steps);
-	if (keel_gpa_read(w->vcpu, w->entry_gpa[w->level], &entry, entry_size(w)))
-		entry = 0;
-	w->entry[w->level] = entry;
+	w->entry_gpa[w->count] = gpa;
+	w->entry[w->count] = entry;
+	w->count++;
+	return entry;
 }
 
-static gpa_t entry_address(const struct walk *w)
+/* What the leaf says. */
+static gpa_t translated(const struct walk *w, u64 leaf)
 {
-	u64 entry = w->entry[w->level];
+	gpa_t page = leaf & GPTE_ADDRESS;
 
-	if (w->wide)
-		return entry & GPTE_ADDRESS;
-	return w->level == 2 && entry_is_leaf(w) ? pse36_address(entry) :
-						   entry & GENMASK_ULL(31, 12);
+	if (w->level == 2 && !is_wide(w))
+		page = pse36_address(leaf);
+	return (page & ~low_bits(w->shift)) | (w->start.gva & low_bits(w->shift));
 }
 
 /* Down to the leaf. False: *@error says why not. */
 static bool walk_down(struct walk *w, u32 *error)
 {
-	gpa_t table = first_table(w);
+	gpa_t table = w->start.table;
+	u64 entry;
 
-	*error = error_code(w, 0);
-	if (table == INVALID_GPA)
-		return false;
+	set_shape(w);
+	w->count = 0;
+	w->all = ~0ULL;
+	w->any = 0;
 	/* The others depend on the level only where an entry says that it is a large page. */
-	w->suspect = GPTE_PS | (w->wide ? always_reserved(w) : 0);
-	for (w->level = w->top; ; w->level--) {
-		u64 entry;
-
-		read_entry(w, table);
-		entry = w->entry[w->level];
+	w->suspect = GPTE_PS | (is_wide(w) ? always_reserved(w) : 0);
+	for (w->level = w->top; table != INVALID_GPA; w->level--) {
+		entry = read_entry(w, table);
 		if (!(entry & GPTE_PRESENT))
-			return false;
-		if ((entry & w->suspect) && (entry & reserved_bits(w))) {
+			break;
+		if ((entry & w->suspect) && (entry & reserved_bits(w, entry))) {
 			*error = error_code(w, PF_PRESENT | PF_RESERVED);
 			return false;
 		}
-		w->rights = (w->rights & entry & (GPTE_WRITE | GPTE_USER)) |
-			    ((w->rights | entry) & GPTE_NX);
-		table = entry_address(w);
-		if (entry_is_leaf(w))
-			break;
+		w->all &= entry;
+		w->any |= entry;
+		if (is_leaf(w, entry)) {
+			w->gpa = translated(w, entry);
+			return true;
+		}
+		table = entry & GPTE_ADDRESS;
+		w->shift -= w->index_bits;
 	}
-	w->gpa = (table & ~low_bits(entry_shift(w))) | (w->gva & low_bits(entry_shift(w)));
-	return true;
+	*error = error_code(w, 0);
+	return false;
 }
 
 /* May supervisor code touch data on this user page? */
@@ -225,71 +181,162 @@ static bool smap_allows(const struct walk *w)
 {
 	struct vmx_vcpu *v = &w->vcpu->vmx;
 
-	if (!(w->cr4 & X86_CR4_SMAP))
+	if (!(w->start.cr4 & X86_CR4_SMAP))
 		return true;
-	if (w->access & ACC_IMPLICIT || vmx_cpl(v) == 3)
+	if (w->start.access & ACC_IMPLICIT || vmx_cpl(v) == 3)
 		return false;
 	return vmx_rflags(v) & X86_EFLAGS_AC;
 }
 
 static bool rights_allow(const struct walk *w)
 {
-	bool user = w->access & ACC_USER;
-	bool user_page = w->rights & GPTE_USER;
+	bool user = w->start.access & ACC_USER;
+	bool user_page = w->all & GPTE_USER;
 
 	if (user && !user_page)
 		return false;
-	if (w->access & ACC_WRITE && !(w->rights & GPTE_WRITE) && (user || w->cr0 & X86_CR0_WP))
+	if (w->start.access & ACC_WRITE && !(w->all & GPTE_WRITE) &&
+	    (user || w->start.cr0 & X86_CR0_WP))
 		return false;
-	if (w->access & ACC_EXEC)
-		return !(w->rights & GPTE_NX && no_exec(w)) &&
-		       (user || !user_page || !(w->cr4 & X86_CR4_SMEP));
+	if (w->start.access & ACC_EXEC)
+		return !(w->any & GPTE_NX && no_exec(w)) &&
+		       (user || !user_page || !(w->start.cr4 & X86_CR4_SMEP));
 	return user || !user_page || smap_allows(w);
+}
+
+/* Have all entries what the processor sets in them? */
+static bool is_marked(const struct walk *w)
+{
+	u64 leaf = w->entry[w->count - 1];
+
+	return (w->all & GPTE_ACCESSED) && (!(w->start.access & ACC_WRITE) || (leaf & GPTE_DIRTY));
 }
 
 /* -EAGAIN: an entry is no longer what was walked through. One in ROM stays as it is. */
 static int set_accessed_dirty(struct walk *w)
 {
-	int level, ret;
+	int i, ret;
 
-	for (level = w->top; level >= w->level; level--) {
-		u64 old = w->entry[level], new = old | GPTE_ACCESSED;
+	for (i = 0; i < w->count; i++) {
+		u64 old = w->entry[i], new = old | GPTE_ACCESSED;
 
-		if (level == w->level && w->access & ACC_WRITE)
+		if (i == w->count - 1 && w->start.access & ACC_WRITE)
 			new |= GPTE_DIRTY;
 		if (new == old)
 			continue;
-		ret = keel_gpa_cmpxchg(w->vcpu, w->entry_gpa[level], &old, &new, entry_size(w));
+		ret = keel_gpa_cmpxchg(w->vcpu, w->entry_gpa[i], &old, &new, w->entry_size);
 		if (ret == -EAGAIN)
 			return ret;
 	}
 	return 0;
 }
 
+/* 0, -EFAULT and *@fault, or -EAGAIN. */
+static int walk(struct walk *w, bool set_ad, struct walk_fault *fault)
+{
+	fault->gva = w->start.gva;
+	if (!walk_down(w, &fault->error))
+		return -EFAULT;
+	if (!rights_allow(w)) {
+		fault->error = error_code(w, PF_PRESENT);
+		return -EFAULT;
+	}
+	return set_ad && !is_marked(w) ? set_accessed_dirty(w) : 0;
+}
+
+static gpa_t pdpte_address(struct keel_vcpu *vcpu, gva_t gva)
+{
+	u64 pdptr[4], pdpte;
+
+	vmx_get_pdptrs(&vcpu->vmx, pdptr);
+	pdpte = pdptr[gva >> 30 & 3];
+	return pdpte & GPTE_PRESENT ? pdpte & GPTE_ADDRESS : INVALID_GPA;
+}
+
+/* Where the first table is: CR3 or a PDPTE. */
+static inline gpa_t first_table(struct keel_vcpu *vcpu, gva_t gva, u64 cr4, u64 efer)
+{
+	if (!(cr4 & X86_CR4_PAE))
+		return vmx_cr3(&vcpu->vmx) & GENMASK(31, 12);
+	if (efer & EFER_LMA)
+		return vmx_cr3(&vcpu->vmx) & GPTE_ADDRESS;
+	return pdpte_address(vcpu, gva);
+}
+
+static int address_width(const struct keel_vcpu *vcpu)
+{
+	return vcpu->maxphyaddr ?: boot_cpu_data.x86_phys_bits;
+}
+
+static void start(struct walk *w, struct keel_vcpu *vcpu, gva_t gva, unsigned int access)
+{
+	u64 cr4 = vmx_cr4(&vcpu->vmx), efer = vmx_efer(&vcpu->vmx);
+
+	w->vcpu = vcpu;
+	w->start.gva = gva;
+	w->start.access = access;
+	w->start.width = address_width(vcpu);
+	w->start.cr0 = vmx_cr0(&vcpu->vmx);
+	w->start.cr4 = cr4;
+	w->start.efer = efer;
+	w->start.table = first_table(vcpu, gva, cr4, efer);
+}
+
+static bool is_paged(struct keel_vcpu *vcpu)
+{
+	return vmx_cr0(&vcpu->vmx) & X86_CR0_PG;
+}
+
 int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad,
 	     gpa_t *gpa, struct walk_fault *fault)
 {
-	struct walk w = {
-		.vcpu = vcpu,
-		.gva = gva,
-		.access = access,
-		.cr0 = vmx_cr0(&vcpu->vmx),
-	};
+	struct walk w;
 	int ret;
 
 	*gpa = gva;
-	if (!(w.cr0 & X86_CR0_PG))
+	if (!is_paged(vcpu))
 		return 0;
-	w.cr4 = vmx_cr4(&vcpu->vmx);
-	w.efer = vmx_efer(&vcpu->vmx);
-	fault->gva = gva;
-	if (!walk_down(&w, &fault->error))
-		return -EFAULT;
-	if (!rights_allow(&w)) {
-		fault->error = error_code(&w, PF_PRESENT);
-		return -EFAULT;
-	}
-	ret = set_ad ? set_accessed_dirty(&w) : 0;
-	*gpa = w.gpa;
+	start(&w, vcpu, gva, access);
+	ret = walk(&w, set_ad, fault);
+	if (!ret)
+		*gpa = w.gpa;
 	return ret;
+}
+
+/* Would a walk for an address of the same page start from the same? */
+static bool same_start(const struct walk *w, struct keel_vcpu *vcpu, gva_t gva,
+		       unsigned int access)
+{
+	const struct walk_start *s = &w->start;
+
+	return !((s->gva ^ gva) >> KEEL_PAGE_SHIFT) && s->access == access &&
+	       s->cr0 == vmx_cr0(&vcpu->vmx) && s->cr4 == vmx_cr4(&vcpu->vmx) &&
+	       s->efer == vmx_efer(&vcpu->vmx) && s->width == address_width(vcpu) &&
+	       s->table == first_table(vcpu, gva, s->cr4, s->efer);
+}
+
+static bool same_entries(const struct walk *w)
+{
+	w->vcpu->stats.walk_steps += w->count;
+	return keel_gpa_entries_are(w->vcpu, w->entry_gpa, w->entry, w->count, w->entry_size);
+}
+
+int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
+		  struct walk_fault *fault)
+{
+	struct walk *w = &vcpu->mmu.code;
+	int ret;
+
+	*gpa = gva;
+	if (!is_paged(vcpu))
+		return 0;
+	if (!w->kept || !same_start(w, vcpu, gva, access) || !same_entries(w)) {
+		start(w, vcpu, gva, access);
+		ret = walk(w, true, fault);
+		w->kept = !ret && is_marked(w);
+		if (ret)
+			return ret;
+	}
+	*gpa = (w->gpa & PAGE_MASK) | (gva & ~PAGE_MASK);
+	return 0;
 }

@@ -327,6 +327,7 @@ void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip)
 	b->origin = origin;
 	b->ctx.ops = &bench_ops;
 	b->ctx.priv = b;
+	b->ctx.gpr = b->gpr;
 	b->ctx.rip = rip;
 	b->ctx.rflags = 2;
 	b->ctx.mode = mode;

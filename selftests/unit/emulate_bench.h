@@ -52,6 +52,7 @@ enum bench_page {
  */
 struct bench {
 	struct emu_ctx ctx;
+	u64 gpr[EMU_GPR_COUNT];
 	u64 origin;
 	u8 memory[BENCH_SIZE];
 	u8 rights[BENCH_PAGES];

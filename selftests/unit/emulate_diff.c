@@ -264,7 +264,7 @@ static void setup_context(const struct trial *t)
 	ctx->mode = t->mode;
 	memcpy(ctx->seg, t->seg, sizeof(ctx->seg));
 	ctx->seg_dirty = 0;
-	memcpy(ctx->gpr, t->gpr, sizeof(ctx->gpr));
+	memcpy(ctx->gpr, t->gpr, sizeof(t->gpr));
 	ctx->rflags = t->rflags;
 	ctx->rip = start_rip(t);
 	ctx->insn.fetched = 0;

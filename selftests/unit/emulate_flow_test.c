@@ -53,6 +53,42 @@ static void test_fetch(struct bench *b)
 	       "bytes that are there already are not fetched");
 }
 
+/* What was decoded last is used again for the same bytes in the same mode, and for nothing else. */
+static void test_same_again(struct bench *b)
+{
+	bench_reset(b, EMU_MODE_LONG64, 0, CODE_AT);
+	bench_put_code(b, "89 c8");
+	b->ctx.gpr[EMU_RCX] = 0x1122334455667788;
+	bench_step(b);
+	b->ctx.rip = CODE_AT;
+	b->ctx.gpr[EMU_RAX] = 0;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RAX] == 0x55667788 &&
+	       b->ctx.rip == CODE_AT + 2, "the same instruction does the same again");
+
+	b->ctx.rip = CODE_AT;
+	b->ctx.gpr[EMU_RAX] = 0;
+	b->ctx.mode = EMU_MODE_PROT16;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RAX] == 0x7788,
+	       "in another mode it is another one");
+
+	b->ctx.rip = CODE_AT;
+	b->ctx.gpr[EMU_RAX] = 0;
+	bench_put_code(b, "89 d0");
+	b->ctx.gpr[EMU_RDX] = 5;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RAX] == 5, "so it is with other bytes");
+
+	b->ctx.rip = CODE_AT;
+	bench_put_code(b, "0f 0b");
+	tap_ok(bench_step(b) == EMU_FAULT && b->ctx.fault.vector == 6 &&
+	       bench_step(b) == EMU_FAULT && b->ctx.fault.vector == 6,
+	       "what could not be decoded is not taken for what was before");
+
+	bench_put_code(b, "89 d0");
+	b->rights[CODE_AT / 4096] = BENCH_ABSENT;
+	tap_ok(bench_step(b) == EMU_FAULT && b->ctx.fault.vector == 14,
+	       "an instruction that cannot be fetched faults, known or not");
+}
+
 /* A repeated instruction goes one iteration at a time. */
 static void test_iteration(struct bench *b)
 {
@@ -263,6 +299,7 @@ int main(void)
 	static struct bench bench;
 
 	test_fetch(&bench);
+	test_same_again(&bench);
 	test_iteration(&bench);
 	test_io(&bench);
 	test_lock(&bench);

@@ -247,12 +247,15 @@ static const struct emu_ops fuzz_ops = {
 	.system = &fuzz_system,
 };
 
+static u64 gpr[EMU_GPR_COUNT], gpr_before[EMU_GPR_COUNT];
+
 static void make_context(struct emu_ctx *ctx, enum emu_mode mode)
 {
 	unsigned int i;
 
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->ops = &fuzz_ops;
+	ctx->gpr = gpr;
 	ctx->mode = mode;
 	ctx->cpl = ctx->mode == EMU_MODE_REAL ? 0 : below(2) * 3;
 	for (i = 0; i < EMU_GPR_COUNT; i++)
@@ -268,7 +271,7 @@ static void make_context(struct emu_ctx *ctx, enum emu_mode mode)
 
 static bool same_registers(const struct emu_ctx *a, const struct emu_ctx *b)
 {
-	return !memcmp(a->gpr, b->gpr, sizeof(a->gpr)) && a->rip == b->rip &&
+	return !memcmp(a->gpr, b->gpr, sizeof(gpr)) && a->rip == b->rip &&
 	       a->rflags == b->rflags;
 }
 
@@ -336,6 +339,15 @@ static void check_again(struct emu_ctx *ctx, u64 state)
 		       first.calls[i].size == log_now.calls[i].size, "... in the same places");
 }
 
+static struct emu_ctx copy_of(const struct emu_ctx *ctx)
+{
+	struct emu_ctx copy = *ctx;
+
+	memcpy(gpr_before, ctx->gpr, sizeof(gpr_before));
+	copy.gpr = gpr_before;
+	return copy;
+}
+
 /* Twice: as it comes, and again with all segments known. */
 static void run_twice(struct emu_ctx *ctx)
 {
@@ -344,7 +356,7 @@ static void run_twice(struct emu_ctx *ctx)
 	enum emu_result result;
 	u64 state;
 
-	before = *ctx;
+	before = copy_of(ctx);
 	memcpy(xmm_before, xmm, sizeof(xmm));
 	result = step(ctx, true);
 	check_outcome(&before, ctx, result);
@@ -352,7 +364,7 @@ static void run_twice(struct emu_ctx *ctx)
 		expect(!memcmp(xmm, xmm_before, sizeof(xmm)), "... and no vector register");
 	if (!ctx->insn.length || result == EMU_UNHANDLED)
 		return;
-	before = *ctx;
+	before = copy_of(ctx);
 	ctx->seg_valid = (1u << EMU_SEG_COUNT) - 1;
 	state = random_state;
 	result = step(ctx, false);
