@@ -5,6 +5,7 @@
  * can take the bitmap's place, dirty_ring.c's.
  */
 #include <linux/bitmap.h>
+#include <linux/compat.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -153,6 +154,12 @@ static const struct keel_memslot *logged_slot(struct keel_vm *vm, u32 id)
 	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
 }
 
+/* A 32-bit program fills half of the union that the address is in. */
+static void __user *bitmap_at(void __user *address)
+{
+	return in_compat_syscall() ? compat_ptr((unsigned long)address) : address;
+}
+
 /* Have all writes to the pages of @slot that are set in @bits noticed again. */
 static void log_again(struct keel_vm *vm, const struct keel_memslot *slot, u64 first,
 		      const unsigned long *bits, u64 n)
@@ -205,14 +212,15 @@ static long give_and_clear(struct keel_vm *vm, const struct keel_memslot *slot, 
 static long get_log(struct keel_vm *vm, const struct kvm_dirty_log *log)
 {
 	const struct keel_memslot *slot = logged_slot(vm, log->slot);
+	void __user *to = bitmap_at(log->dirty_bitmap);
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 	/* Who is in the guest leaves it, and marks what the hardware has logged so far. */
 	keel_request_all(vm, REQ_LOG);
 	if (!(vm->dirty_log_flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
-		return give_and_clear(vm, slot, log->dirty_bitmap);
-	if (copy_to_user(log->dirty_bitmap, slot->dirty, bitmap_bytes(slot->npages)))
+		return give_and_clear(vm, slot, to);
+	if (copy_to_user(to, slot->dirty, bitmap_bytes(slot->npages)))
 		return -EFAULT;
 	return 0;
 }
@@ -264,7 +272,7 @@ static long clear_log(struct keel_vm *vm, const struct kvm_clear_dirty_log *log)
 		return -EINVAL;
 	if (!log->num_pages)
 		return 0;
-	bits = vmemdup_user(log->dirty_bitmap, bitmap_bytes(log->num_pages));
+	bits = vmemdup_user(bitmap_at(log->dirty_bitmap), bitmap_bytes(log->num_pages));
 	if (IS_ERR(bits))
 		return PTR_ERR(bits);
 	clear_marks(slot->dirty + log->first_page / BITS_PER_LONG, bits,

@@ -170,7 +170,7 @@ long keel_enable_ring(struct keel_vm *vm, const u64 *args)
 	if (!is_power_of_2(bytes) || bytes < PAGE_SIZE ||
 	    bytes < RESERVED * sizeof(struct kvm_dirty_gfn))
 		return -EINVAL;
-	if (bytes > KEEL_RING_MAX_BYTES)
+	if (bytes > KEEL_RING_MAX_ENTRIES * sizeof(struct kvm_dirty_gfn))
 		return -E2BIG;
 	mutex_lock(&vm->lock);
 	if (!vm->nr_vcpus && !vm->dirty_ring_entries) {

@@ -14,9 +14,8 @@ struct keel_vm;
 struct kvm_dirty_gfn;
 struct page;
 
-/* In pages, of a ring; the largest there may be. */
+/* Of a ring. */
 #define KEEL_RING_MAX_ENTRIES	65536
-#define KEEL_RING_MAX_BYTES	(KEEL_RING_MAX_ENTRIES * sizeof(struct kvm_dirty_gfn))
 
 /*
  * struct keel_dirty_ring - @entry[n % entries], the VM's number of them
