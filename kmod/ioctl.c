@@ -92,7 +92,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT,	1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
+	{ KVM_CAP_ENABLE_CAP,			1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID,	1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE,	1 },
 	{ KEEL_CAP_MEMORY_REGIONS,		KEEL_MAX_MEMORY_REGIONS },
 	{ KEEL_CAP_MEMORY_IN_PLACE,		1 },
@@ -159,6 +161,15 @@ static long vm_enable_cap(struct keel_vm *vm, void *data)
 		if (vm_enables[i].cap == in->cap)
 			return vm_enables[i].enable(vm, in->args);
 	return -EINVAL;
+}
+
+static long vcpu_enable_cap(struct keel_vcpu *vcpu, void *data)
+{
+	const struct kvm_enable_cap *in = data;
+
+	if (in->flags || in->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	return keel_enforce_pv(vcpu, in->args);
 }
 
 static long get_api_version(void *data)
@@ -276,6 +287,7 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
 	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
+	{ KVM_ENABLE_CAP,		0,	.vcpu = vcpu_enable_cap },
 	{ KVM_SET_GUEST_DEBUG,		LOAD,	.vcpu = keel_set_guest_debug },
 	{ KVM_HAS_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_has_attr },
 	{ KVM_GET_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_get_attr },

@@ -252,6 +252,7 @@ struct keel_vcpu {
 	int maxphyaddr;			/* of the guest, never above the host's */
 	u64 cr4_reserved;		/* bits the guest's CPUID does not allow */
 	u64 supported_xcr0;
+	bool pv_enforced;		/* paravirtual registers only as its CPUID says */
 
 	/* msr.c, tsc.c */
 	u64 apic_base;
