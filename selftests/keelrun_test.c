@@ -169,7 +169,8 @@ FIXTURE(keelrun) {
 /* This program, to be entered there. */
 static void make_image(const char *path, void (*entry)(u64 cpu))
 {
-	int in = open("/proc/self/exe", O_RDONLY), out = open(path, O_RDWR | O_CREAT | O_TRUNC, 0700);
+	int in = open("/proc/self/exe", O_RDONLY);
+	int out = open(path, O_RDWR | O_CREAT | O_TRUNC, 0700);
 	struct stat st;
 	Elf64_Ehdr *elf;
 

@@ -113,7 +113,6 @@ static const struct {
 	{ 0x3b, 0x1000 },			/* TSC_ADJUST */
 };
 
-#define NR_MSRS		(sizeof(guest_msrs) / sizeof(guest_msrs[0]))
 #define NR_VECTORS	16
 #define VECTOR_SIZE	32
 #define FCW		0x27f
@@ -149,7 +148,7 @@ static void guest_fill(void)
 	}
 	asm volatile("fninit; fldpi; fld1; fldl2e; fldcw %0; ldmxcsr %1"
 		     : : "m"(fcw), "m"(mxcsr));
-	for (i = 0; i < NR_MSRS; i++)
+	for (i = 0; i < ARRAY_SIZE(guest_msrs); i++)
 		GUEST_ASSERT_EQ(0, guest_wrmsr(guest_msrs[i].index, guest_msrs[i].value));
 	asm volatile("mov %0, %%dr0" : : "r"(DR0));
 	asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff1UL));
@@ -173,7 +172,7 @@ static void guest_look(void)
 		     : "=m"(guest_st[0]), "=m"(guest_st[1]), "=m"(guest_st[2]));
 	GUEST_ASSERT_EQ(fcw, FCW);
 	GUEST_ASSERT_EQ(mxcsr, MXCSR);
-	for (i = 0; i < NR_MSRS; i++) {
+	for (i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
 		GUEST_ASSERT_EQ(0, guest_rdmsr(guest_msrs[i].index, &value));
 		GUEST_ASSERT_EQ(value, guest_msrs[i].value);
 	}
@@ -375,7 +374,7 @@ TEST_F(save, a_triple_fault_that_is_due)
 	"jnz " #n "b\n"							\
 	"hlt\n"
 
-#define SUM	"movd %eax, %xmm0\n" "paddd %xmm0, %xmm7\n"
+#define SUM	"movd %eax, %xmm0; paddd %xmm0, %xmm7\n"
 
 GUEST_CODE16(compute16, COMPUTE(1, ""));
 GUEST_CODE32(compute32, COMPUTE(1, ""));

@@ -3,6 +3,7 @@
  * Getting, setting and comparing a vCPU's whole state: what a VMM does that
  * moves a guest. The order of the setters is the one that KVM's clients use.
  */
+#include "kselftest.h"
 #include "keel_test.h"
 #include "state.h"
 
@@ -121,7 +122,7 @@ const char *state_differs(const struct vcpu_state *a, const struct vcpu_state *b
 	};
 	int i;
 
-	for (i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(part); i++)
 		if (memcmp((u8 *)a + part[i].offset, (u8 *)b + part[i].offset, part[i].size))
 			return part[i].name;
 	return msrs_differ(a, b) ? "msrs" : NULL;

@@ -27,7 +27,7 @@ struct header {
 	__u32 vcpus;
 };
 
-enum type { TYPE_SLOT = 1, TYPE_PAGES, TYPE_CLOCK, TYPE_VCPU, TYPE_NOTE, TYPE_END };
+enum record_type { TYPE_SLOT = 1, TYPE_PAGES, TYPE_CLOCK, TYPE_VCPU, TYPE_NOTE, TYPE_END };
 
 struct record {
 	__u32 type;
@@ -103,7 +103,8 @@ static size_t padding(__u64 size)
 	return -size & 7;
 }
 
-static int put_record(struct stream *s, enum type type, __u32 id, const void *data, size_t size)
+static int put_record(struct stream *s, enum record_type type, __u32 id, const void *data,
+		      size_t size)
 {
 	struct record record = { .type = type, .id = id, .size = size };
 	unsigned char last[8] = { 0 };

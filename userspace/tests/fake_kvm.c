@@ -11,6 +11,8 @@
 
 #include "fake_kvm.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 struct fake_kvm fake;
 
 static struct kvm_run *run_page;
@@ -128,7 +130,7 @@ static int stored_request(unsigned long request, void *arg)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(stored); i++) {
 		if (request == stored[i].get)
 			memcpy(arg, stored[i].where, stored[i].size);
 		else if (request == stored[i].set)
@@ -185,7 +187,7 @@ static int check_extension(unsigned long cap)
 	};
 	size_t i;
 
-	for (i = 0; fake.has_state && i < sizeof(of_state) / sizeof(of_state[0]); i++)
+	for (i = 0; fake.has_state && i < ARRAY_SIZE(of_state); i++)
 		if (cap == (unsigned long)of_state[i])
 			return 1;
 	return cap == KVM_CAP_USER_MEMORY;

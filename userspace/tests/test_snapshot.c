@@ -19,13 +19,13 @@
 #define MAX_FILE	0x20000
 
 static struct keel *keel;
-static char note[] = "a note of 13";
+static const char note[] = "a note of 13";
 static unsigned char file[MAX_FILE];
 static size_t file_size;
 
 static struct keel_snapshot make_machine(void)
 {
-	struct keel_snapshot s = { .count = 1, .note = note, .note_size = sizeof(note) };
+	struct keel_snapshot s = { .count = 1, .note = (void *)note, .note_size = sizeof(note) };
 	void *low = NULL, *high = NULL;
 
 	EQUAL(keel_vm_create(keel, &s.vm), 0);
