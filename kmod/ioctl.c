@@ -60,6 +60,7 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_IMMEDIATE_EXIT,		1 },
 	{ KVM_CAP_SET_TSS_ADDR,			1 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR,	1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID,		1 },
 	{ KVM_CAP_EXT_CPUID,			1 },
 	{ KVM_CAP_MP_STATE,			1 },
 	{ KVM_CAP_VCPU_EVENTS,			1 },
@@ -205,6 +206,19 @@ static long set_identity_map_addr(struct keel_vm *vm, void *data)
 	return err;
 }
 
+static long set_boot_cpu_id(struct keel_vm *vm, void *data)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->nr_vcpus)
+		err = -EBUSY;
+	else
+		vm->boot_cpu_id = (unsigned long)data;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 /*
  * Routes lead from an input to an interrupt controller in the kernel, and there is none: the
  * answer is KVM's for such a VM. VMMs look for the capability even if they never route.
@@ -240,6 +254,7 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_RESET_DIRTY_RINGS,	0,	.vm = keel_reset_dirty_rings },
 	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
+	{ KVM_SET_BOOT_CPU_ID,		0,	.vm = set_boot_cpu_id },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
 	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },

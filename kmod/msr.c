@@ -56,6 +56,7 @@
 struct keel_msrs {
 	u64 pat;
 	u64 misc_enable;
+	u64 power_ctl;
 	u64 cstar;
 	u64 microcode;
 	u64 arch_capabilities;
@@ -265,6 +266,8 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 		return &m->pat;
 	case MSR_IA32_MISC_ENABLE:
 		return &m->misc_enable;
+	case MSR_IA32_POWER_CTL:
+		return &m->power_ctl;
 	case MSR_CSTAR:
 		return &m->cstar;
 	case MSR_IA32_UCODE_REV:
@@ -302,6 +305,11 @@ static int keep(struct keel_vcpu *vcpu, u32 index, u64 val)
 		return -EINVAL;
 	*p = val;
 	return 0;
+}
+
+static int set_kept(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return keep(vcpu, index, val);
 }
 
 static int set_mtrr_fixed(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
@@ -388,6 +396,7 @@ const struct msr_row keel_msr_table[] = {
 	  .get = get_tsc_adjust, .set = set_tsc_adjust },
 	{ ONE(MSR_IA32_APICBASE), .get = get_apic_base, .set = set_apic_base },
 	{ ONE(MSR_IA32_MISC_ENABLE), SAVED, .get = get_kept, .set = set_misc_enable },
+	{ ONE(MSR_IA32_POWER_CTL), SAVED, .get = get_kept, .set = set_kept },
 	{ ONE(MSR_IA32_CR_PAT), SAVED, .get = get_kept, .set = set_pat },
 	{ ONE(MTRR_CAP_MSR), .get = get_mtrr_cap },
 	{ ONE(MTRR_DEFAULT), SAVED, .get = get_kept, .set = set_mtrr_default },
@@ -527,7 +536,7 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 	keel_mce_reset(vcpu);
 	vmx_set_pat(&vcpu->vmx, m->pat);
 	vcpu->apic_base = 0xfee00000 | MSR_IA32_APICBASE_ENABLE;
-	if (!vcpu->id)
+	if (vcpu->id == vcpu->vm->boot_cpu_id)
 		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 }
 

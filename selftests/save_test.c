@@ -97,6 +97,7 @@ static const struct {
 	{ 0x175, 0xffff800000001000 },
 	{ 0x176, 0xffff800000002000 },
 	{ 0x1d9, 2 },				/* DEBUGCTL: steps of branches */
+	{ 0x1fc, 0x1234 },			/* POWER_CTL */
 	{ 0x200, 0xc0000006 },			/* MTRRs */
 	{ 0x201, 0xfc0000800 },
 	{ 0x250, 0x0606060606060606 },
