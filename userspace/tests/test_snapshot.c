@@ -252,6 +252,69 @@ static void test_made_up(void)
 	keel_close(keel);
 }
 
+/* --- files that are whole, and wrong --------------------------------------- */
+
+#define END_SIZE	24	/* of the last record: head and checksum */
+#define VCPUS_AT	12	/* in the header */
+#define TYPE_VCPU	4
+#define PART_TSC_KHZ	2
+#define PART_MCG_CAP	3
+#define PART_REGS	12
+
+static void seal(void)
+{
+	__u64 sum = 0, word;
+	size_t at;
+
+	for (at = 0; at < file_size - END_SIZE; at += sizeof(word)) {
+		memcpy(&word, file + at, sizeof(word));
+		sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+		sum ^= sum >> 29;
+	}
+	memcpy(file + file_size - sizeof(sum), &sum, sizeof(sum));
+}
+
+/* Two words, a type and an id or a kind and a size, from @at on. */
+static unsigned char *find_words(size_t at, __u32 first, __u32 second)
+{
+	__u32 words[2] = { first, second };
+
+	for (; at < file_size - sizeof(words); at += sizeof(words))
+		if (!memcmp(file + at, words, sizeof(words)))
+			return file + at;
+	CHECK(!"found");
+	return file;
+}
+
+static void test_wrong_but_whole(void)
+{
+	unsigned char *vcpu, *part;
+
+	setup();
+	save_one();
+	seal();
+	EQUAL(restore(file_size, NULL), 0);
+	file[VCPUS_AT]++;
+	seal();
+	EQUAL(restore(file_size, NULL), -EBADMSG);
+	file[VCPUS_AT]--;
+	vcpu = find_words(0, TYPE_VCPU, 5);
+	/* Padded it is as long as before. */
+	part = find_words(vcpu - file, PART_REGS, sizeof(struct kvm_regs));
+	part[4] -= 4;
+	seal();
+	EQUAL(restore(file_size, NULL), -EBADMSG);
+	part[4] += 4;
+	part = find_words(vcpu - file, PART_TSC_KHZ, sizeof(__u64));
+	part[0] = PART_MCG_CAP;
+	seal();
+	EQUAL(restore(file_size, NULL), -EBADMSG);
+	part[0] = PART_TSC_KHZ;
+	seal();
+	EQUAL(restore(file_size, NULL), 0);
+	keel_close(keel);
+}
+
 static int play_mmio(struct kvm_run *run)
 {
 	run->exit_reason = KVM_EXIT_MMIO;
@@ -306,6 +369,7 @@ static const struct tap_test tests[] = {
 	{ "a file that is cut short is refused", test_cut_short },
 	{ "a damaged file is refused", test_damaged },
 	{ "a file that is made up is refused", test_made_up },
+	{ "a file that is whole and wrong is refused", test_wrong_but_whole },
 	{ "a vCPU in the middle of an access is not saved", test_busy },
 	{ "errors are told", test_errors },
 };
