@@ -12,6 +12,7 @@
 #include <asm/tsc.h>
 
 #include "clock.h"
+#include "cpuid.h"
 #include "gpa.h"
 #include "keel.h"
 #include "tsc.h"
@@ -225,14 +226,26 @@ static bool is_wall_clock(u32 index)
 	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW;
 }
 
-int keel_get_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 *val)
+/* The old numbers belong to one feature, the new ones to another. */
+static bool exists(struct keel_vcpu *vcpu, u32 index)
 {
+	bool new = index == MSR_KVM_WALL_CLOCK_NEW || index == MSR_KVM_SYSTEM_TIME_NEW;
+
+	return keel_guest_has_pv(vcpu, new ? KVM_FEATURE_CLOCKSOURCE2 : KVM_FEATURE_CLOCKSOURCE);
+}
+
+int keel_get_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
+{
+	if (!exists(vcpu, index))
+		return -EINVAL;
 	*val = is_wall_clock(index) ? READ_ONCE(vcpu->vm->clock.wall_clock) : vcpu->clock.msr;
 	return 0;
 }
 
 int keel_set_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
+	if (!exists(vcpu, index))
+		return -EINVAL;
 	if (is_wall_clock(index)) {
 		set_wall_clock(vcpu, val);
 		return 0;

@@ -48,7 +48,7 @@ void keel_clock_tsc_changed(struct keel_vcpu *vcpu);
 void keel_clock_update(struct keel_vcpu *vcpu);
 
 /* The two registers, under their old and their new numbers. */
-int keel_get_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 *val);
+int keel_get_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 
 /* KVM_GET_CLOCK, KVM_SET_CLOCK; KVM_KVMCLOCK_CTRL. */

@@ -18,6 +18,9 @@
 #define KVM_NOP_IO_DELAY BIT(1)	/* writes to port 0x80 may be left out */
 /* The clock, with its old registers and with the new ones; one page may serve all vCPUs. */
 #define KVM_CLOCK	(BIT(0) | BIT(3) | BIT(24))
+/* Where a table may have the leaves of a hypervisor: it can offer several, one beside the other. */
+#define HYPERVISOR_STEP	0x100
+#define HYPERVISOR_LAST	0x4000ff00
 #define NO_ENTRY	0xffff
 
 /* Fields that depend on state of the vCPU. */
@@ -450,6 +453,29 @@ int cpuid_check(const struct cpuid_table *t)
 
 	if (virtual_bits && virtual_bits != 48 && virtual_bits != 57)
 		return -EINVAL;
+	return 0;
+}
+
+static bool is_kvm(const struct kvm_cpuid_entry2 *e)
+{
+	static const char signature[12] = "KVMKVMKVM";
+
+	return !memcmp(&e->ebx, signature, 4) && !memcmp(&e->ecx, signature + 4, 4) &&
+	       !memcmp(&e->edx, signature + 8, 4);
+}
+
+u32 cpuid_kvm_features(const struct cpuid_table *t)
+{
+	const struct kvm_cpuid_entry2 *e;
+	u32 base;
+
+	for (base = LEAF_KVM; base <= HYPERVISOR_LAST; base += HYPERVISOR_STEP) {
+		e = cpuid_find(t, base, 0);
+		if (!e || !is_kvm(e))
+			continue;
+		e = cpuid_find(t, base + LEAF_KVM_FEATURES - LEAF_KVM, 0);
+		return e ? e->eax : 0;
+	}
 	return 0;
 }
 

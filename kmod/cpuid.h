@@ -195,6 +195,8 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *t, u32 funct
 void cpuid_query(const struct cpuid_table *t, u32 function, u32 index, struct cpuid_regs4 *out);
 /* 36 if there is nothing that says otherwise. */
 int cpuid_maxphyaddr(const struct cpuid_table *t);
+/* KVM's paravirtual features: 0 if the table does not claim to be KVM's. */
+u32 cpuid_kvm_features(const struct cpuid_table *t);
 /* State components that the entries name. */
 u64 cpuid_xcr0(const struct cpuid_table *t);
 
@@ -207,6 +209,10 @@ static inline bool cpuid_has(const struct cpuid_table *t, enum cpuid_feature f)
 
 /* True if the guest has been told that it has feature @f. */
 bool keel_guest_has(const struct keel_vcpu *vcpu, enum cpuid_feature f);
+/* True unless userspace wants paravirtual features kept to CPUID and @bit is not there. */
+bool keel_guest_has_pv(const struct keel_vcpu *vcpu, unsigned int bit);
+/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID. */
+long keel_enforce_pv(struct keel_vcpu *vcpu, const u64 *args);
 /* State that can be switched for guests on this host. */
 u64 keel_host_xcr0(void);
 /* After a change of CR4, XCR0 or APIC_BASE. Loaded. */

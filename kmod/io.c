@@ -228,8 +228,15 @@ static void advance_string(struct keel_vcpu *vcpu)
 		skip_if_unmoved(vcpu);
 }
 
+/* Userspace may have changed RCX while it had the vCPU: no more is done than that says. */
+static void limit_count(struct keel_vcpu *vcpu)
+{
+	vcpu->pio.count = min_t(u64, vcpu->pio.count, rep_count(vcpu));
+}
+
 static int complete_outs(struct keel_vcpu *vcpu)
 {
+	limit_count(vcpu);
 	advance_string(vcpu);
 	return RUN_RESUME;
 }
@@ -240,6 +247,9 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	struct gva_span span;
 	u8 bounce[8];
 
+	limit_count(vcpu);
+	if (!vcpu->pio.count)
+		return complete_outs(vcpu);
 	if (translate_operand(vcpu, &span) == RUN_RESUME)
 		return RUN_RESUME;
 	if (span.parts == 1) {

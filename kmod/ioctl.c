@@ -60,6 +60,7 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_IMMEDIATE_EXIT,		1 },
 	{ KVM_CAP_SET_TSS_ADDR,			1 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR,	1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID,		1 },
 	{ KVM_CAP_EXT_CPUID,			1 },
 	{ KVM_CAP_MP_STATE,			1 },
 	{ KVM_CAP_VCPU_EVENTS,			1 },
@@ -92,7 +93,9 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT,	1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR,		1 },
 	{ KVM_CAP_X86_MSR_FILTER,		1 },
+	{ KVM_CAP_ENABLE_CAP,			1 },
 	{ KVM_CAP_ENABLE_CAP_VM,		1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID,	1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE,	1 },
 	{ KEEL_CAP_MEMORY_REGIONS,		KEEL_MAX_MEMORY_REGIONS },
 	{ KEEL_CAP_MEMORY_IN_PLACE,		1 },
@@ -161,6 +164,15 @@ static long vm_enable_cap(struct keel_vm *vm, void *data)
 	return -EINVAL;
 }
 
+static long vcpu_enable_cap(struct keel_vcpu *vcpu, void *data)
+{
+	const struct kvm_enable_cap *in = data;
+
+	if (in->flags || in->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	return keel_enforce_pv(vcpu, in->args);
+}
+
 static long get_api_version(void *data)
 {
 	return data ? -EINVAL : KVM_API_VERSION;
@@ -190,6 +202,19 @@ static long set_identity_map_addr(struct keel_vm *vm, void *data)
 	mutex_lock(&vm->lock);
 	if (vm->nr_vcpus)
 		err = -EINVAL;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long set_boot_cpu_id(struct keel_vm *vm, void *data)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->nr_vcpus)
+		err = -EBUSY;
+	else
+		vm->boot_cpu_id = (unsigned long)data;
 	mutex_unlock(&vm->lock);
 	return err;
 }
@@ -229,6 +254,7 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_RESET_DIRTY_RINGS,	0,	.vm = keel_reset_dirty_rings },
 	{ KVM_SET_TSS_ADDR,		0,	.vm = set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR,	0,	.vm = set_identity_map_addr },
+	{ KVM_SET_BOOT_CPU_ID,		0,	.vm = set_boot_cpu_id },
 	{ KVM_GET_TSC_KHZ,		0,	.vm = keel_vm_get_tsc_khz },
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
 	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },
@@ -276,6 +302,7 @@ static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_SIGNAL_MASK,		RAW,	.vcpu = keel_set_signal_mask },
 	{ KVM_GET_STATS_FD,		0,	.vcpu = keel_vcpu_stats_fd },
 	{ KVM_KVMCLOCK_CTRL,		0,	.vcpu = keel_kvmclock_ctrl },
+	{ KVM_ENABLE_CAP,		0,	.vcpu = vcpu_enable_cap },
 	{ KVM_SET_GUEST_DEBUG,		LOAD,	.vcpu = keel_set_guest_debug },
 	{ KVM_HAS_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_has_attr },
 	{ KVM_GET_DEVICE_ATTR,		0,	.vcpu = keel_vcpu_get_attr },

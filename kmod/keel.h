@@ -97,6 +97,7 @@ struct keel_vm {
 	struct keel_vm_clock clock;
 	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
 	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
+	u32 boot_cpu_id;		/* of the boot processor; @lock to write */
 	u32 vcpu_ids;			/* ids are below this, once it is not 0; @lock */
 	bool payloads;			/* userspace carries CR2 and DR6 of what is pending */
 	bool triple_faults;		/* and triple faults */
@@ -256,6 +257,7 @@ struct keel_vcpu {
 	int maxphyaddr;			/* of the guest, never above the host's */
 	u64 cr4_reserved;		/* bits the guest's CPUID does not allow */
 	u64 supported_xcr0;
+	bool pv_enforced;		/* paravirtual registers only as its CPUID says */
 
 	/* msr.c, tsc.c */
 	u64 apic_base;

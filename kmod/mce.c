@@ -42,7 +42,8 @@ static u64 *bank_register(struct keel_mce *m, u32 index)
 	return n / 4 < nr_banks(m) ? &m->bank[n / 4][n % 4] : NULL;
 }
 
-int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val)
+/* Userspace reads the register that is not there as well: it is in the list of what to save. */
+int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	struct keel_mce *m = &vcpu->mce;
 	u64 *reg;
@@ -55,7 +56,7 @@ int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val)
 		*val = m->status;
 		return 0;
 	case MSR_IA32_MCG_CTL:
-		if (!(m->cap & MCG_CTL_P))
+		if (!(m->cap & MCG_CTL_P) && !host)
 			return -EINVAL;
 		*val = m->ctl;
 		return 0;

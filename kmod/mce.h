@@ -27,7 +27,7 @@ struct keel_mce {
 void keel_mce_reset(struct keel_vcpu *vcpu);
 
 /* MCG_CAP, MCG_STATUS, MCG_CTL and the banks. */
-int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val);
+int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 
 /* KVM_X86_GET_MCE_CAP_SUPPORTED: RAW. KVM_X86_SETUP_MCE, KVM_X86_SET_MCE: LOAD. */

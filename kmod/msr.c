@@ -56,6 +56,7 @@
 struct keel_msrs {
 	u64 pat;
 	u64 misc_enable;
+	u64 power_ctl;
 	u64 cstar;
 	u64 microcode;
 	u64 arch_capabilities;
@@ -71,7 +72,7 @@ static bool canonical(u64 addr)
 
 /* --- registers that vmx/ keeps ------------------------------------------- */
 
-static int get_hardware(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_hardware(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	return vmx_get_msr(&vcpu->vmx, index, val) ? 0 : -EINVAL;
 }
@@ -106,7 +107,7 @@ static int set_debugctl(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 
 /* --- registers with a meaning of their own ------------------------------- */
 
-static int get_efer(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_efer(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = vmx_efer(&vcpu->vmx);
 	return 0;
@@ -117,7 +118,7 @@ static int set_efer(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return keel_set_efer(vcpu, val, host);
 }
 
-static int get_tsc(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_tsc(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = keel_tsc_read(vcpu);
 	return 0;
@@ -132,7 +133,7 @@ static int set_tsc(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return 0;
 }
 
-static int get_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = vcpu->tsc_adjust;
 	return 0;
@@ -148,7 +149,7 @@ static int set_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return 0;
 }
 
-static int get_apic_base(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_apic_base(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = vcpu->apic_base;
 	return 0;
@@ -265,6 +266,8 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 		return &m->pat;
 	case MSR_IA32_MISC_ENABLE:
 		return &m->misc_enable;
+	case MSR_IA32_POWER_CTL:
+		return &m->power_ctl;
 	case MSR_CSTAR:
 		return &m->cstar;
 	case MSR_IA32_UCODE_REV:
@@ -284,7 +287,7 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 	}
 }
 
-static int get_kept(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_kept(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	u64 *p = kept(vcpu, index);
 
@@ -302,6 +305,11 @@ static int keep(struct keel_vcpu *vcpu, u32 index, u64 val)
 		return -EINVAL;
 	*p = val;
 	return 0;
+}
+
+static int set_kept(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	return keep(vcpu, index, val);
 }
 
 static int set_mtrr_fixed(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
@@ -327,7 +335,7 @@ static int set_microcode(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 
 /* --- registers that are constant ----------------------------------------- */
 
-static int get_zero(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_zero(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = 0;
 	return 0;
@@ -343,20 +351,20 @@ static int set_ignored(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return 0;
 }
 
-static int get_mtrr_cap(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_mtrr_cap(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = MTRR_CAP;
 	return 0;
 }
 
 /* Nominal bus ratio and clock: what guests divide by must not be zero. */
-static int get_perf_status(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_perf_status(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = 1000 | 4ULL << 40;
 	return 0;
 }
 
-static int get_fsb_freq(struct keel_vcpu *vcpu, u32 index, u64 *val)
+static int get_fsb_freq(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = 3;	/* 166 MHz */
 	return 0;
@@ -383,11 +391,12 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_GS_BASE), .get = get_hardware, .set = set_address },
 	{ ONE(MSR_KERNEL_GS_BASE), SAVED, .get = get_hardware, .set = set_address },
 	{ ONE(MSR_TSC_AUX), NEEDS(RDTSCP), SAVED, .get = get_hardware, .set = set_32bit },
-	{ ONE(MSR_IA32_DEBUGCTLMSR), .get = get_hardware, .set = set_debugctl },
+	{ ONE(MSR_IA32_DEBUGCTLMSR), SAVED, .get = get_hardware, .set = set_debugctl },
 	{ ONE(MSR_IA32_TSC_ADJUST), NEEDS(TSC_ADJUST), SAVED,
 	  .get = get_tsc_adjust, .set = set_tsc_adjust },
 	{ ONE(MSR_IA32_APICBASE), .get = get_apic_base, .set = set_apic_base },
 	{ ONE(MSR_IA32_MISC_ENABLE), SAVED, .get = get_kept, .set = set_misc_enable },
+	{ ONE(MSR_IA32_POWER_CTL), SAVED, .get = get_kept, .set = set_kept },
 	{ ONE(MSR_IA32_CR_PAT), SAVED, .get = get_kept, .set = set_pat },
 	{ ONE(MTRR_CAP_MSR), .get = get_mtrr_cap },
 	{ ONE(MTRR_DEFAULT), SAVED, .get = get_kept, .set = set_mtrr_default },
@@ -401,7 +410,9 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_ARCH_CAPABILITIES), NEEDS(ARCH_CAPABILITIES), SAVED,
 	  .get = get_kept, .set = set_host_only },
 
-	{ RANGE(MSR_IA32_MCG_CAP, 3), .get = keel_get_mce_msr, .set = keel_set_mce_msr },
+	{ ONE(MSR_IA32_MCG_CAP), .get = keel_get_mce_msr, .set = keel_set_mce_msr },
+	{ RANGE(MSR_IA32_MCG_STATUS, 2), SAVED,
+	  .get = keel_get_mce_msr, .set = keel_set_mce_msr },
 	{ RANGE(MSR_IA32_MC0_CTL, 4 * KEEL_MCE_BANKS),
 	  .get = keel_get_mce_msr, .set = keel_set_mce_msr },
 
@@ -448,7 +459,7 @@ int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	const struct msr_row *row = find_row(vcpu, index, host);
 
-	return row && row->get ? row->get(vcpu, index, val) : -ENOENT;
+	return row && row->get ? row->get(vcpu, index, val, host) : -ENOENT;
 }
 
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
@@ -525,7 +536,7 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 	keel_mce_reset(vcpu);
 	vmx_set_pat(&vcpu->vmx, m->pat);
 	vcpu->apic_base = 0xfee00000 | MSR_IA32_APICBASE_ENABLE;
-	if (!vcpu->id)
+	if (vcpu->id == vcpu->vm->boot_cpu_id)
 		vcpu->apic_base |= MSR_IA32_APICBASE_BSP;
 }
 

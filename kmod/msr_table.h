@@ -19,7 +19,7 @@ struct msr_row {
 	bool has_feature;
 	bool host_only;
 	bool saved;
-	int (*get)(struct keel_vcpu *vcpu, u32 index, u64 *val);
+	int (*get)(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 	int (*set)(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 };
 

@@ -106,7 +106,7 @@ static bool long_mode_consistent(const struct kvm_sregs2 *s)
 
 	if ((s->efer & EFER_LME) && (s->cr0 & X86_CR0_PG))
 		return lma && (s->cr4 & X86_CR4_PAE);
-	return !lma && !s->cs.l && !(s->cr4 & X86_CR4_PCIDE);
+	return !lma && !s->cs.l;
 }
 
 static bool sregs_valid(struct keel_vcpu *vcpu, const struct kvm_sregs2 *s)

@@ -95,6 +95,8 @@ static bool continues(struct keel_vcpu *vcpu, u64 value, u64 host)
 	/* A vCPU that is plugged in later starts from zero: let it join. */
 	if (!value)
 		return true;
+	if (!last->by_user)
+		return false;
 	expected = last->value + scaled(vcpu, host - last->host);
 	return value - expected + second < 2 * second;
 }
@@ -111,6 +113,7 @@ void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
 	} else {
 		offset = value - scaled(vcpu, host);
 		last->written = true;
+		last->by_user = value;
 		last->host = host;
 		last->value = value;
 		last->offset = offset;
@@ -132,6 +135,7 @@ void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset)
 
 	spin_lock(&last->lock);
 	last->written = true;
+	last->by_user = true;
 	last->host = rdtsc_ordered();
 	last->value = scaled(vcpu, last->host) + offset;
 	last->offset = offset;

@@ -20,11 +20,13 @@ struct keel_vcpu;
  *
  * Userspace writes the same value to one vCPU after the other and means that
  * they are to be equal: a write within a second of what the last one would
- * have become by now takes over its offset.
+ * have become by now takes over its offset. The zero that a vCPU begins with is
+ * not userspace's: a guest restored when it is young must not be put back to it.
  */
 struct keel_vm_tsc {
 	spinlock_t lock;	/* all below */
 	bool written;
+	bool by_user;
 	u64 host;		/* host counter at the last write */
 	u64 value;		/* what was written */
 	u64 offset;		/* what it came to */

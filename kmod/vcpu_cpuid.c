@@ -37,6 +37,19 @@ bool keel_guest_has(const struct keel_vcpu *vcpu, enum cpuid_feature f)
 	return cpuid_has(vcpu->cpuid, f);
 }
 
+bool keel_guest_has_pv(const struct keel_vcpu *vcpu, unsigned int bit)
+{
+	if (!vcpu->pv_enforced)
+		return true;
+	return vcpu->cpuid && cpuid_kvm_features(vcpu->cpuid) & BIT(bit);
+}
+
+long keel_enforce_pv(struct keel_vcpu *vcpu, const u64 *args)
+{
+	vcpu->pv_enforced = args[0];
+	return 0;
+}
+
 u64 keel_host_xcr0(void)
 {
 	u64 xcr0;

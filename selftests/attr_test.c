@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Device attributes: the offset of a vCPU's time stamp counter and the state
- * components that guests may be offered; what does not exist is ENXIO.
+ * components that guests may be offered; what does not exist is ENXIO. And
+ * which vCPU is the boot processor.
  */
 #include "kselftest_harness.h"
 #include "keel_test.h"
@@ -140,6 +141,42 @@ TEST_F(attr, components_are_those_of_cpuid)
 	EXPECT_EQ(-ENXIO, attr(dev, KVM_GET_DEVICE_ATTR, 1, KVM_X86_XCOMP_GUEST_SUPP, &value));
 	EXPECT_EQ(-EFAULT, attr(dev, KVM_GET_DEVICE_ATTR, 0, KVM_X86_XCOMP_GUEST_SUPP, NULL));
 	EXPECT_EQ(-EFAULT, __fd_ioctl(dev, KVM_HAS_DEVICE_ATTR, NULL));
+}
+
+/* --- which vCPU is the boot processor ------------------------------------- */
+
+#define APIC_BASE_BSP	(1 << 8)
+
+static bool is_boot_cpu(struct vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_get_sregs(vcpu, &sregs);
+	return sregs.apic_base & APIC_BASE_BSP;
+}
+
+TEST(boot_cpu)
+{
+	struct vm *vm = vm_create_bare();
+	struct vcpu *a, *b;
+
+	REQUIRE(vm_has(vm, KVM_CAP_SET_BOOT_CPU_ID));
+	EXPECT_EQ(0, __vm_ioctl(vm, KVM_SET_BOOT_CPU_ID, 3));
+	EXPECT_EQ(0, __vm_ioctl(vm, KVM_SET_BOOT_CPU_ID, 1));
+	a = vcpu_create_bare(vm, 0);
+	b = vcpu_create_bare(vm, 1);
+	EXPECT_FALSE(is_boot_cpu(a));
+	EXPECT_TRUE(is_boot_cpu(b));
+	EXPECT_EQ(-EBUSY, __vm_ioctl(vm, KVM_SET_BOOT_CPU_ID, 0));
+	vcpu_free(a);
+	vcpu_free(b);
+	vm_free(vm);
+}
+
+TEST_F(attr, the_first_is_the_boot_cpu_unless_it_is_said)
+{
+	EXPECT_TRUE(is_boot_cpu(self->vcpu));
+	EXPECT_EQ(-EBUSY, __vm_ioctl(self->vm, KVM_SET_BOOT_CPU_ID, 0));
 }
 
 KEEL_TEST_MAIN

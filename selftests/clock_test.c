@@ -329,4 +329,86 @@ TEST_F(clock, not_told_when_switched_off)
 	EXPECT_EQ(0, memcmp(&copy, page, sizeof(copy)));
 }
 
+static int enable(struct vcpu *vcpu, u32 cap, u32 flags, u64 arg)
+{
+	struct kvm_enable_cap e = { .cap = cap, .flags = flags, .args = { arg } };
+
+	return __vcpu_ioctl(vcpu, KVM_ENABLE_CAP, &e);
+}
+
+TEST_F(clock, a_vcpu_enables_what_is_its_own)
+{
+	REQUIRE(vm_has(self->vm, KVM_CAP_ENABLE_CAP));
+	EXPECT_EQ(1, vm_has(self->vm, KVM_CAP_ENFORCE_PV_FEATURE_CPUID));
+	EXPECT_EQ(0, enable(self->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 0));
+	EXPECT_EQ(-EINVAL, enable(self->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1, 1));
+	EXPECT_EQ(-EINVAL, enable(self->vcpu, KVM_CAP_USER_MEMORY, 0, 0));
+	EXPECT_EQ(-EINVAL, enable(self->vcpu, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
+	EXPECT_EQ(-EFAULT, __vcpu_ioctl(self->vcpu, KVM_ENABLE_CAP, NULL));
+}
+
+/* A guest that finds the register anyway, though CPUID does not name it. */
+static void guest_try_clock(void)
+{
+	uint64_t value = 0;
+
+	for (;;) {
+		guest_sync3(guest_rdmsr(MSR_SYSTEM_TIME, &value), value, 0);
+		guest_sync(guest_wrmsr(MSR_SYSTEM_TIME, DATA_GPA + 0x5000));
+		guest_sync(guest_rdmsr(MSR_SYSTEM_TIME_NEW, &value));
+	}
+}
+
+static void offer(struct vcpu *vcpu, u32 features)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_supported(vcpu->vm->dev);
+
+	cpuid_find(cpuid, 0x40000001, 0)->eax = features;
+	vcpu_ioctl(vcpu, KVM_SET_CPUID2, cpuid);
+	free(cpuid);
+}
+
+#define CLOCKSOURCE	(1u << 0)	/* the old registers */
+#define CLOCKSOURCE2	(1u << 3)	/* the new ones */
+
+TEST_F(clock, registers_are_there_whatever_cpuid_says)
+{
+	vcpu_set_long(self->vcpu, guest_try_clock);
+	offer(self->vcpu, 0);
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+}
+
+TEST_F(clock, registers_that_cpuid_does_not_name_can_be_gp)
+{
+	u64 value;
+
+	REQUIRE(vm_has(self->vm, KVM_CAP_ENFORCE_PV_FEATURE_CPUID));
+	vcpu_set_long(self->vcpu, guest_try_clock);
+	ASSERT_EQ(0, enable(self->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 1));
+	offer(self->vcpu, CLOCKSOURCE2);
+	EXPECT_EQ(GUEST_GP, vcpu_sync(self->vcpu));
+	EXPECT_EQ(GUEST_GP, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, __vcpu_get_msr(self->vcpu, MSR_SYSTEM_TIME, &value));
+	EXPECT_EQ(0, __vcpu_set_msr(self->vcpu, MSR_WALL_CLOCK, WALL_AT));
+	EXPECT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_SYSTEM_TIME_NEW, &value));
+	/* It can be taken back at any time. */
+	ASSERT_EQ(0, enable(self->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 0));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+}
+
+TEST_F(clock, old_and_new_registers_are_two_features)
+{
+	REQUIRE(vm_has(self->vm, KVM_CAP_ENFORCE_PV_FEATURE_CPUID));
+	vcpu_set_long(self->vcpu, guest_try_clock);
+	offer(self->vcpu, CLOCKSOURCE);
+	ASSERT_EQ(0, enable(self->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 1));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	EXPECT_EQ(GUEST_GP, vcpu_sync(self->vcpu));
+}
+
 KEEL_TEST_MAIN

@@ -645,4 +645,35 @@ TEST_F(io, out_at_cpl_3_without_permission_is_gp)
 	vcpu_done(self->vcpu);
 }
 
+/* What is left to do is what the register says, not what the exit said. */
+static void shrink(struct __test_metadata *_metadata, struct vcpu *vcpu, void (*fn)(void), u64 left)
+{
+	struct kvm_regs regs;
+	u8 *data;
+
+	start_string(vcpu, fn, DATA_GPA, DATA_GPA, 16, false);
+	memset(vm_hva(vcpu->vm, DATA_GPA), 0, 32);
+	EXPECT_EQ(KVM_EXIT_IO, vcpu_next(vcpu));
+	EXPECT_EQ(16, vcpu->run->io.count);
+	memset((u8 *)vcpu->run + vcpu->run->io.data_offset, 0xaa, 16);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rcx = left;
+	vcpu_set_regs(vcpu, &regs);
+	vcpu_sync(vcpu);
+	EXPECT_EQ(DATA_GPA + left, fn == guest_rep_insb ? vcpu->arg[1] : vcpu->arg[0]);
+	EXPECT_EQ(0, vcpu->arg[2]);
+	data = vm_hva(vcpu->vm, DATA_GPA);
+	if (fn == guest_rep_insb && left)
+		EXPECT_EQ(0xaa, data[left - 1]);
+	EXPECT_EQ(0, data[left]);
+}
+
+TEST_F(io, the_count_shrinks_while_userspace_has_it)
+{
+	shrink(_metadata, self->vcpu, guest_rep_insb, 2);
+	shrink(_metadata, self->vcpu, guest_rep_insb, 0);
+	shrink(_metadata, self->vcpu, guest_rep_outsb, 3);
+	shrink(_metadata, self->vcpu, guest_rep_outsb, 0);
+}
+
 KEEL_TEST_MAIN

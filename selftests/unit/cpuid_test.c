@@ -325,6 +325,46 @@ static void test_check(void)
 	free(t);
 }
 
+static struct kvm_cpuid_entry2 leaf(u32 function, const char *signature, u32 eax)
+{
+	struct kvm_cpuid_entry2 e = { .function = function, .eax = eax };
+
+	memcpy(&e.ebx, signature, 4);
+	memcpy(&e.ecx, signature + 4, 4);
+	memcpy(&e.edx, signature + 8, 4);
+	return e;
+}
+
+static void test_paravirtual_features(void)
+{
+	static const char kvm[12] = "KVMKVMKVM", other[12] = "Microsoft Hv";
+	static const struct {
+		u32 base;
+		const char *signature;
+		u32 features;
+		const char *what;
+	} cases[] = {
+		{ 0x40000000, kvm, 9, "paravirtual features are found" },
+		{ 0x40000100, kvm, 9, "and beside those of another hypervisor" },
+		{ 0x4000ff00, kvm, 9, "and at the last place there is" },
+		{ 0x40010000, kvm, 0, "but not beyond it" },
+		{ 0x40000000, other, 0, "nor without the signature" },
+	};
+	struct cpuid_table *t = new_table(3);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		t->entry[0] = leaf(0x40000000, other, 0x40000001);
+		t->entry[1] = leaf(cases[i].base, cases[i].signature, cases[i].base + 1);
+		t->entry[2] = leaf(cases[i].base + 1, other, 9);
+		if (cases[i].base == 0x40000000)
+			t->entry[0].function = 0;
+		cpuid_index(t);
+		tap_ok(cpuid_kvm_features(t) == cases[i].features, cases[i].what);
+	}
+	free(t);
+}
+
 int main(void)
 {
 	test_offer_is_a_subset();
@@ -337,5 +377,6 @@ int main(void)
 	test_dynamic_bits();
 	test_compacted_size();
 	test_check();
+	test_paravirtual_features();
 	return tap_done();
 }

@@ -72,19 +72,27 @@ void console_flush(struct console *console)
 	console->length = 0;
 }
 
+static bool line_holds(const struct console *console, const char *text)
+{
+	return text && memmem(console->line, console->length, text, strlen(text));
+}
+
 static void console_put(struct machine *machine, char c)
 {
 	struct console *console = &machine->console;
-	const char *until = machine->options->until;
-	bool match;
+	const struct options *options = machine->options;
+	bool ends, is_place;
 
 	console->line[console->length++] = c;
 	if (c != '\n' && console->length < sizeof(console->line))
 		return;
-	match = until && memmem(console->line, console->length, until, strlen(until));
+	ends = line_holds(console, options->until);
+	is_place = line_holds(console, options->save_at);
 	console_flush(console);
-	if (match)
+	if (ends)
 		machine_end(machine, STATUS_OK, "%s", "");
+	else if (is_place)
+		machine_save(machine);
 }
 
 static __u8 *uart_register(struct uart *uart, unsigned int offset)
@@ -256,11 +264,13 @@ int devices_pio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque
 	struct machine *machine = ((struct cpu *)opaque)->machine;
 	int ended;
 
-	(void)vcpu;
 	pthread_mutex_lock(&machine->lock);
 	if (!machine->ended)
 		ports_access(machine, access);
 	ended = machine->ended;
+	/* To be saved: not one instruction further than this. */
+	if (machine->saving)
+		keel_vcpu_kick(vcpu);
 	pthread_mutex_unlock(&machine->lock);
 	return ended;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * keelrun: what its files share. One machine per process: main.c fills the
- * options, image.c lays out memory, devices.c answers the guest, machine.c runs
- * the vCPUs and decides how it ended.
+ * options, image.c lays out memory or saved.c brings it back, devices.c answers the
+ * guest, machine.c runs the vCPUs and decides how it ended.
  */
 #ifndef _KEELRUN_H
 #define _KEELRUN_H
@@ -33,6 +33,7 @@ enum status {
 	STATUS_UNEXPECTED = 123,	/* an exit keelrun has no answer to */
 	STATUS_TIMEOUT = 124,
 	STATUS_HOST = 125,		/* keelrun itself failed: options, files, device */
+	STATUS_SAVED = 126,		/* the machine is in a file now */
 	STATUS_SIGNAL = 130,		/* SIGINT or SIGTERM */
 };
 
@@ -50,6 +51,10 @@ struct options {
 	__u64 memory;
 	unsigned int cpus;
 	unsigned int timeout_ms;	/* 0: none */
+	const char *restore;		/* a saved machine, instead of an image */
+	const char *save;		/* where to save it */
+	const char *save_at;		/* after a line of output that holds this */
+	unsigned int save_after_ms;	/* 0: never */
 	bool trace;
 };
 
@@ -74,6 +79,7 @@ struct cpu {
 	struct keel_vcpu *vcpu;
 	pthread_t thread;
 	bool started;
+	bool halted;
 	int stats_fd;
 	__u64 exits;
 };
@@ -84,6 +90,7 @@ struct machine {
 	struct keel_vm *vm;
 	int stats_fd;
 	struct cpu cpus[MAX_CPUS];
+	unsigned int nr_cpus;
 
 	/* How vCPUs start; image.c writes it. */
 	enum start_mode mode;
@@ -97,6 +104,7 @@ struct machine {
 	struct uart uart;
 	struct cmos cmos;
 	unsigned int running;
+	bool saving;			/* vCPUs are to stop between two instructions */
 	bool ended;
 	enum status status;
 	char why[256];			/* printed at the end; empty if there is nothing to say */
@@ -111,8 +119,14 @@ void console_flush(struct console *console);
 /* image.c: give the VM its memory and the image. Prints why it fails. */
 int image_load(struct machine *machine);
 
+/* saved.c: the machine to or from the file that the options name. Prints why it fails. */
+int saved_write(struct machine *machine);
+int saved_read(struct machine *machine);
+
 /* machine.c */
 enum status machine_run(struct machine *machine);
+/* Save it and end, unless it ends before that. Needs the machine's lock. */
+void machine_save(struct machine *machine);
 /* Say how it ended; the first to say so wins. Needs the machine's lock. */
 void machine_end(struct machine *machine, enum status status, const char *format, ...)
 	__printf(3, 4);

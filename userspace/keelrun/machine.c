@@ -13,6 +13,7 @@
 #include "keelrun.h"
 
 #define SIGNAL_ENDED	SIGUSR1		/* a vCPU thread wakes the main thread */
+#define SIGNAL_SAVE	SIGUSR2
 
 void machine_end(struct machine *machine, enum status status, const char *format, ...)
 {
@@ -27,14 +28,23 @@ void machine_end(struct machine *machine, enum status status, const char *format
 	va_end(args);
 }
 
-static bool has_ended(struct machine *machine)
+void machine_save(struct machine *machine)
 {
-	bool ended;
+	if (!machine->options->save || machine->saving)
+		return;
+	machine->saving = true;
+	kill(getpid(), SIGNAL_ENDED);
+}
+
+/* Time for all vCPUs to come back, to end or to be saved. */
+static bool has_to_stop(struct machine *machine)
+{
+	bool stop;
 
 	pthread_mutex_lock(&machine->lock);
-	ended = machine->ended;
+	stop = machine->ended || machine->saving;
 	pthread_mutex_unlock(&machine->lock);
-	return ended;
+	return stop;
 }
 
 static void trace(struct keel_vcpu *vcpu, const struct kvm_run *run, void *opaque)
@@ -77,7 +87,8 @@ static void judge(struct machine *machine, struct cpu *cpu, int result)
 	char line[200];
 
 	keel_exit_format(keel_vcpu_page(cpu->vcpu), line, sizeof(line));
-	if (result == -EINTR || result == KEEL_RUN_STOPPED || result == KVM_EXIT_HLT)
+	cpu->halted = result == KVM_EXIT_HLT;
+	if (result == -EINTR || result == KEEL_RUN_STOPPED || cpu->halted)
 		return;
 	if (result < 0)
 		machine_end(machine, STATUS_INTERNAL, "cpu %u: %s", id, strerror(-result));
@@ -100,12 +111,12 @@ static void *run_cpu(void *arg)
 	/* A signal that is not a kick, a debugger's say, is nobody's end. */
 	do {
 		result = keel_vcpu_run(cpu->vcpu, &run_ops, cpu);
-	} while (result == -EINTR && !has_ended(machine));
+	} while (result == -EINTR && !has_to_stop(machine));
 
 	pthread_mutex_lock(&machine->lock);
 	if (!machine->ended)
 		judge(machine, cpu, result);
-	if (!--machine->running)
+	if (!--machine->running && !machine->saving)
 		machine_end(machine, STATUS_OK, "%s", "");
 	pthread_mutex_unlock(&machine->lock);
 	kill(getpid(), SIGNAL_ENDED);
@@ -168,14 +179,31 @@ static void open_stats(struct machine *machine)
 	unsigned int i;
 
 	machine->stats_fd = keel_vm_stats_fd(machine->vm);
-	for (i = 0; i < machine->options->cpus; i++)
+	for (i = 0; i < machine->nr_cpus; i++)
 		machine->cpus[i].stats_fd = keel_vcpu_stats_fd(machine->cpus[i].vcpu);
+}
+
+/* A machine that holds the image and is about to start. */
+static int build_new(struct machine *machine)
+{
+	int ret = keel_vm_create(machine->keel, &machine->vm);
+	unsigned int i;
+
+	if (ret) {
+		complain("can not create a VM: %s", strerror(-ret));
+		return ret;
+	}
+	machine->nr_cpus = machine->options->cpus;
+	ret = image_load(machine);
+	devices_init(machine);
+	for (i = 0; !ret && i < machine->nr_cpus; i++)
+		ret = add_cpu(machine, i);
+	return ret;
 }
 
 static int build(struct machine *machine)
 {
 	const struct options *options = machine->options;
-	unsigned int i;
 	int ret;
 
 	ret = keel_open(options->device, &machine->keel);
@@ -183,15 +211,7 @@ static int build(struct machine *machine)
 		complain("can not open the device: %s", strerror(-ret));
 		return ret;
 	}
-	ret = keel_vm_create(machine->keel, &machine->vm);
-	if (ret) {
-		complain("can not create a VM: %s", strerror(-ret));
-		return ret;
-	}
-	ret = image_load(machine);
-	devices_init(machine);
-	for (i = 0; !ret && i < options->cpus; i++)
-		ret = add_cpu(machine, i);
+	ret = options->restore ? saved_read(machine) : build_new(machine);
 	if (!ret)
 		open_stats(machine);
 	return ret;
@@ -214,11 +234,16 @@ static void tear_down(struct machine *machine)
 
 static int start_threads(struct machine *machine)
 {
-	unsigned int i, n = machine->options->cpus;
+	unsigned int i;
 	int ret;
 
-	machine->running = n;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < machine->nr_cpus; i++)
+		machine->running += !machine->cpus[i].halted;
+	if (!machine->running)
+		machine_end(machine, STATUS_OK, "%s", "");
+	for (i = 0; i < machine->nr_cpus; i++) {
+		if (machine->cpus[i].halted)
+			continue;
 		ret = pthread_create(&machine->cpus[i].thread, NULL, run_cpu, &machine->cpus[i]);
 		if (ret) {
 			complain("thread of vCPU %u: %s", i, strerror(ret));
@@ -235,6 +260,17 @@ static __s64 now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
+}
+
+/* That moment, or 0 for never. */
+static __s64 in_ms(unsigned int ms)
+{
+	return ms ? now_ms() + ms : 0;
+}
+
+static __s64 earlier(__s64 a, __s64 b)
+{
+	return a && (!b || a < b) ? a : b;
 }
 
 /* A signal number, or 0 when the time is over; @deadline 0 waits for ever. */
@@ -258,15 +294,18 @@ static int wait_signal(const sigset_t *set, __s64 deadline)
 static void wait_for_end(struct machine *machine, const sigset_t *set)
 {
 	unsigned int limit = machine->options->timeout_ms;
-	__s64 deadline = limit ? now_ms() + limit : 0;
+	__s64 save = in_ms(machine->options->save_after_ms);
+	__s64 end = in_ms(limit);
 	int sig;
 
-	while (!has_ended(machine)) {
-		sig = wait_signal(set, deadline);
+	while (!has_to_stop(machine)) {
+		sig = wait_signal(set, earlier(save, end));
 		if (sig == SIGNAL_ENDED)
 			continue;
 		pthread_mutex_lock(&machine->lock);
-		if (sig)
+		if (sig == SIGNAL_SAVE || (!sig && save && save == earlier(save, end)))
+			machine_save(machine);
+		else if (sig)
 			machine_end(machine, STATUS_SIGNAL, "%s", strsignal(sig));
 		else
 			machine_end(machine, STATUS_TIMEOUT, "time limit of %u.%03u s reached",
@@ -287,6 +326,17 @@ static void stop_threads(struct machine *machine)
 			pthread_join(machine->cpus[i].thread, NULL);
 }
 
+/* All vCPUs have stopped. */
+static void save_if_asked(struct machine *machine)
+{
+	if (!machine->saving || machine->ended)
+		return;
+	if (saved_write(machine))
+		machine_end(machine, STATUS_HOST, "%s", "");
+	else
+		machine_end(machine, STATUS_SAVED, "saved to %s", machine->options->save);
+}
+
 enum status machine_run(struct machine *machine)
 {
 	sigset_t set;
@@ -296,6 +346,8 @@ enum status machine_run(struct machine *machine)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGNAL_ENDED);
+	if (machine->options->save)
+		sigaddset(&set, SIGNAL_SAVE);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	pthread_mutex_init(&machine->lock, NULL);
 	machine->status = STATUS_HOST;
@@ -304,7 +356,9 @@ enum status machine_run(struct machine *machine)
 		if (!start_threads(machine))
 			wait_for_end(machine, &set);
 		stop_threads(machine);
-		console_flush(&machine->console);
+		save_if_asked(machine);
+		if (machine->status != STATUS_SAVED)
+			console_flush(&machine->console);
 		if (machine->why[0])
 			complain("%s", machine->why);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * keelrun: run a flat binary, an ELF file or a BIOS image on Keel or KVM. Owns
- * the command line and nothing else.
+ * keelrun: run a flat binary, an ELF file, a BIOS image or a saved machine on
+ * Keel or KVM. Owns the command line and nothing else.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,6 +15,7 @@
 
 static const char usage_text[] =
 	"usage: keelrun [OPTION...] IMAGE\n"
+	"       keelrun [OPTION...] --restore FILE\n"
 	"  IMAGE is a static ELF file (32 or 64 bit) or a flat binary\n"
 	"  -b, --bios            IMAGE is a BIOS, mapped below 4 GiB and below 1 MiB\n"
 	"  -f, --flat            IMAGE is flat even if it looks like ELF\n"
@@ -24,6 +25,10 @@ static const char usage_text[] =
 	"      --load ADDRESS    where a flat image goes and starts (0x7c00, not real: 0x100000)\n"
 	"  -t, --timeout SECONDS end the guest after that time, fractions allowed\n"
 	"      --until TEXT      end with success after an output line that holds TEXT\n"
+	"      --save FILE       on SIGUSR2 save the machine to FILE and end with 126\n"
+	"      --save-after SECONDS, --save-at TEXT\n"
+	"                        do so after that time, or after a line that holds TEXT\n"
+	"      --restore FILE    go on with a saved machine\n"
 	"      --trace-exits     one line per exit to stderr\n"
 	"      --device PATH     instead of $KEEL_DEVICE or /dev/keel\n"
 	"  -h, --help            this text\n"
@@ -31,7 +36,10 @@ static const char usage_text[] =
 	"Output of ports 0x402 and 0x3f8 goes to stdout; a byte written to port 0xf4\n"
 	"is the exit status. See keelrun(1) for the statuses from 120.\n";
 
-enum { OPT_MODE = 256, OPT_LOAD, OPT_UNTIL, OPT_TRACE, OPT_DEVICE };
+enum {
+	OPT_MODE = 256, OPT_LOAD, OPT_UNTIL, OPT_TRACE, OPT_DEVICE,
+	OPT_SAVE, OPT_SAVE_AFTER, OPT_SAVE_AT, OPT_RESTORE,
+};
 
 static const struct option long_options[] = {
 	{ "bios", no_argument, NULL, 'b' },
@@ -42,6 +50,10 @@ static const struct option long_options[] = {
 	{ "load", required_argument, NULL, OPT_LOAD },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "until", required_argument, NULL, OPT_UNTIL },
+	{ "save", required_argument, NULL, OPT_SAVE },
+	{ "save-after", required_argument, NULL, OPT_SAVE_AFTER },
+	{ "save-at", required_argument, NULL, OPT_SAVE_AT },
+	{ "restore", required_argument, NULL, OPT_RESTORE },
 	{ "trace-exits", no_argument, NULL, OPT_TRACE },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "help", no_argument, NULL, 'h' },
@@ -115,14 +127,14 @@ static int parse_cpus(const char *text, unsigned int *out)
 	return 0;
 }
 
-static int parse_timeout(const char *text, unsigned int *out)
+static int parse_seconds(const char *text, unsigned int *out)
 {
 	double seconds;
 	char *end;
 
 	seconds = strtod(text, &end);
 	if (end == text || *end || !(seconds >= 0.001 && seconds <= 1e6)) {
-		complain("not a time limit in seconds: %s", text);
+		complain("not a time in seconds: %s", text);
 		return -EINVAL;
 	}
 	*out = seconds * 1000;
@@ -156,6 +168,23 @@ static int parse_load(const char *text, struct options *options)
 	return 0;
 }
 
+static int parse_saving(int c, struct options *options)
+{
+	switch (c) {
+	case OPT_SAVE:
+		options->save = optarg;
+		return 0;
+	case OPT_SAVE_AFTER:
+		return parse_seconds(optarg, &options->save_after_ms);
+	case OPT_SAVE_AT:
+		options->save_at = optarg;
+		return 0;
+	default:
+		options->restore = optarg;
+		return 0;
+	}
+}
+
 static int parse_one(int c, struct options *options)
 {
 	switch (c) {
@@ -170,7 +199,7 @@ static int parse_one(int c, struct options *options)
 	case 'c':
 		return parse_cpus(optarg, &options->cpus);
 	case 't':
-		return parse_timeout(optarg, &options->timeout_ms);
+		return parse_seconds(optarg, &options->timeout_ms);
 	case OPT_MODE:
 		return parse_mode(optarg, &options->mode);
 	case OPT_LOAD:
@@ -184,15 +213,48 @@ static int parse_one(int c, struct options *options)
 	case OPT_DEVICE:
 		options->device = optarg;
 		return 0;
+	case OPT_SAVE:
+	case OPT_SAVE_AFTER:
+	case OPT_SAVE_AT:
+	case OPT_RESTORE:
+		return parse_saving(c, options);
 	default:
 		fputs(usage_text, stderr);
 		return -EINVAL;
 	}
 }
 
+/* Options that say what a machine is like; a saved one is as it was. */
+static bool shapes(int c)
+{
+	return c == 'b' || c == 'f' || c == 'm' || c == 'c' || c == OPT_MODE || c == OPT_LOAD;
+}
+
+static int check(const struct options *options, int images, bool shaped)
+{
+	if (images != !options->restore) {
+		fputs(usage_text, stderr);
+		return -EINVAL;
+	}
+	if (options->restore && shaped) {
+		complain("a saved machine keeps its memory, vCPUs and image");
+		return -EINVAL;
+	}
+	if ((options->save_at || options->save_after_ms) && !options->save) {
+		complain("where to save? See --save");
+		return -EINVAL;
+	}
+	if (options->kind == IMAGE_BIOS && options->cpus > 1) {
+		complain("a BIOS starts one CPU only: without a local APIC it can not wake others");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* 1: all said and done, e.g. --help. */
 static int parse(int argc, char **argv, struct options *options)
 {
+	bool shaped = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "bfm:c:t:hV", long_options, NULL)) != -1) {
@@ -206,17 +268,10 @@ static int parse(int argc, char **argv, struct options *options)
 		}
 		if (parse_one(c, options))
 			return -EINVAL;
-	}
-	if (optind + 1 != argc) {
-		fputs(usage_text, stderr);
-		return -EINVAL;
+		shaped |= shapes(c);
 	}
 	options->image = argv[optind];
-	if (options->kind == IMAGE_BIOS && options->cpus > 1) {
-		complain("a BIOS starts one CPU only: without a local APIC it can not wake others");
-		return -EINVAL;
-	}
-	return 0;
+	return check(options, argc - optind, shaped);
 }
 
 int main(int argc, char **argv)

@@ -35,6 +35,7 @@ struct keel_slot_table {
 };
 
 #define KEEL_ADDRESS_SPACES	2
+#define KEEL_SLOT_AS_SHIFT	16	/* of a slot number */
 
 struct keel_vm {
 	struct keel *keel;
@@ -57,6 +58,20 @@ struct keel_vcpu {
 /* ioctl(2) with the result convention of the library. */
 int keel_ioctl(int fd, unsigned long request, const void *arg);
 int keel_ioctl_value(int fd, unsigned long request, unsigned long arg);
+
+/* The slot, or NULL if it is not in use. Of a VM that nobody changes now. */
+const struct keel_slot *keel_mem_find(struct keel_vm *vm, __u32 id);
+
+/* state.c: all of a vCPU, in memory to be released with free(). */
+struct keel_block {
+	unsigned char *data;
+	size_t size;
+};
+
+/* @block: empty. What is in it afterwards counts on success only. */
+int keel_state_get(struct keel_vcpu *vcpu, struct keel_block *block);
+/* Into a vCPU that has not run. -EBADMSG: no such block was ever got. */
+int keel_state_set(struct keel_vcpu *vcpu, const struct keel_block *block);
 
 /* Give back what @vm mapped and forget all slots. */
 void keel_mem_release(struct keel_vm *vm);

@@ -13,7 +13,6 @@
 #include "internal.h"
 
 #define SLOT_ID_MASK	0xffffu
-#define SLOT_AS_SHIFT	16
 #define TABLE_FIRST	16u
 
 static int submit(const struct keel_vm *vm, __u32 id, const struct keel_slot *slot)
@@ -32,7 +31,7 @@ static int submit(const struct keel_vm *vm, __u32 id, const struct keel_slot *sl
 /* The slot if it is in use. Needs the slot lock. */
 static struct keel_slot *find(struct keel_vm *vm, __u32 id)
 {
-	__u32 as = id >> SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK;
+	__u32 as = id >> KEEL_SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK;
 	struct keel_slot_table *table;
 
 	if (as >= KEEL_ADDRESS_SPACES)
@@ -43,10 +42,15 @@ static struct keel_slot *find(struct keel_vm *vm, __u32 id)
 	return &table->slots[nr];
 }
 
+const struct keel_slot *keel_mem_find(struct keel_vm *vm, __u32 id)
+{
+	return find(vm, id);
+}
+
 /* Make room in the table for @id. Needs the slot lock. */
 static int reserve(struct keel_vm *vm, __u32 id, struct keel_slot **out)
 {
-	__u32 as = id >> SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK, count;
+	__u32 as = id >> KEEL_SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK, count;
 	struct keel_slot_table *table;
 	struct keel_slot *slots;
 

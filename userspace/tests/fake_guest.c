@@ -71,6 +71,8 @@ static int play_spin(struct kvm_run *run)
 
 static int play_text(struct kvm_run *run)
 {
+	if (run->immediate_exit)
+		return -EINTR;
 	if (*text)
 		return out(run, 0x402, *text++);
 	if (exit_code >= 0)

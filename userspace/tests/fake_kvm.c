@@ -11,6 +11,8 @@
 
 #include "fake_kvm.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 struct fake_kvm fake;
 
 static struct kvm_run *run_page;
@@ -91,6 +93,8 @@ static int msrs(struct kvm_msrs *list, int is_get)
 		n = fake.msrs_taken;
 	for (i = 0; is_get && i < n; i++)
 		list->entries[i].data = list->entries[i].index + 1;
+	for (i = 0; !is_get && i < n; i++)
+		fake.state.msr_sum += list->entries[i].data;
 	return n;
 }
 
@@ -101,25 +105,69 @@ static int translate(struct kvm_translation *walk)
 	return 0;
 }
 
+/* What is set is what is got. */
+static const struct {
+	unsigned long get, set;
+	void *where;
+	size_t size;
+} stored[] = {
+	{ KVM_GET_REGS, KVM_SET_REGS, &fake.regs, sizeof(fake.regs) },
+	{ KVM_GET_SREGS, KVM_SET_SREGS, &fake.sregs, sizeof(fake.sregs) },
+	{ KVM_GET_FPU, KVM_SET_FPU, &fake.fpu, sizeof(fake.fpu) },
+	{ KVM_GET_SREGS2, KVM_SET_SREGS2, &fake.state.sregs2, sizeof(fake.state.sregs2) },
+	{ KVM_GET_XCRS, KVM_SET_XCRS, &fake.state.xcrs, sizeof(fake.state.xcrs) },
+	{ KVM_GET_XSAVE, KVM_SET_XSAVE, &fake.state.xsave, sizeof(fake.state.xsave) },
+	{ KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, &fake.state.debugregs,
+	  sizeof(fake.state.debugregs) },
+	{ KVM_GET_MP_STATE, KVM_SET_MP_STATE, &fake.state.mp_state,
+	  sizeof(fake.state.mp_state) },
+	{ KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, &fake.state.events,
+	  sizeof(fake.state.events) },
+	{ KVM_GET_CLOCK, KVM_SET_CLOCK, &fake.state.clock, sizeof(fake.state.clock) },
+};
+
+static int stored_request(unsigned long request, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stored); i++) {
+		if (request == stored[i].get)
+			memcpy(arg, stored[i].where, stored[i].size);
+		else if (request == stored[i].set)
+			memcpy(stored[i].where, arg, stored[i].size);
+		else
+			continue;
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+static int get_cpuid2(struct kvm_cpuid2 *cpuid)
+{
+	if (cpuid->nent < 2)
+		return -E2BIG;
+	cpuid->nent = 2;
+	memcpy(cpuid->entries, fake.cpuid, sizeof(fake.cpuid));
+	return 0;
+}
+
 static int vcpu_request(unsigned long request, void *arg)
 {
 	switch (request) {
 	case KVM_RUN:
 		return fake.run ? fake.run(run_page) : -EINTR;
-	case KVM_GET_REGS:
-		memcpy(arg, &fake.regs, sizeof(fake.regs));
-		return 0;
-	case KVM_SET_REGS:
-		memcpy(&fake.regs, arg, sizeof(fake.regs));
-		return 0;
-	case KVM_GET_SREGS:
-		memcpy(arg, &fake.sregs, sizeof(fake.sregs));
-		return 0;
-	case KVM_SET_SREGS:
-		memcpy(&fake.sregs, arg, sizeof(fake.sregs));
-		return 0;
 	case KVM_SET_CPUID2:
 		return set_cpuid(arg);
+	case KVM_GET_CPUID2:
+		return get_cpuid2(arg);
+	case KVM_GET_TSC_KHZ:
+		return fake.state.tsc_khz;
+	case KVM_SET_TSC_KHZ:
+		fake.state.tsc_khz = (unsigned long)arg;
+		return 0;
+	case KVM_X86_SETUP_MCE:
+		fake.state.mcg_cap = *(__u64 *)arg;
+		return 0;
 	case KVM_GET_MSRS:
 		return msrs(arg, 1);
 	case KVM_SET_MSRS:
@@ -127,8 +175,22 @@ static int vcpu_request(unsigned long request, void *arg)
 	case KVM_TRANSLATE:
 		return translate(arg);
 	default:
-		return -ENOTTY;
+		return stored_request(request, arg);
 	}
+}
+
+static int check_extension(unsigned long cap)
+{
+	static const int of_state[] = {
+		KVM_CAP_GET_TSC_KHZ, KVM_CAP_MCE, KVM_CAP_SREGS2, KVM_CAP_XCRS, KVM_CAP_XSAVE,
+		KVM_CAP_DEBUGREGS, KVM_CAP_MP_STATE, KVM_CAP_VCPU_EVENTS, KVM_CAP_ADJUST_CLOCK,
+	};
+	size_t i;
+
+	for (i = 0; fake.has_state && i < ARRAY_SIZE(of_state); i++)
+		if (cap == (unsigned long)of_state[i])
+			return 1;
+	return cap == KVM_CAP_USER_MEMORY;
 }
 
 static int request_any(unsigned long request, void *arg)
@@ -139,7 +201,7 @@ static int request_any(unsigned long request, void *arg)
 	case KVM_GET_VCPU_MMAP_SIZE:
 		return fake.run_size;
 	case KVM_CHECK_EXTENSION:
-		return (unsigned long)arg == KVM_CAP_USER_MEMORY;
+		return check_extension((unsigned long)arg);
 	case KVM_CREATE_VM:
 		return open("/dev/null", O_RDWR | O_CLOEXEC);
 	case KVM_CREATE_VCPU:

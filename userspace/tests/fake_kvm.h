@@ -25,6 +25,21 @@ struct fake_kvm {
 	struct kvm_sregs sregs;
 	struct kvm_cpuid_entry2 cpuid[2];	/* the first entries that were set */
 	unsigned int cpuid_asked;		/* nent of the last request */
+
+	int has_state;		/* offer the requests below, by capability */
+	struct fake_state {
+		struct kvm_sregs2 sregs2;
+		struct kvm_xcrs xcrs;
+		struct kvm_xsave xsave;
+		struct kvm_debugregs debugregs;
+		struct kvm_mp_state mp_state;
+		struct kvm_vcpu_events events;
+		struct kvm_clock_data clock;
+		__u64 mcg_cap;
+		__u64 tsc_khz;
+		__u64 msr_sum;	/* of what was set */
+	} state;
+	struct kvm_fpu fpu;
 };
 
 extern struct fake_kvm fake;

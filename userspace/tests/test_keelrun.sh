@@ -28,6 +28,18 @@ expect()
 	fi
 }
 
+# said TEXT NAME: the program that ran last has said that.
+said()
+{
+	number=$((number + 1))
+	if grep -qF "$1" "$work/err"; then
+		echo "ok $number $2"
+	else
+		echo "not ok $number $2"
+		status=1
+	fi
+}
+
 # put FILE OFFSET BYTES: overwrite bytes, in the notation of printf(1).
 put()
 {
@@ -60,7 +72,7 @@ make_elf32 "$work/elf32"
 head -c 60 "$work/elf32" > "$work/short"
 
 echo "TAP version 13"
-echo "1..33"
+echo "1..53"
 expect 0 halt "a halt is success" "$work/flat"
 expect 0 0 "the guest exits with 0" "$work/flat"
 expect 7 7 "the guest exits with 7" "$work/flat"
@@ -94,4 +106,30 @@ bad_elf "an ELF file with a program header beyond its end" 44 '\xff\xff'
 bad_elf "an ELF segment beyond the file" 68 '\xff\xff\xff\x0f'
 bad_elf "an ELF segment beyond memory" 64 '\x00\xf0\xff\xff'
 bad_elf "an ELF segment that shrinks in memory" 72 '\x01'
+
+saved=$work/saved
+expect 126 spin "saved after a time" --save "$saved" --save-after 0.2 "$work/flat"
+expect 0 halt "restored" --restore "$saved"
+expect 124 spin "restored, with a time limit" -t 0.2 --restore "$saved"
+expect 126 spin "restored, and saved to the same place" --restore "$saved" --save "$saved" --save-after 0.2
+expect 0 halt "and restored again" --restore "$saved"
+expect 126 text "saved at a line of output" --save "$saved" --save-at first "$work/flat"
+expect 7 7 "saved never, for the guest ends before" --save "$saved" --save-at never "$work/flat"
+expect 0 halt "what was saved before is still there" --restore "$saved"
+expect 125 spin "saved to nowhere" --save "$work/none/saved" --save-after 0.2 "$work/flat"
+expect 125 halt "a place to save at, and nowhere to save to" --save-at first "$work/flat"
+expect 125 halt "a time to save at, and nowhere to save to" --save-after 1 "$work/flat"
+expect 125 halt "not a time to save after" --save "$saved" --save-after x "$work/flat"
+expect 125 halt "a saved machine and an image" --restore "$saved" "$work/flat"
+expect 125 halt "a saved machine of another size" --restore "$saved" -m 64M
+expect 125 halt "a saved machine that is not there" --restore "$work/none"
+expect 125 halt "an image is no saved machine" --restore "$work/elf32"
+head -c 3000 "$saved" > "$work/bad"
+expect 125 halt "a saved machine cut short" --restore "$work/bad"
+cp "$saved" "$work/bad"
+put "$work/bad" 1000 '\x5a\xa5\x5a'
+expect 125 halt "a saved machine that was damaged" --restore "$work/bad"
+said 'not a saved machine, or cut short, or damaged' "it is said why"
+: > "$work/bad"
+expect 125 halt "an empty file" --restore "$work/bad"
 exit $status

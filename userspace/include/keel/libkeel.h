@@ -263,6 +263,51 @@ int keel_vcpu_nmi(struct keel_vcpu *vcpu);
  */
 int keel_vcpu_translate(struct keel_vcpu *vcpu, __u64 gva, __u64 *gpa);
 
+/* ---- snapshots ----------------------------------------------------------- */
+
+/**
+ * struct keel_snapshot - a machine that is not running
+ * @vm: with its memory
+ * @vcpus, @count: all vCPUs of @vm
+ * @note: what the caller wants kept with them, such as the state of its devices;
+ *	up to 1 MiB
+ */
+struct keel_snapshot {
+	struct keel_vm *vm;
+	struct keel_vcpu **vcpus;
+	__u32 count;
+	void *note;
+	size_t note_size;
+};
+
+/**
+ * keel_snapshot_save() - write a machine to a file.
+ * @snapshot: nobody runs its vCPUs or changes its slots meanwhile
+ * @fd: written from where it stands
+ *
+ * The machine is unharmed and may go on. A vCPU that a kick stopped is between
+ * two instructions; otherwise see keel_vcpu_complete().
+ *
+ * Return: 0; -EBUSY if a vCPU's instruction goes on with another access, which
+ * is now in its shared page; -errno.
+ */
+int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd);
+
+/**
+ * keel_snapshot_restore() - make a machine of such a file.
+ * @fd: read from where it stands, to the end of the machine and not further
+ * @out: vm and vCPUs to be destroyed as usual, vcpus and note blocks to be
+ *	released with free(); vCPUs are in the order in which they were saved
+ *
+ * The TSC and the clock of the guest go on from where they were. Slots become
+ * memory as of keel_mem_alloc().
+ *
+ * Return: 0; -EBADMSG if the file is no snapshot, is cut short or damaged;
+ * -EPROTONOSUPPORT for a version of another time; -errno where the device does
+ * not take what is in it.
+ */
+int keel_snapshot_restore(struct keel *keel, int fd, struct keel_snapshot *out);
+
 /* ---- start states ------------------------------------------------------- */
 
 /*

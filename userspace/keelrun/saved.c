@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A machine in a file. The library writes memory and vCPUs; what keelrun itself
+ * knows of the machine - its devices, the line that is being printed, which
+ * vCPUs have halted - goes with it as a note, which is hostile when it comes
+ * back. When a machine is saved is said by machine.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keelrun.h"
+
+#define NOTE_MAGIC	"keelrun"
+#define NOTE_VERSION	1u
+#define PART_SUFFIX	".part"
+
+struct note {
+	char magic[8];
+	__u32 version;
+	__u32 line_length;
+	__u64 halted;			/* a bit for each vCPU */
+	struct uart uart;
+	struct cmos cmos;
+	char line[sizeof(((struct console *)NULL)->line)];
+};
+
+_Static_assert(MAX_CPUS <= 64, "a bit for each vCPU");
+
+static const char *reason(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "not a saved machine, or cut short, or damaged";
+	case -EPROTONOSUPPORT:
+		return "saved by another version";
+	case -EINVAL:
+		return "holds a state that this device does not take";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* --- out ------------------------------------------------------------------- */
+
+static void fill_note(const struct machine *machine, struct note *note)
+{
+	unsigned int i;
+
+	memset(note, 0, sizeof(*note));
+	memcpy(note->magic, NOTE_MAGIC, sizeof(note->magic));
+	note->version = NOTE_VERSION;
+	note->line_length = machine->console.length;
+	memcpy(note->line, machine->console.line, machine->console.length);
+	note->uart = machine->uart;
+	note->cmos = machine->cmos;
+	for (i = 0; i < machine->nr_cpus; i++)
+		note->halted |= (__u64)machine->cpus[i].halted << i;
+}
+
+static int save_to(struct machine *machine, int fd)
+{
+	struct keel_vcpu *vcpus[MAX_CPUS];
+	struct note note;
+	struct keel_snapshot snapshot = {
+		.vm = machine->vm,
+		.vcpus = vcpus,
+		.count = machine->nr_cpus,
+		.note = &note,
+		.note_size = sizeof(note),
+	};
+	unsigned int i;
+
+	fill_note(machine, &note);
+	for (i = 0; i < machine->nr_cpus; i++)
+		vcpus[i] = machine->cpus[i].vcpu;
+	return keel_snapshot_save(&snapshot, fd);
+}
+
+/* Under another name first: what was there stays until all is well. */
+int saved_write(struct machine *machine)
+{
+	const char *path = machine->options->save;
+	char part[PATH_MAX];
+	int fd, ret = -ENAMETOOLONG;
+
+	if (snprintf(part, sizeof(part), "%s" PART_SUFFIX, path) >= (int)sizeof(part))
+		goto out;
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		ret = -errno;
+		goto out;
+	}
+	ret = save_to(machine, fd);
+	if (close(fd) && !ret)
+		ret = -errno;
+	if (!ret && rename(part, path))
+		ret = -errno;
+	if (ret)
+		unlink(part);
+out:
+	if (ret)
+		complain("can not save to %s: %s", path, strerror(-ret));
+	return ret;
+}
+
+/* --- in -------------------------------------------------------------------- */
+
+/* What is not checked here can have any value: guests set these fields as they like. */
+static bool note_valid(const struct note *note)
+{
+	return !memcmp(note->magic, NOTE_MAGIC, sizeof(note->magic)) &&
+	       note->version == NOTE_VERSION && note->line_length < sizeof(note->line) &&
+	       note->cmos.index < sizeof(note->cmos.ram);
+}
+
+static int take_note(struct machine *machine, const struct keel_snapshot *snapshot)
+{
+	struct note note;
+	unsigned int i;
+
+	if (snapshot->note_size != sizeof(note))
+		return -EBADMSG;
+	memcpy(&note, snapshot->note, sizeof(note));
+	if (!note_valid(&note))
+		return -EBADMSG;
+	memcpy(machine->console.line, note.line, note.line_length);
+	machine->console.length = note.line_length;
+	machine->uart = note.uart;
+	machine->cmos = note.cmos;
+	for (i = 0; i < machine->nr_cpus; i++)
+		machine->cpus[i].halted = note.halted >> i & 1;
+	return 0;
+}
+
+/* From here on the machine owns them, whatever comes. */
+static int take_vcpus(struct machine *machine, const struct keel_snapshot *snapshot)
+{
+	__u32 i;
+
+	machine->vm = snapshot->vm;
+	for (i = 0; i < snapshot->count && i < MAX_CPUS; i++) {
+		machine->cpus[i].machine = machine;
+		machine->cpus[i].vcpu = snapshot->vcpus[i];
+	}
+	machine->nr_cpus = i;
+	for (; i < snapshot->count; i++)
+		keel_vcpu_destroy(snapshot->vcpus[i]);
+	return snapshot->count && snapshot->count <= MAX_CPUS ? 0 : -EBADMSG;
+}
+
+static int restore_from(struct machine *machine, int fd)
+{
+	struct keel_snapshot snapshot;
+	int ret = keel_snapshot_restore(machine->keel, fd, &snapshot);
+
+	if (ret)
+		return ret;
+	ret = take_vcpus(machine, &snapshot);
+	if (!ret)
+		ret = take_note(machine, &snapshot);
+	free(snapshot.vcpus);
+	free(snapshot.note);
+	return ret;
+}
+
+int saved_read(struct machine *machine)
+{
+	const char *path = machine->options->restore;
+	int ret, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		ret = -errno;
+	} else {
+		ret = restore_from(machine, fd);
+		close(fd);
+	}
+	if (ret)
+		complain("%s: %s", path, reason(ret));
+	return ret;
+}
