@@ -28,6 +28,7 @@
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
+#include "store.h"
 #include "tsc.h"
 #include "vmx/vmx.h"
 
@@ -250,6 +251,7 @@ struct keel_vcpu {
 	struct keel_emulation emulation;
 	struct keel_mmio mmio;
 	struct keel_pio pio;
+	struct keel_store store;
 	struct keel_events events;
 
 	/* vcpu_cpuid.c */
