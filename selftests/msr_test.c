@@ -207,6 +207,102 @@ TEST_F(msr, pat_types)
 	EXPECT_EQ(0x0007040600070406, value);
 }
 
+#define MTRR_CAP	0xfe
+#define MTRR_BASE(i)	(0x200 + 2 * (i))
+#define MTRR_MASK(i)	(0x201 + 2 * (i))
+#define MTRR_DEFAULT	0x2ff
+#define MTRR_ENABLE	(3UL << 10)	/* all of them, and those of fixed ranges */
+
+static const u32 mtrr_fixed[] = {
+	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
+};
+
+/* Both sides can set the register, and both find what was set. */
+static void expect_kept(struct __test_metadata *_metadata, struct vcpu *vcpu, u32 index, u64 value)
+{
+	u64 found;
+
+	EXPECT_EQ(0, wr(vcpu, index, value));
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &found));
+	EXPECT_EQ(value, found) {
+		TH_LOG("MSR %#x", index);
+	}
+	EXPECT_EQ(1, __vcpu_set_msr(vcpu, index, 0));
+	EXPECT_EQ(0, rd(vcpu, index, &found));
+	EXPECT_EQ(0, found);
+	EXPECT_EQ(1, __vcpu_set_msr(vcpu, index, value));
+	EXPECT_EQ(0, rd(vcpu, index, &found));
+	EXPECT_EQ(value, found);
+}
+
+/* Neither side can set it to that, and it stays what it is. */
+static void expect_refused(struct __test_metadata *_metadata, struct vcpu *vcpu, u32 index,
+			   u64 value)
+{
+	u64 before, after;
+
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &before));
+	EXPECT_EQ(GUEST_GP, wr(vcpu, index, value)) {
+		TH_LOG("MSR %#x = %#lx", index, value);
+	}
+	EXPECT_EQ(0, __vcpu_set_msr(vcpu, index, value));
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &after));
+	EXPECT_EQ(before, after);
+}
+
+static unsigned int address_bits(struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_supported(vcpu->vm->dev);
+	unsigned int bits = cpuid_find(cpuid, 0x80000008, 0)->eax & 0xff;
+
+	free(cpuid);
+	return bits;
+}
+
+/* Eight variable ranges, the fixed ones, write combining; whatever is legal is kept. */
+TEST_F(msr, mtrrs_keep_what_is_legal)
+{
+	u64 top = 1UL << (address_bits(self->vcpu) - 1), value;
+	int i;
+
+	EXPECT_EQ(0, rd(self->vcpu, MTRR_CAP, &value));
+	EXPECT_EQ(0x508, value);
+	EXPECT_EQ(GUEST_GP, wr(self->vcpu, MTRR_CAP, value));
+	expect_kept(_metadata, self->vcpu, MTRR_DEFAULT, MTRR_ENABLE | 6);
+	for (i = 0; i < 8; i++) {
+		expect_kept(_metadata, self->vcpu, MTRR_BASE(i), top | i << 20 | (i & 1 ? 6 : 1));
+		expect_kept(_metadata, self->vcpu, MTRR_MASK(i), top | 0xfff00000 | 1 << 11);
+	}
+	for (i = 0; i < ARRAY_SIZE(mtrr_fixed); i++)
+		expect_kept(_metadata, self->vcpu, mtrr_fixed[i], 0x0006050401000606);
+	EXPECT_EQ(GUEST_GP, rd(self->vcpu, MTRR_BASE(8), &value));
+}
+
+TEST_F(msr, mtrrs_refuse_what_is_reserved)
+{
+	static const u8 reserved_type[] = { 2, 3, 7, 8, 0xff };
+	u64 beyond = 1UL << address_bits(self->vcpu), type;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(reserved_type); i++) {
+		type = reserved_type[i];
+		expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, MTRR_ENABLE | type);
+		expect_refused(_metadata, self->vcpu, MTRR_BASE(0), type);
+		expect_refused(_metadata, self->vcpu, mtrr_fixed[0], type);
+		expect_refused(_metadata, self->vcpu, mtrr_fixed[10], type << 56);
+	}
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1 << 8);
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1 << 12);
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1UL << 32);
+	expect_refused(_metadata, self->vcpu, MTRR_BASE(7), 1 << 8);
+	expect_refused(_metadata, self->vcpu, MTRR_MASK(7), 1);
+	expect_refused(_metadata, self->vcpu, MTRR_MASK(7), 1 << 10);
+	if (beyond) {
+		expect_refused(_metadata, self->vcpu, MTRR_BASE(0), beyond | 6);
+		expect_refused(_metadata, self->vcpu, MTRR_MASK(0), beyond | 1 << 11);
+	}
+}
+
 TEST_F(msr, efer)
 {
 	u64 value;
