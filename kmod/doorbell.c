@@ -215,12 +215,8 @@ static int add(struct keel_vm *vm, int bus, const struct doorbell *new)
 
 	mutex_lock(&vm->lock);
 	err = add_locked(vm, bus, new, &old);
-	mutex_unlock(&vm->lock);
-	if (!old)
-		return err;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
-	return 0;
+	keel_unlock_and_retire(vm, old);
+	return err;
 }
 
 static int remove_locked(struct keel_vm *vm, int bus, const struct doorbell *what,
@@ -252,13 +248,10 @@ static int remove(struct keel_vm *vm, int bus, const struct doorbell *what)
 
 	mutex_lock(&vm->lock);
 	err = remove_locked(vm, bus, what, &old);
-	mutex_unlock(&vm->lock);
-	if (err)
-		return err;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
-	eventfd_ctx_put(what->eventfd);
-	return 0;
+	keel_unlock_and_retire(vm, old);
+	if (!err)
+		eventfd_ctx_put(what->eventfd);
+	return err;
 }
 
 void keel_doorbells_free(struct keel_vm *vm)

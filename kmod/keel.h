@@ -334,6 +334,12 @@ void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
  */
 void keel_request_all(struct keel_vm *vm, enum keel_request req);
 
+/*
+ * Let go of vm->lock, under which @old, or nothing, was replaced, and free it
+ * once nobody reads it. What it referred to is then not used any more.
+ */
+void keel_unlock_and_retire(struct keel_vm *vm, void *old);
+
 /* A broken invariant: the VM answers -EIO from now on. */
 void keel_vm_kill(struct keel_vm *vm);
 
