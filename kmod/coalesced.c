@@ -100,13 +100,8 @@ static struct zones *current_zones(struct keel_vm *vm, int bus)
 /* Publish @set, let go of the lock, and free what was there once nobody reads it. */
 static void publish_and_unlock(struct keel_vm *vm, int bus, struct zones *set)
 {
-	struct zones *old = rcu_replace_pointer(vm->zones[bus], set, lockdep_is_held(&vm->lock));
-
-	mutex_unlock(&vm->lock);
-	if (!old)
-		return;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
+	keel_unlock_and_retire(vm, rcu_replace_pointer(vm->zones[bus], set,
+						       lockdep_is_held(&vm->lock)));
 }
 
 long keel_register_coalesced(struct keel_vm *vm, void *data)

@@ -29,8 +29,10 @@ struct doorbell {
 	bool one_value;
 };
 
+/* @any_length: how many of them do not ask for a length */
 struct doorbells {
 	int nr;
+	int any_length;
 	struct doorbell bell[];
 };
 
@@ -59,6 +61,12 @@ static bool rings(const struct doorbell *b, u64 value, unsigned int len)
 	return !b->one_value || b->value == value;
 }
 
+static void ring(struct keel_vcpu *vcpu, const struct doorbell *b)
+{
+	keel_eventfd_signal(b->eventfd);
+	STAT(vcpu, doorbells);
+}
+
 bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			 unsigned int len)
 {
@@ -72,11 +80,49 @@ bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *
 	for (i = first_at(set, addr); i < set->nr && set->bell[i].addr == addr; i++) {
 		if (!rings(&set->bell[i], value, len))
 			continue;
-		keel_eventfd_signal(set->bell[i].eventfd);
-		STAT(vcpu, doorbells);
+		ring(vcpu, &set->bell[i]);
 		return true;
 	}
 	return false;
+}
+
+static const struct doorbells *mmio_any_length(struct keel_vcpu *vcpu)
+{
+	const struct doorbells *set = srcu_dereference(vcpu->vm->doorbells[KEEL_BUS_MMIO],
+						       &vcpu->vm->srcu);
+
+	return set && set->any_length ? set : NULL;
+}
+
+bool keel_doorbell_near(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	const struct doorbells *set = mmio_any_length(vcpu);
+	int i;
+
+	if (likely(!set))
+		return false;
+	gpa &= PAGE_MASK;
+	for (i = first_at(set, gpa); i < set->nr && set->bell[i].addr - gpa < PAGE_SIZE; i++)
+		if (!set->bell[i].len)
+			return true;
+	return false;
+}
+
+/* Where one of any length is there is no other. */
+bool keel_doorbell_any_length(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	const struct doorbells *set = mmio_any_length(vcpu);
+	const struct doorbell *b;
+	int i;
+
+	if (!set)
+		return false;
+	i = first_at(set, gpa);
+	b = &set->bell[i];
+	if (i == set->nr || b->addr != gpa || b->len)
+		return false;
+	ring(vcpu, b);
+	return true;
 }
 
 /* --- the set ------------------------------------------------------------- */
@@ -118,6 +164,7 @@ static struct doorbells *with(const struct doorbells *old, int at, const struct 
 	}
 	set->bell[at] = *new;
 	set->nr = nr + 1;
+	set->any_length = (old ? old->any_length : 0) + !new->len;
 	return set;
 }
 
@@ -132,6 +179,7 @@ static struct doorbells *without(const struct doorbells *old, int at)
 	memcpy(set->bell, old->bell, array_size(at, sizeof(old->bell[0])));
 	memcpy(set->bell + at, old->bell + at + 1, array_size(nr - at, sizeof(old->bell[0])));
 	set->nr = nr;
+	set->any_length = old->any_length - !old->bell[at].len;
 	return set;
 }
 
@@ -167,12 +215,8 @@ static int add(struct keel_vm *vm, int bus, const struct doorbell *new)
 
 	mutex_lock(&vm->lock);
 	err = add_locked(vm, bus, new, &old);
-	mutex_unlock(&vm->lock);
-	if (!old)
-		return err;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
-	return 0;
+	keel_unlock_and_retire(vm, old);
+	return err;
 }
 
 static int remove_locked(struct keel_vm *vm, int bus, const struct doorbell *what,
@@ -204,13 +248,10 @@ static int remove(struct keel_vm *vm, int bus, const struct doorbell *what)
 
 	mutex_lock(&vm->lock);
 	err = remove_locked(vm, bus, what, &old);
-	mutex_unlock(&vm->lock);
-	if (err)
-		return err;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
-	eventfd_ctx_put(what->eventfd);
-	return 0;
+	keel_unlock_and_retire(vm, old);
+	if (!err)
+		eventfd_ctx_put(what->eventfd);
+	return err;
 }
 
 void keel_doorbells_free(struct keel_vm *vm)

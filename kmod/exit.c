@@ -12,20 +12,25 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "dirty.h"
+#include "doorbell.h"
 #include "emulate/bridge.h"
 #include "exit.h"
 #include "io.h"
 #include "irq.h"
 #include "keel.h"
 #include "msr.h"
+#include "store.h"
 #include "trace.h"
 
 void keel_skip_insn(struct keel_vcpu *vcpu)
 {
-	bool stepping = vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF;
+	u64 rflags = vmx_rflags(&vcpu->vmx);
 
 	vmx_skip_insn(&vcpu->vmx);
-	if (unlikely(stepping))
+	/* It lasts for one instruction, and some exits set it. */
+	if (rflags & X86_EFLAGS_RF)
+		vmx_set_rflags(&vcpu->vmx, rflags & ~X86_EFLAGS_RF);
+	if (unlikely(rflags & X86_EFLAGS_TF))
 		keel_stepped(vcpu);
 }
 
@@ -194,6 +199,30 @@ static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, g
 	return v < 0 ? v : RUN_RESUME;
 }
 
+/* The guest has written to where it wants, and has not read in the same step. */
+static bool is_store(const struct keel_exit *exit, u64 qual)
+{
+	u64 access = qual & (EPT_VIOLATION_ACC_READ | EPT_VIOLATION_ACC_WRITE |
+			     EPT_VIOLATION_ACC_INSTR);
+
+	return access == EPT_VIOLATION_ACC_WRITE && !(exit->vectoring & VECTORING_INFO_VALID_MASK);
+}
+
+/* MMIO on a page with a doorbell of any length. */
+static int ring_or_emulate(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa,
+			   bool store)
+{
+	u64 rip = vmx_rip(&vcpu->vmx);
+	int r;
+
+	if (store && keel_store_again(vcpu, gpa))
+		return RUN_RESUME;
+	r = emulate_mmio(vcpu, exit, gpa);
+	if (store && r == RUN_RESUME)
+		keel_store_remember(vcpu, gpa, rip);
+	return r;
+}
+
 static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	u64 qual = vmx_exit_qualification(&vcpu->vmx);
@@ -202,6 +231,9 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	int r;
 
 	restore_nmi_blocking(vcpu, exit, qual);
+	if (unlikely(keel_doorbell_near(vcpu, gpa)) && qual & EPT_VIOLATION_GVA_TRANSLATED &&
+	    mmu_is_mmio(vcpu, gpa))
+		return ring_or_emulate(vcpu, exit, gpa, is_store(exit, qual));
 	if (qual & EPT_VIOLATION_ACC_READ)
 		access |= ACC_READ;
 	if (qual & EPT_VIOLATION_ACC_WRITE)
@@ -220,8 +252,12 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
+	int r = mmu_misconfig(vcpu, gpa);
 
-	return fault_verdict(vcpu, exit, gpa, mmu_misconfig(vcpu, gpa));
+	/* This exit does not tell a write from a read; the next one there shall. */
+	if (r == FAULT_EMULATE && unlikely(keel_doorbell_near(vcpu, gpa)))
+		mmu_unmark(vcpu, gpa);
+	return fault_verdict(vcpu, exit, gpa, r);
 }
 
 /* The log has been taken already: see keel_dirty_drain(). */

@@ -28,6 +28,7 @@
 #include "types.h"
 #include "mmu/mmu.h"
 #include "stats.h"
+#include "store.h"
 #include "tsc.h"
 #include "vmx/vmx.h"
 
@@ -250,6 +251,7 @@ struct keel_vcpu {
 	struct keel_emulation emulation;
 	struct keel_mmio mmio;
 	struct keel_pio pio;
+	struct keel_store store;
 	struct keel_events events;
 
 	/* vcpu_cpuid.c */
@@ -331,6 +333,12 @@ void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
  * the guest with @req unseen. May be called under mmu.lock; not from hard irq.
  */
 void keel_request_all(struct keel_vm *vm, enum keel_request req);
+
+/*
+ * Let go of vm->lock, under which @old, or nothing, was replaced, and free it
+ * once nobody reads it. What it referred to is then not used any more.
+ */
+void keel_unlock_and_retire(struct keel_vm *vm, void *old);
 
 /* A broken invariant: the VM answers -EIO from now on. */
 void keel_vm_kill(struct keel_vm *vm);

@@ -24,6 +24,15 @@
 
 static atomic_t last_vm_id = ATOMIC_INIT(0);
 
+void keel_unlock_and_retire(struct keel_vm *vm, void *old)
+{
+	mutex_unlock(&vm->lock);
+	if (!old)
+		return;
+	synchronize_srcu_expedited(&vm->srcu);
+	kvfree(old);
+}
+
 void keel_vm_kill(struct keel_vm *vm)
 {
 	WRITE_ONCE(vm->dead, true);

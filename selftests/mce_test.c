@@ -6,6 +6,7 @@
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include "guest.h"
+#include "rdmsr.h"
 
 #define MCG_CAP		0x179
 #define MCG_STATUS	0x17a
@@ -30,9 +31,6 @@ FIXTURE(mce) {
 	struct vcpu *vcpu;
 };
 
-static u32 guest_index;
-static u64 guest_value;
-static int guest_write;
 static volatile int checks_seen;
 
 static void count_check(struct guest_trap *trap)
@@ -40,21 +38,10 @@ static void count_check(struct guest_trap *trap)
 	checks_seen++;
 }
 
-/* One RDMSR or WRMSR after the other; (trap, value, machine checks). */
 static void guest_access(void)
 {
-	u64 value;
-	int trap;
-
 	guest_handler[MC_VECTOR] = count_check;
-	for (;;) {
-		value = 0;
-		if (guest_write)
-			trap = guest_wrmsr(guest_index, guest_value);
-		else
-			trap = guest_rdmsr(guest_index, &value);
-		guest_sync3(trap, value, checks_seen);
-	}
+	msr_guest();
 }
 
 FIXTURE_SETUP(mce)
@@ -67,23 +54,6 @@ FIXTURE_TEARDOWN(mce)
 {
 	vcpu_free(self->vcpu);
 	vm_free(self->vm);
-}
-
-static int rd(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	GUEST_VAR(vcpu->vm, guest_index) = index;
-	GUEST_VAR(vcpu->vm, guest_write) = 0;
-	vcpu_sync(vcpu);
-	*value = vcpu->arg[1];
-	return vcpu->arg[0];
-}
-
-static int wr(struct vcpu *vcpu, u32 index, u64 value)
-{
-	GUEST_VAR(vcpu->vm, guest_index) = index;
-	GUEST_VAR(vcpu->vm, guest_value) = value;
-	GUEST_VAR(vcpu->vm, guest_write) = 1;
-	return vcpu_sync(vcpu);
 }
 
 static int setup(struct vcpu *vcpu, u64 cap)
@@ -186,7 +156,7 @@ TEST_F(mce, uncorrected_is_a_machine_check)
 	ASSERT_EQ(0, report(self->vcpu, 4, VAL | UC | EN | 0x85));
 	rd(self->vcpu, STATUS(4), &value);
 	EXPECT_EQ(0, rd(self->vcpu, STATUS(4), &value));
-	EXPECT_EQ(1, self->vcpu->arg[2]);
+	EXPECT_EQ(1, GUEST_VAR(self->vm, checks_seen));
 	EXPECT_EQ(VAL | UC | EN | 0x85, value);
 	EXPECT_EQ(0, rd(self->vcpu, ADDR(4), &value));
 	EXPECT_EQ(0x1234000, value);
@@ -221,7 +191,7 @@ TEST_F(mce, corrected_is_only_recorded)
 	ASSERT_EQ(0, report(self->vcpu, 2, VAL | 8));
 	EXPECT_EQ(0, rd(self->vcpu, STATUS(2), &value));
 	EXPECT_EQ(VAL | OVER | 8, value);
-	EXPECT_EQ(0, self->vcpu->arg[2]);
+	EXPECT_EQ(0, GUEST_VAR(self->vm, checks_seen));
 	/* It does not replace what is graver. */
 	EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, STATUS(2), VAL | UC | 9));
 	ASSERT_EQ(0, report(self->vcpu, 2, VAL | 8));
@@ -243,7 +213,7 @@ TEST_F(mce, not_told_where_reporting_is_off)
 	ASSERT_EQ(0, report(self->vcpu, 6, VAL | UC));
 	EXPECT_EQ(0, rd(self->vcpu, STATUS(6), &value));
 	EXPECT_EQ(0, value);
-	EXPECT_EQ(0, self->vcpu->arg[2]);
+	EXPECT_EQ(0, GUEST_VAR(self->vm, checks_seen));
 }
 
 TEST_F(mce, refuses_what_makes_no_sense)

@@ -7,6 +7,7 @@
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include "guest.h"
+#include "rdmsr.h"
 
 #define MSR_SYSENTER_CS		0x174
 #define MSR_SYSENTER_ESP	0x175
@@ -21,26 +22,6 @@
 #define WR	KVM_EXIT_X86_WRMSR
 #define WHY(x)	KVM_MSR_EXIT_REASON_##x
 
-static u32 guest_index;
-static u64 guest_value;
-static int guest_write;
-
-/* One RDMSR or WRMSR after the other; (trap, value). */
-static void guest_access(void)
-{
-	u64 value;
-	int trap;
-
-	for (;;) {
-		value = 0;
-		if (guest_write)
-			trap = guest_wrmsr(guest_index, guest_value);
-		else
-			trap = guest_rdmsr(guest_index, &value);
-		guest_sync3(trap, value, 0);
-	}
-}
-
 FIXTURE(msr_filter) {
 	struct vm *vm;
 	struct vcpu *vcpu;
@@ -52,35 +33,13 @@ FIXTURE_SETUP(msr_filter)
 {
 	memset(self, 0, sizeof(*self));
 	self->vm = vm_create();
-	self->vcpu = vcpu_create(self->vm, 0, guest_access);
+	self->vcpu = vcpu_create(self->vm, 0, msr_guest);
 }
 
 FIXTURE_TEARDOWN(msr_filter)
 {
 	vcpu_free(self->vcpu);
 	vm_free(self->vm);
-}
-
-static void prepare(struct vcpu *vcpu, u32 index, bool write, u64 value)
-{
-	GUEST_VAR(vcpu->vm, guest_index) = index;
-	GUEST_VAR(vcpu->vm, guest_value) = value;
-	GUEST_VAR(vcpu->vm, guest_write) = write;
-}
-
-/* Returns 0 or the vector plus one. */
-static int rd(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	prepare(vcpu, index, false, 0);
-	vcpu_sync(vcpu);
-	*value = vcpu->arg[1];
-	return vcpu->arg[0];
-}
-
-static int wr(struct vcpu *vcpu, u32 index, u64 value)
-{
-	prepare(vcpu, index, true, value);
-	return vcpu_sync(vcpu);
 }
 
 static int enable(struct vm *vm, u32 flags, u64 reasons)
@@ -213,7 +172,7 @@ TEST_F(msr_filter, a_new_vcpu_obeys_as_well)
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_MSR_FILTER));
 	f->ranges[0] = denied(self->bits, MSR_FS_BASE, 1, KVM_MSR_FILTER_READ);
 	vm_ioctl(self->vm, KVM_X86_SET_MSR_FILTER, f);
-	other = vcpu_create(self->vm, 1, guest_access);
+	other = vcpu_create(self->vm, 1, msr_guest);
 	EXPECT_EQ(GUEST_GP, rd(other, MSR_FS_BASE, &value));
 	vcpu_free(other);
 }
@@ -241,7 +200,7 @@ TEST_F(msr_filter, userspace_answers_for_what_is_denied)
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN));
 	EXPECT_EQ(GUEST_GP, rd(vcpu, MSR_SYSENTER_CS, &value));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_FILTER));
-	prepare(vcpu, MSR_SYSENTER_CS, false, 0);
+	msr_prepare(vcpu, MSR_SYSENTER_CS, false, 0);
 	expect_exit(_metadata, vcpu, RD, WHY(FILTER), MSR_SYSENTER_CS);
 	vcpu->run->msr.data = 0x1122334455667788;
 	EXPECT_EQ(0, vcpu_sync(vcpu));
@@ -249,7 +208,7 @@ TEST_F(msr_filter, userspace_answers_for_what_is_denied)
 	expect_exit(_metadata, vcpu, RD, WHY(FILTER), MSR_SYSENTER_CS);
 	vcpu->run->msr.error = 1;
 	EXPECT_EQ(GUEST_GP, vcpu_sync(vcpu));
-	prepare(vcpu, MSR_SYSENTER_CS, true, 0x8877665544332211);
+	msr_prepare(vcpu, MSR_SYSENTER_CS, true, 0x8877665544332211);
 	expect_exit(_metadata, vcpu, WR, WHY(FILTER), MSR_SYSENTER_CS);
 	EXPECT_EQ(0x8877665544332211, vcpu->run->msr.data);
 	EXPECT_EQ(0, vcpu_sync(vcpu));
@@ -267,7 +226,7 @@ TEST_F(msr_filter, userspace_answers_for_the_unknown_and_the_illegal)
 
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_USER_SPACE_MSR));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_UNKNOWN));
-	prepare(vcpu, MSR_UNKNOWN, false, 0);
+	msr_prepare(vcpu, MSR_UNKNOWN, false, 0);
 	expect_exit(_metadata, vcpu, RD, WHY(UNKNOWN), MSR_UNKNOWN);
 	vcpu->run->msr.data = 7;
 	EXPECT_EQ(0, vcpu_sync(vcpu));
@@ -275,7 +234,7 @@ TEST_F(msr_filter, userspace_answers_for_the_unknown_and_the_illegal)
 	EXPECT_EQ(GUEST_GP, wr(vcpu, MSR_PAT, 2));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_INVAL));
 	EXPECT_EQ(GUEST_GP, rd(vcpu, MSR_UNKNOWN, &value));
-	prepare(vcpu, MSR_PAT, true, 2);
+	msr_prepare(vcpu, MSR_PAT, true, 2);
 	expect_exit(_metadata, vcpu, WR, WHY(INVAL), MSR_PAT);
 	EXPECT_EQ(2, vcpu->run->msr.data);
 	EXPECT_EQ(0, vcpu_sync(vcpu));
@@ -289,7 +248,7 @@ TEST_F(msr_filter, immediate_exit_finishes_the_access)
 
 	REQUIRE(vm_has(self->vm, KVM_CAP_X86_USER_SPACE_MSR));
 	ASSERT_EQ(0, enable(self->vm, 0, KVM_MSR_EXIT_REASON_UNKNOWN));
-	prepare(vcpu, MSR_UNKNOWN, false, 0);
+	msr_prepare(vcpu, MSR_UNKNOWN, false, 0);
 	expect_exit(_metadata, vcpu, RD, WHY(UNKNOWN), MSR_UNKNOWN);
 	vcpu->run->msr.data = 0x5500000066;
 	vcpu->run->immediate_exit = 1;

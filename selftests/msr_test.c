@@ -7,6 +7,7 @@
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include "guest.h"
+#include "rdmsr.h"
 
 #define MSR_TSC			0x10
 #define MSR_APIC_BASE		0x1b
@@ -29,53 +30,16 @@ FIXTURE(msr) {
 	struct vcpu *vcpu;
 };
 
-static u32 guest_index;
-static u64 guest_value;
-static int guest_write;
-
-/* One RDMSR or WRMSR after the other; (trap, value). */
-static void guest_access(void)
-{
-	u64 value = 0;
-	int trap;
-
-	for (;;) {
-		if (guest_write)
-			trap = guest_wrmsr(guest_index, guest_value);
-		else
-			trap = guest_rdmsr(guest_index, &value);
-		guest_sync3(trap, guest_write ? 0 : value, 0);
-	}
-}
-
 FIXTURE_SETUP(msr)
 {
 	self->vm = vm_create();
-	self->vcpu = vcpu_create(self->vm, 0, guest_access);
+	self->vcpu = vcpu_create(self->vm, 0, msr_guest);
 }
 
 FIXTURE_TEARDOWN(msr)
 {
 	vcpu_free(self->vcpu);
 	vm_free(self->vm);
-}
-
-/* Returns 0 or the vector plus one. */
-static int rd(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	GUEST_VAR(vcpu->vm, guest_index) = index;
-	GUEST_VAR(vcpu->vm, guest_write) = 0;
-	vcpu_sync(vcpu);
-	*value = vcpu->arg[1];
-	return vcpu->arg[0];
-}
-
-static int wr(struct vcpu *vcpu, u32 index, u64 value)
-{
-	GUEST_VAR(vcpu->vm, guest_index) = index;
-	GUEST_VAR(vcpu->vm, guest_value) = value;
-	GUEST_VAR(vcpu->vm, guest_write) = 1;
-	return vcpu_sync(vcpu);
 }
 
 static const struct {
@@ -207,6 +171,100 @@ TEST_F(msr, pat_types)
 	EXPECT_EQ(0x0007040600070406, value);
 }
 
+#define MTRR_CAP	0xfe
+#define MTRR_BASE(i)	(0x200 + 2 * (i))
+#define MTRR_MASK(i)	(0x201 + 2 * (i))
+#define MTRR_DEFAULT	0x2ff
+#define MTRR_ENABLE	(3UL << 10)	/* all of them, and those of fixed ranges */
+
+static const u32 mtrr_fixed[] = {
+	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
+};
+
+/* Both sides can set the register, and both find what was set. */
+static void expect_kept(struct __test_metadata *_metadata, struct vcpu *vcpu, u32 index, u64 value)
+{
+	u64 found;
+
+	EXPECT_EQ(0, wr(vcpu, index, value));
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &found));
+	EXPECT_EQ(value, found) {
+		TH_LOG("MSR %#x", index);
+	}
+	EXPECT_EQ(1, __vcpu_set_msr(vcpu, index, 0));
+	EXPECT_EQ(0, rd(vcpu, index, &found));
+	EXPECT_EQ(0, found);
+	EXPECT_EQ(1, __vcpu_set_msr(vcpu, index, value));
+	EXPECT_EQ(0, rd(vcpu, index, &found));
+	EXPECT_EQ(value, found);
+}
+
+/* Neither side can set it to that, and it stays what it is. */
+static void expect_refused(struct __test_metadata *_metadata, struct vcpu *vcpu, u32 index,
+			   u64 value)
+{
+	u64 before, after;
+
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &before));
+	EXPECT_EQ(GUEST_GP, wr(vcpu, index, value)) {
+		TH_LOG("MSR %#x = %#lx", index, value);
+	}
+	EXPECT_EQ(0, __vcpu_set_msr(vcpu, index, value));
+	EXPECT_EQ(1, __vcpu_get_msr(vcpu, index, &after));
+	EXPECT_EQ(before, after);
+}
+
+static unsigned int address_bits(struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_supported(vcpu->vm->dev);
+	unsigned int bits = cpuid_find(cpuid, 0x80000008, 0)->eax & 0xff;
+
+	free(cpuid);
+	return bits;
+}
+
+/* Eight variable ranges, the fixed ones, write combining; whatever is legal is kept. */
+TEST_F(msr, mtrrs_keep_what_is_legal)
+{
+	u64 top = 1UL << (address_bits(self->vcpu) - 1), value;
+	int i;
+
+	EXPECT_EQ(0, rd(self->vcpu, MTRR_CAP, &value));
+	EXPECT_EQ(0x508, value);
+	EXPECT_EQ(GUEST_GP, wr(self->vcpu, MTRR_CAP, value));
+	expect_kept(_metadata, self->vcpu, MTRR_DEFAULT, MTRR_ENABLE | 6);
+	for (i = 0; i < 8; i++) {
+		expect_kept(_metadata, self->vcpu, MTRR_BASE(i), top | i << 20 | (i & 1 ? 6 : 1));
+		expect_kept(_metadata, self->vcpu, MTRR_MASK(i), top | 0xfff00000 | 1 << 11);
+	}
+	for (i = 0; i < ARRAY_SIZE(mtrr_fixed); i++)
+		expect_kept(_metadata, self->vcpu, mtrr_fixed[i], 0x0006050401000606);
+	EXPECT_EQ(GUEST_GP, rd(self->vcpu, MTRR_BASE(8), &value));
+}
+
+TEST_F(msr, mtrrs_refuse_what_is_reserved)
+{
+	static const u8 reserved_type[] = { 2, 3, 7, 8, 0xff };
+	u64 beyond = 1UL << address_bits(self->vcpu), type;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(reserved_type); i++) {
+		type = reserved_type[i];
+		expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, MTRR_ENABLE | type);
+		expect_refused(_metadata, self->vcpu, MTRR_BASE(0), type);
+		expect_refused(_metadata, self->vcpu, mtrr_fixed[0], type);
+		expect_refused(_metadata, self->vcpu, mtrr_fixed[10], type << 56);
+	}
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1 << 8);
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1 << 12);
+	expect_refused(_metadata, self->vcpu, MTRR_DEFAULT, 1UL << 32);
+	expect_refused(_metadata, self->vcpu, MTRR_BASE(7), 1 << 8);
+	expect_refused(_metadata, self->vcpu, MTRR_MASK(7), 1);
+	expect_refused(_metadata, self->vcpu, MTRR_MASK(7), 1 << 10);
+	expect_refused(_metadata, self->vcpu, MTRR_BASE(0), beyond | 6);
+	expect_refused(_metadata, self->vcpu, MTRR_MASK(0), beyond | 1 << 11);
+}
+
 TEST_F(msr, efer)
 {
 	u64 value;
@@ -252,6 +310,8 @@ static uint64_t rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+static u64 tsc_to_write;
+
 static void guest_tsc(void)
 {
 	uint64_t a, b, c;
@@ -262,8 +322,8 @@ static void guest_tsc(void)
 		c = rdtsc();
 		GUEST_ASSERT(a <= b && b <= c);
 		guest_sync(a);
-		if (guest_write)
-			guest_wrmsr(MSR_TSC, guest_value);
+		if (tsc_to_write)
+			guest_wrmsr(MSR_TSC, tsc_to_write);
 	}
 }
 
@@ -281,8 +341,7 @@ TEST_F(msr, tsc)
 	EXPECT_GT(FAR + (1UL << 36), now);
 	EXPECT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_TSC, &now));
 	EXPECT_LE(FAR, now);
-	GUEST_VAR(self->vm, guest_write) = 1;
-	GUEST_VAR(self->vm, guest_value) = 2 * FAR;
+	GUEST_VAR(self->vm, tsc_to_write) = 2 * FAR;
 	now = vcpu_sync(self->vcpu);
 	EXPECT_LE(2 * FAR, now);
 	EXPECT_GT(2 * FAR + (1UL << 36), now);
@@ -383,7 +442,7 @@ TEST_F(msr, tsc_aux_is_the_guests_own)
 
 TEST_F(msr, two_vcpus_have_their_own)
 {
-	struct vcpu *other = vcpu_create(self->vm, 1, guest_access);
+	struct vcpu *other = vcpu_create(self->vm, 1, msr_guest);
 	u64 value;
 	int i;
 

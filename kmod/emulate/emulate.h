@@ -291,6 +291,12 @@ static inline u64 emu_linear(const struct emu_ctx *ctx, u64 linear, unsigned int
 enum emu_result emu_decode(struct emu_ctx *ctx);
 
 /*
+ * True if the decoded instruction writes up to 8 bytes to one place, and does
+ * nothing else.
+ */
+bool emu_plain_store(const struct emu_ctx *ctx);
+
+/*
  * Execute the decoded instruction; of a repeated string instruction, one
  * iteration. If rep_again is set after EMU_OK, the owner takes pending events
  * and then either calls this again or starts over with emu_decode().

@@ -636,3 +636,8 @@ enum emu_result emu_execute(struct emu_ctx *ctx)
 		emu_commit(ctx);
 	return result;
 }
+
+bool emu_plain_store(const struct emu_ctx *ctx)
+{
+	return ctx->insn.op == EMU_OP_MOV && ctx->insn.operand[0].kind == EMU_OPERAND_MEM;
+}

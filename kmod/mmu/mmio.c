@@ -143,3 +143,26 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 	/* What the access is cannot be told from the exit; every access includes a read. */
 	return fault_handle(vcpu, gfn, ACC_READ);
 }
+
+bool mmu_is_mmio(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	const struct keel_memslots *slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	if (memslots_find(slots, gfn))
+		return false;
+	STAT(vcpu, page_faults);
+	mmio_verdict(vcpu, gfn, ACC_READ | ACC_WRITE, memslots_generation(slots));
+	return true;
+}
+
+void mmu_unmark(struct keel_vcpu *vcpu, gpa_t gpa)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+	struct keel_vm *vm = vcpu->vm;
+
+	spin_lock(&vm->mmu.lock);
+	mmu_zap_gfns(vm, keel_as(vcpu), gfn, gfn + 1, false);
+	spin_unlock(&vm->mmu.lock);
+	mmu_reap_soon(vm);
+}

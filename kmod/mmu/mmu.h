@@ -122,6 +122,14 @@ int mmu_page_fault(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int access);
 int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa);
 
 /*
+ * Where MMIO shall be reported as an EPT violation, which says what the access
+ * is: is there no slot at @gpa? Records the verdict but for the page tables.
+ * Unmark: have it so reported from now on. SRCU held.
+ */
+bool mmu_is_mmio(struct keel_vcpu *vcpu, gpa_t gpa);
+void mmu_unmark(struct keel_vcpu *vcpu, gpa_t gpa);
+
+/*
  * The vCPU MMIO cache. SRCU held.
  * Forget: the translation it stands for may change, and no hardware will tell.
  * Match: is the access (ACC_READ or ACC_WRITE, and ACC_USER) at @gva, which the

@@ -74,6 +74,7 @@
 #define FLAG_TF		(1UL << 8)
 #define FLAG_IF		(1UL << 9)
 #define FLAG_DF		(1UL << 10)
+#define FLAG_RF		(1UL << 16)
 
 #define MSR_EFER	0xc0000080
 
