@@ -71,7 +71,7 @@ enum keel_request {
 	REQ_EVENT,		/* look again at what can be injected */
 	REQ_CLOCK,		/* tell the guest its clock anew */
 	REQ_LOG,		/* begin or end to log writes; mark those logged so far */
-	REQ_RING_FULL,		/* have userspace take from the dirty ring: KVM_EXIT_DIRTY_RING_FULL */
+	REQ_RING_FULL,		/* return KVM_EXIT_DIRTY_RING_FULL */
 	REQ_MSR_FILTER,		/* the hardware must heed another filter */
 	REQ_STEPPED,		/* a step of the debugger's is done: KVM_EXIT_DEBUG */
 	REQ_DEAD,		/* the VM is dead */
@@ -116,7 +116,7 @@ struct keel_vm {
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
 	bool exit_on_emulation_failure;	/* so is KVM's capability of that name */
 	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
-	int logging_slots;		/* how many have KVM_MEM_LOG_DIRTY_PAGES; @slots_lock to write */
+	int logging_slots;		/* that have KVM_MEM_LOG_DIRTY_PAGES; @slots_lock to write */
 	u32 dirty_log_flags;		/* KVM_DIRTY_LOG_*; @slots_lock */
 	u32 dirty_ring_entries;		/* of each vCPU; 0: slots have bitmaps. @lock to write */
 	struct work_struct grace;	/* memory.c: does what must wait for readers */
