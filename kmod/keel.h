@@ -116,7 +116,7 @@ struct keel_vm {
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
 	bool exit_on_emulation_failure;	/* so is KVM's capability of that name */
 	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
-	int logging_slots;		/* that have KVM_MEM_LOG_DIRTY_PAGES; @slots_lock to write */
+	int logging_slots;		/* that have KVM_MEM_LOG_DIRTY_PAGES; @slots_lock */
 	u32 dirty_log_flags;		/* KVM_DIRTY_LOG_*; @slots_lock */
 	u32 dirty_ring_entries;		/* of each vCPU; 0: slots have bitmaps. @lock to write */
 	struct work_struct grace;	/* memory.c: does what must wait for readers */
