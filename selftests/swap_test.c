@@ -156,7 +156,8 @@ TEST_F_TIMEOUT(swap, under_a_running_guest, 60)
 	REQUIRE(has_swap() || make_swap());
 	vcpu_set_long(self->vcpu, guest_count);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_to_sync, self->vcpu));
-	for (i = 0; i < 20; i++) {
+	/* At least, and until the guest has been round. */
+	for (i = 0; i < 20 || *(volatile u64 *)self->mem < 3; i++) {
 		out += page_out(self->mem);
 		sched_yield();
 	}
