@@ -148,7 +148,7 @@ static const struct keel_memslot *logged_slot(struct keel_vm *vm, u32 id)
 	lockdep_assert_held(&vm->slots_lock);
 	if (vm->dirty_ring_entries)
 		return ERR_PTR(-ENXIO);
-	if (id >> 16 >= KEEL_ADDRESS_SPACES || (u16)id >= KEEL_MAX_SLOTS)
+	if (!memslot_id_valid(id))
 		return ERR_PTR(-EINVAL);
 	slot = memory_slot(vm, id >> 16, (u16)id);
 	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);

@@ -70,7 +70,7 @@ static void log_again(struct keel_vm *vm, u32 id, u64 offset)
 {
 	const struct keel_memslot *slot;
 
-	if (id >> 16 >= KEEL_ADDRESS_SPACES || (u16)id >= KEEL_MAX_SLOTS)
+	if (!memslot_id_valid(id))
 		return;
 	slot = memory_slot(vm, id >> 16, (u16)id);
 	if (slot && slot->flags & KVM_MEM_LOG_DIRTY_PAGES && offset < slot->npages)

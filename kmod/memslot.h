@@ -52,6 +52,12 @@ struct keel_memslot {
 struct keel_memslots;
 struct slot_object;
 
+/* @slot as userspace writes it: the id below, the address space above. */
+static inline bool memslot_id_valid(u32 slot)
+{
+	return slot >> 16 < KEEL_ADDRESS_SPACES && (u16)slot < KEEL_MAX_SLOTS;
+}
+
 static inline bool memslot_has(const struct keel_memslot *s, gfn_t gfn)
 {
 	return gfn - s->base < s->npages;

@@ -24,7 +24,7 @@ static bool region_valid(const struct kvm_userspace_memory_region *r)
 
 	if (r->flags & ~(KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES))
 		return false;
-	if (r->slot >> 16 >= KEEL_ADDRESS_SPACES || (u16)r->slot >= KEEL_MAX_SLOTS)
+	if (!memslot_id_valid(r->slot))
 		return false;
 	if (!PAGE_ALIGNED(r->memory_size) || !PAGE_ALIGNED(r->guest_phys_addr) ||
 	    !PAGE_ALIGNED(r->userspace_addr))
