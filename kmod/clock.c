@@ -108,12 +108,14 @@ static gpa_t page_of(const struct keel_vcpu *vcpu)
 static bool same_everywhere(struct keel_vcpu *vcpu)
 {
 	struct keel_vcpu *other;
+	bool same = true;
 	unsigned long i;
 
-	for (i = 0; (other = keel_vcpu_from(vcpu->vm, &i)); i++)
-		if (!keel_tsc_equal(vcpu, other))
-			return false;
-	return true;
+	rcu_read_lock();
+	for (i = 0; same && (other = keel_vcpu_from(vcpu->vm, &i)); i++)
+		same = keel_tsc_equal(vcpu, other);
+	rcu_read_unlock();
+	return same;
 }
 
 /* What the guest has not taken notice of yet stays. */

@@ -58,8 +58,10 @@ static ssize_t sum_read(struct file *file, char __user *buf, size_t len, loff_t 
 
 	if (!c)
 		return -ENOENT;
+	rcu_read_lock();
 	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++)
 		sum += read_counter(&vcpu->stats, c->offset);
+	rcu_read_unlock();
 	return show(buf, len, pos, sum);
 }
 

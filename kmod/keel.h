@@ -14,6 +14,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
@@ -29,6 +30,7 @@
 #include "mmu/mmu.h"
 #include "stats.h"
 #include "store.h"
+#include "test.h"
 #include "tsc.h"
 #include "vmx/vmx.h"
 
@@ -279,12 +281,20 @@ struct keel_vcpu {
 
 /*
  * The first vCPU from index *@i on, which becomes its index, or NULL. One that
- * is just being created is seen too; to look no further saves the walk through
- * the rest of the table's node. vm->lock or RCU.
+ * is just being created is seen too, and freed after a grace period if it gets
+ * no file; to look no further saves the walk through the rest of the table's
+ * node. Hold vm->lock, RCU, or keep preemption off, for as long as it is used.
  */
 static inline struct keel_vcpu *keel_vcpu_from(struct keel_vm *vm, unsigned long *i)
 {
-	return xa_find(&vm->vcpus, i, READ_ONCE(vm->nr_vcpus), XA_PRESENT);
+	unsigned long last = READ_ONCE(vm->nr_vcpus);
+	struct keel_vcpu *vcpu = xa_find(&vm->vcpus, i, last, XA_PRESENT);
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_any_held() && !lockdep_is_held(&vm->lock),
+			 "vCPUs looked at without RCU");
+	if (vcpu && *i == last)
+		test_point_busy(TEST_VCPU_FOUND);
+	return vcpu;
 }
 
 /* Address space that the vCPU's accesses go to. */

@@ -6,6 +6,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/uaccess.h>
 
@@ -18,6 +19,8 @@ static const char *const delay_files[TEST_POINTS] = {
 	[TEST_PUBLISHED]	= "test_delay_published",
 	[TEST_WINDOW]		= "test_delay_window",
 	[TEST_LOOKED_UP]	= "test_delay_looked_up",
+	[TEST_VCPU_LISTED]	= "test_delay_vcpu_listed",
+	[TEST_VCPU_FOUND]	= "test_delay_vcpu_found",
 };
 
 /* Once: a vCPU that retries its fault does not wait again. */
@@ -27,6 +30,15 @@ void test_point(enum test_point point)
 
 	if (ms)
 		msleep(ms);
+}
+
+/* Not mdelay(): it keeps preemption off, and with it what the caller should have kept off. */
+void test_point_busy(enum test_point point)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(xchg(&delay_ms[point], 0));
+
+	while (time_before(jiffies, end))
+		cpu_relax();
 }
 
 /* How far generations are apart that an MMIO entry cannot tell. */
@@ -107,6 +119,7 @@ static ssize_t caches_read(struct file *file, char __user *buf, size_t len, loff
 	unsigned long i;
 	int n = 0;
 
+	rcu_read_lock();
 	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
 		struct mmio_cache c = vcpu->mmu.cache;
 
@@ -114,6 +127,7 @@ static ssize_t caches_read(struct file *file, char __user *buf, size_t len, loff
 			       c.valid, c.gva, c.verdict.gfn, c.verdict.access,
 			       c.verdict.generation);
 	}
+	rcu_read_unlock();
 	return simple_read_from_buffer(buf, len, pos, text, n);
 }
 

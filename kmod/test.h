@@ -14,19 +14,29 @@ struct keel_vm;
  * @TEST_WINDOW:	the grace period is over, the flag still set, MMIO entries
  *			removed if the numbers wrap
  * @TEST_LOOKED_UP:	a fault knows its slot and has not taken mmu.lock yet
+ * @TEST_VCPU_LISTED:	a new vCPU can be found and has no file yet
+ * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be looked at
  */
 enum test_point {
 	TEST_PUBLISHED,
 	TEST_WINDOW,
 	TEST_LOOKED_UP,
+	TEST_VCPU_LISTED,
+	TEST_VCPU_FOUND,
 	TEST_POINTS,
 };
 
 #ifdef KEEL_TEST
 void test_point(enum test_point point);
+/* The same where sleeping is not allowed. */
+void test_point_busy(enum test_point point);
 void test_add_vm(struct keel_vm *vm);
 #else
 static inline void test_point(enum test_point point)
+{
+}
+
+static inline void test_point_busy(enum test_point point)
 {
 }
 

@@ -572,8 +572,8 @@ static int vcpu_fd(struct keel_vcpu *vcpu)
 
 /*
  * The vCPU is in the table before its file exists, so that no request misses
- * it. If there is no file after all, nobody has seen it and it goes again;
- * request senders look the table up under RCU.
+ * it. If there is no file after all it goes again, once nobody looks at it who
+ * has found it in the table: keel_vcpu_from() says how.
  */
 static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 {
@@ -581,6 +581,7 @@ static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 
 	if (err)
 		return err;
+	test_point(TEST_VCPU_LISTED);
 	fd = vcpu_fd(vcpu);
 	if (fd < 0) {
 		xa_erase(&vm->vcpus, vcpu->index);

@@ -88,7 +88,7 @@ bool mmio_counts_add_up(const struct mmio_counts *c)
 }
 
 /* The VM's directory carries its number; its statistics do so too: "kvm-5". */
-static bool control_path(struct vm *vm, const char *file, char *path, size_t size)
+static bool debugfs_path(struct vm *vm, const char *file, char *path, size_t size)
 {
 	unsigned int number;
 	struct stats s;
@@ -98,8 +98,31 @@ static bool control_path(struct vm *vm, const char *file, char *path, size_t siz
 		return false;
 	n = sscanf((char *)s.text + s.head.id_offset, "kvm-%u", &number);
 	free(s.text);
-	snprintf(path, size, DEBUGFS "/%u/test_%s", number, file);
+	snprintf(path, size, DEBUGFS "/%u/%s", number, file);
 	return n == 1 && !access(path, F_OK);
+}
+
+static bool control_path(struct vm *vm, const char *file, char *path, size_t size)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "test_%s", file);
+	return debugfs_path(vm, name, path, size);
+}
+
+bool debugfs_counter(struct vm *vm, const char *name, u64 *value)
+{
+	char path[128];
+	bool found;
+	FILE *f;
+
+	if (!debugfs_path(vm, name, path, sizeof(path)))
+		return false;
+	f = fopen(path, "r");
+	CHECK(f, "%s: %s", path, strerror(errno));
+	found = fscanf(f, "%lu", value) == 1;
+	fclose(f);
+	return found;
 }
 
 static FILE *control_open(struct vm *vm, const char *file, const char *mode)

@@ -12,6 +12,9 @@
 bool counter_find(int fd, const char *name, u64 *value);
 u64 counter(int fd, const char *name);
 
+/* The same of the VM's directory in debugfs, where those of its vCPUs are added up. */
+bool debugfs_counter(struct vm *vm, const char *name, u64 *value);
+
 /* Misconfigurations and what became of them, which must add up. */
 struct mmio_counts {
 	u64 misconfig, hit, stale, in_window, uncached;
@@ -31,7 +34,10 @@ u64 generation(struct vm *vm, int as);
 u64 generation_round(struct vm *vm);
 void set_generation(struct vm *vm, int as, u64 generation);
 
-/* The next time that point is reached: "published", "window", "looked_up". */
+/*
+ * The next time that point is reached: "published", "window", "looked_up",
+ * "vcpu_listed", "vcpu_found".
+ */
 void set_delay(struct vm *vm, const char *point, unsigned int ms);
 unsigned int get_delay(struct vm *vm, const char *point);
 
