@@ -102,6 +102,8 @@ int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 	idx = keel_read_slots(vcpu);
 	err = keel_gpa_read(vcpu, cr3 & 0xffffffe0, pdptr, sizeof(pdptr));
 	keel_read_slots_end(vcpu, idx);
+	if (err == -EFAULT)
+		return err;
 	if (err || !keel_pdptrs_valid(vcpu, pdptr))
 		return -EINVAL;
 	vmx_set_pdptrs(&vcpu->vmx, pdptr);
@@ -147,6 +149,7 @@ int keel_set_cr0(struct keel_vcpu *vcpu, u64 val)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 changed;
+	int err;
 
 	if (!keel_cr0_valid(val))
 		return -EINVAL;
@@ -155,9 +158,11 @@ int keel_set_cr0(struct keel_vcpu *vcpu, u64 val)
 	if ((changed & X86_CR0_PG) && switch_paging(v, val & X86_CR0_PG))
 		return -EINVAL;
 	/* Long mode is settled: an error below cannot be on the way into it. */
-	if ((changed & CR0_PDPTR) && pae_paging(val, vmx_cr4(v), vmx_efer(v)) &&
-	    keel_load_pdptrs(vcpu, vmx_cr3(v)))
-		return -EINVAL;
+	if ((changed & CR0_PDPTR) && pae_paging(val, vmx_cr4(v), vmx_efer(v))) {
+		err = keel_load_pdptrs(vcpu, vmx_cr3(v));
+		if (err)
+			return err;
+	}
 	vmx_set_cr0(v, val);
 	if (changed & CR0_FLUSH)
 		translation_changed(vcpu);
@@ -167,13 +172,15 @@ int keel_set_cr0(struct keel_vcpu *vcpu, u64 val)
 int keel_set_cr3(struct keel_vcpu *vcpu, u64 val)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
+	int err;
 
 	if (vmx_cr4(v) & X86_CR4_PCIDE)
 		val &= ~CR3_NOFLUSH;
 	if (!keel_cr3_valid(vcpu, val))
 		return -EINVAL;
-	if (keel_pae_paging(vcpu) && keel_load_pdptrs(vcpu, val))
-		return -EINVAL;
+	err = keel_pae_paging(vcpu) ? keel_load_pdptrs(vcpu, val) : 0;
+	if (err)
+		return err;
 	vmx_set_cr3(v, val);
 	translation_changed(vcpu);
 	return 0;
@@ -195,12 +202,15 @@ int keel_set_cr4(struct keel_vcpu *vcpu, u64 val)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 changed = vmx_cr4(v) ^ val;
+	int err;
 
 	if (!keel_cr4_valid(vcpu, val) || !cr4_fits_mode(v, val))
 		return -EINVAL;
-	if ((changed & CR4_PDPTR) && pae_paging(vmx_cr0(v), val, vmx_efer(v)) &&
-	    keel_load_pdptrs(vcpu, vmx_cr3(v)))
-		return -EINVAL;
+	if ((changed & CR4_PDPTR) && pae_paging(vmx_cr0(v), val, vmx_efer(v))) {
+		err = keel_load_pdptrs(vcpu, vmx_cr3(v));
+		if (err)
+			return err;
+	}
 	vmx_set_cr4(v, val);
 	if (changed & CR4_FLUSH)
 		translation_changed(vcpu);
@@ -312,6 +322,8 @@ static void write_gpr(struct vmx_vcpu *v, int nr, u64 val)
 /* Step over the instruction if it was legal, raise #GP if not. */
 static int finish(struct keel_vcpu *vcpu, int error)
 {
+	if (error == -EFAULT)
+		return error;
 	if (error)
 		keel_inject_gp(vcpu);
 	else

@@ -20,6 +20,7 @@
 
 struct keel_vcpu;
 
+/* -EFAULT: the PDPTEs are in a slot, but cannot be accessed in the owner's process. */
 int keel_set_cr0(struct keel_vcpu *vcpu, u64 val);
 int keel_set_cr3(struct keel_vcpu *vcpu, u64 val);
 int keel_set_cr4(struct keel_vcpu *vcpu, u64 val);
@@ -41,7 +42,7 @@ bool keel_pdptrs_valid(struct keel_vcpu *vcpu, const u64 pdptr[4]);
 
 /* PDPTEs are in use: 32-bit paging with PAE. */
 bool keel_pae_paging(struct keel_vcpu *vcpu);
-/* Load the PDPTEs that @cr3 points to. May sleep. */
+/* Load the PDPTEs that @cr3 points to. -EFAULT as above. May sleep. */
 int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3);
 
 /* Exit handlers: enum keel_run or -errno. */

@@ -101,16 +101,18 @@ static int read_page(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int 
 {
 	hva_t hva;
 
-	return gpa_to_hva(vcpu, gpa, false, &hva) ? read_piece(buf, hva, len) : -EFAULT;
+	return gpa_to_hva(vcpu, gpa, false, &hva) ? read_piece(buf, hva, len) : -ENXIO;
 }
 
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
 {
 	unsigned int n = piece(gpa, len);
+	int err;
 
 	for (; n < len; n = piece(gpa, len)) {
-		if (read_page(vcpu, gpa, buf, n))
-			return -EFAULT;
+		err = read_page(vcpu, gpa, buf, n);
+		if (err)
+			return err;
 		gpa += n;
 		buf += n;
 		len -= n;
@@ -118,31 +120,36 @@ int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len
 	return read_page(vcpu, gpa, buf, n);
 }
 
-static __always_inline u64 read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+static __always_inline int read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len,
+				      u64 *entry)
 {
 	hva_t hva;
-	u64 entry;
 	u32 half;
+	int err;
 
+	*entry = 0;
 	if (!gpa_to_hva(vcpu, gpa, false, &hva))
 		return 0;
-	if (len == sizeof(entry))
-		return get_user(entry, (u64 __user *)hva) ? 0 : entry;
-	return get_user(half, (u32 __user *)hva) ? 0 : half;
+	if (len == sizeof(*entry))
+		return get_user(*entry, (u64 __user *)hva);
+	err = get_user(half, (u32 __user *)hva);
+	*entry = half;
+	return err;
 }
 
-u64 keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len)
+int keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len, u64 *entry)
 {
-	return read_entry(vcpu, gpa, len);
+	return read_entry(vcpu, gpa, len, entry);
 }
 
 bool keel_gpa_entries_are(struct keel_vcpu *vcpu, const gpa_t *gpa, const u64 *entry,
 			  unsigned int count, unsigned int len)
 {
 	unsigned int i;
+	u64 now;
 
 	for (i = 0; i < count; i++)
-		if (read_entry(vcpu, gpa[i], len) != entry[i])
+		if (read_entry(vcpu, gpa[i], len, &now) || now != entry[i])
 			return false;
 	return true;
 }
@@ -155,7 +162,9 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 		hva_t hva;
 
 		slot = gpa_to_hva(vcpu, gpa, true, &hva);
-		if (!slot || write_piece(hva, buf, n))
+		if (!slot)
+			return -ENXIO;
+		if (write_piece(hva, buf, n))
 			return -EFAULT;
 		keel_dirty_written(vcpu, slot, gpa_to_gfn(gpa));
 		gpa += n;
@@ -183,7 +192,7 @@ bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
 	__try_cmpxchg_user((type __user *)(hva), &was, val, fault);		\
 })
 
-/* 0; 1: holds something else; -EFAULT. One function each, for the label it jumps to. */
+/* 0; 1: holds something else; -EFAULT, -EINVAL. One function each, for the label it jumps to. */
 static int cmpxchg_1(hva_t hva, const void *old, const void *new)
 {
 	return CMPXCHG_AS(u8, hva, old, new);
@@ -225,7 +234,9 @@ static int cmpxchg_16(hva_t hva, const void *old, const void *new)
 	void *base;
 	bool done;
 
-	if (!boot_cpu_has(X86_FEATURE_CX16) || get_user_pages_fast(hva, 1, FOLL_WRITE, &page) != 1)
+	if (!boot_cpu_has(X86_FEATURE_CX16))
+		return -EINVAL;
+	if (get_user_pages_fast(hva, 1, FOLL_WRITE, &page) != 1)
 		return -EFAULT;
 	memcpy(was, old, sizeof(was));
 	memcpy(val, new, sizeof(val));
@@ -260,7 +271,7 @@ int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const v
 		return -EINVAL;
 	slot = gpa_to_hva(vcpu, gpa, true, &hva);
 	if (!slot)
-		return -EFAULT;
+		return -ENXIO;
 	ret = by_size[ilog2(len)](hva, old, new);
 	if (!ret)
 		keel_dirty_written(vcpu, slot, gpa_to_gfn(gpa));

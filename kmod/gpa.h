@@ -15,17 +15,19 @@ struct keel_vcpu;
 /*
  * Copy @len bytes, over pages and slots. One snapshot explains the whole copy,
  * and all copies that an emulated instruction makes.
- * 1, 2, 4 and 8 aligned bytes are copied in one access. -EFAULT: some byte is
- * not memory, or must not be written; bytes before it may have been copied.
+ * 1, 2, 4 and 8 aligned bytes are copied in one access.
+ * -ENXIO: some byte is in no slot, or must not be written. -EFAULT: it is in
+ * one, but the owner's process has nothing there that can be accessed, which
+ * ends KVM_RUN. Bytes before it may have been copied.
  */
 int keel_gpa_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
 /*
- * An entry of the guest's tables, of @len bytes, 4 or 8, and aligned. 0, which
- * is one that is not present, if it is not in memory.
+ * An entry of the guest's tables, of @len bytes, 4 or 8, and aligned. Where
+ * there is no slot it reads as 0, which is one that is not present. 0 or -EFAULT.
  */
-u64 keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len);
+int keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len, u64 *entry);
 /* Read @count of them in turn: are they, and still, what is in @entry, where none is 0? */
 bool keel_gpa_entries_are(struct keel_vcpu *vcpu, const gpa_t *gpa, const u64 *entry,
 			  unsigned int count, unsigned int len);
@@ -36,8 +38,8 @@ bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
 /*
  * If @len bytes at @gpa equal @old, make them @new, in one atomic step.
  * @len: 1, 2, 4, 8 or 16, within a cache line; of 16, @gpa is a multiple.
- * -EAGAIN: they hold something else. -EFAULT: not memory, or must not be
- * written. -EINVAL: length or alignment.
+ * -EAGAIN: they hold something else. -EINVAL: length or alignment. -ENXIO,
+ * -EFAULT: as above.
  */
 int keel_gpa_cmpxchg(struct keel_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
 		     unsigned int len);

@@ -33,11 +33,12 @@ int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len, unsi
 
 int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *buf)
 {
-	int i;
+	int i, err;
 
 	for (i = 0; i < span->parts; i++) {
-		if (keel_gpa_read(vcpu, span->part[i].gpa, buf, span->part[i].len))
-			return -ENXIO;
+		err = keel_gpa_read(vcpu, span->part[i].gpa, buf, span->part[i].len);
+		if (err)
+			return err;
 		buf += span->part[i].len;
 	}
 	return 0;
@@ -45,11 +46,12 @@ int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *bu
 
 int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf)
 {
-	int i;
+	int i, err;
 
 	for (i = 0; i < span->parts; i++) {
-		if (keel_gpa_write(vcpu, span->part[i].gpa, buf, span->part[i].len))
-			return -ENXIO;
+		err = keel_gpa_write(vcpu, span->part[i].gpa, buf, span->part[i].len);
+		if (err)
+			return err;
 		buf += span->part[i].len;
 	}
 	return 0;

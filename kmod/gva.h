@@ -22,13 +22,12 @@ struct gva_span {
 
 /*
  * Translate [@gva, @gva + @len), @len <= 4096, for @access (ACC_*). @wide: 64-bit
- * code; otherwise addresses wrap at 4 GiB. 0; -EFAULT and *@fault to be
- * injected; -EAGAIN: enter the guest and try again. SRCU held.
+ * code; otherwise addresses wrap at 4 GiB. The result is mmu_walk()'s. SRCU held.
  */
 int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len, unsigned int access,
 		       bool wide, struct gva_span *span, struct walk_fault *fault);
 
-/* RAM only: -ENXIO if a byte is not. SRCU held. */
+/* RAM only: -ENXIO if a byte is not. -EFAULT: see gpa.h. SRCU held. */
 int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *buf);
 int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf);
 

@@ -200,7 +200,7 @@ static u32 user_access(struct keel_vcpu *vcpu)
 	return vmx_cpl(&vcpu->vmx) == 3 ? ACC_USER : 0;
 }
 
-/* RUN_RESUME: an exception is queued or the guest must be entered again. */
+/* RUN_USER: done. RUN_RESUME: an exception is queued or the guest must be entered again. -EFAULT. */
 static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -210,8 +210,10 @@ static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 	err = keel_gva_translate(vcpu, pio->linear, pio->count * pio->size,
 				 user_access(vcpu) | (pio->in ? ACC_WRITE : ACC_READ),
 				 vmx_in_long_mode_code(&vcpu->vmx), span, &fault);
-	if (err == -EFAULT)
+	if (err == WALK_FAULT)
 		keel_queue_page_fault(vcpu, &fault);
+	if (err == -EFAULT)
+		return err;
 	return err ? RUN_RESUME : RUN_USER;
 }
 
@@ -245,21 +247,19 @@ static int complete_outs(struct keel_vcpu *vcpu)
 static int complete_ins(struct keel_vcpu *vcpu)
 {
 	struct gva_span span;
-	u8 bounce[8];
+	int r;
 
 	limit_count(vcpu);
 	if (!vcpu->pio.count)
 		return complete_outs(vcpu);
-	if (translate_operand(vcpu, &span) == RUN_RESUME)
-		return RUN_RESUME;
-	if (span.parts == 1) {
-		if (keel_span_write(vcpu, &span, vcpu->pio_data))
-			return keel_emulation_failed(vcpu, NULL, 0);
-	} else {
-		memcpy(bounce, vcpu->pio_data, vcpu->pio.size);
-		if (keel_span_write(vcpu, &span, bounce))
-			return keel_emulation_failed(vcpu, NULL, 0);
-	}
+	r = translate_operand(vcpu, &span);
+	if (r != RUN_USER)
+		return r;
+	r = keel_span_write(vcpu, &span, vcpu->pio_data);
+	if (r == -EFAULT)
+		return r;
+	if (r)
+		return keel_emulation_failed(vcpu, NULL, 0);
 	advance_string(vcpu);
 	return RUN_RESUME;
 }
@@ -289,14 +289,17 @@ static int start_string(struct keel_vcpu *vcpu)
 {
 	struct keel_pio *pio = &vcpu->pio;
 	struct gva_span span;
+	int r;
 
 	pio->count = batch(vcpu);
-	if (translate_operand(vcpu, &span) == RUN_RESUME)
-		return RUN_RESUME;
+	r = translate_operand(vcpu, &span);
+	if (r != RUN_USER)
+		return r;
 	if (!in_memory(vcpu, &span, pio->in))
 		return -ENXIO;
-	if (!pio->in && keel_span_read(vcpu, &span, vcpu->pio_data))
-		return keel_emulation_failed(vcpu, NULL, 0);
+	r = pio->in ? 0 : keel_span_read(vcpu, &span, vcpu->pio_data);
+	if (r)
+		return r;
 	if (!pio->in && pio->count == 1 && out_taken(vcpu)) {
 		advance_string(vcpu);
 		return RUN_RESUME;

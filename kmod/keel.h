@@ -213,6 +213,7 @@ struct keel_pio {
  *		makes it void
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
  * @slot:	of @slots, the one that was found last, or NULL
+ * @error:	what ends KVM_RUN because memory of the owner's cannot be accessed
  * @mode:	the hardware does not run the guest as it is: see mode.c
  */
 struct keel_emulation {
@@ -225,6 +226,7 @@ struct keel_emulation {
 	bool decoded;
 	const struct keel_memslots *slots;
 	const struct keel_memslot *slot;
+	int error;
 	bool mode;
 };
 

@@ -49,12 +49,21 @@ static bool is_wide(const struct emu_ctx *ctx, unsigned int access)
 	       (access & EMU_SYSTEM && ctx->efer & EFER_LMA);
 }
 
+/* Nothing is committed: KVM_RUN ends with @err. */
+static enum emu_result host_error(struct emu_ctx *ctx, int err)
+{
+	vcpu_of(ctx)->emulation.error = err;
+	return EMU_RETRY;
+}
+
 /* What it means that a walk ended with @err. */
 static enum emu_result walked(struct emu_ctx *ctx, int err, const struct walk_fault *fault)
 {
 	if (!err)
 		return EMU_OK;
-	if (err != -EFAULT)
+	if (err == -EFAULT)
+		return host_error(ctx, err);
+	if (err != WALK_FAULT)
 		return EMU_RETRY;
 	ctx->fault = (struct emu_exception) {
 		.vector = X86_TRAP_PF, .has_error = true, .error_code = fault->error,
@@ -118,8 +127,11 @@ static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigne
 
 	if (err)
 		return walked(ctx, err, &fault);
+	err = keel_gpa_read(vcpu, gpa, buf, len);
+	if (err == -EFAULT)
+		return host_error(ctx, err);
 	/* Code in MMIO is not executed. */
-	return keel_gpa_read(vcpu, gpa, buf, len) ? EMU_UNHANDLED : EMU_OK;
+	return err ? EMU_UNHANDLED : EMU_OK;
 }
 
 static enum emu_result ask_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len,
@@ -156,31 +168,36 @@ static enum emu_result move_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, uns
 	return move_wide_mmio(vcpu, gpa, buf, len, write);
 }
 
-/* False: not RAM, or userspace has been asked for these bytes when it was none. */
-static bool move_ram(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len, bool write)
+/* -ENXIO: not RAM, or userspace has been asked for these bytes when it was none. */
+static int move_ram(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len, bool write)
 {
 	if (write)
-		return !keel_gpa_write(vcpu, gpa, buf, len);
-	return !keel_mmio_answered(vcpu, gpa) && !keel_gpa_read(vcpu, gpa, buf, len);
+		return keel_gpa_write(vcpu, gpa, buf, len);
+	return keel_mmio_answered(vcpu, gpa) ? -ENXIO : keel_gpa_read(vcpu, gpa, buf, len);
+}
+
+static enum emu_result move_part(struct emu_ctx *ctx, gpa_t gpa, u8 *buf, unsigned int len,
+				 bool write)
+{
+	int err = move_ram(vcpu_of(ctx), gpa, buf, len, write);
+
+	if (err == -ENXIO)
+		return move_mmio(vcpu_of(ctx), gpa, buf, len, write);
+	return err ? host_error(ctx, err) : EMU_OK;
 }
 
 static noinline enum emu_result move_by_walk(struct emu_ctx *ctx, u64 linear, u8 *buf,
 					     unsigned int size, unsigned int access)
 {
-	struct keel_vcpu *vcpu = vcpu_of(ctx);
-	bool write = access & EMU_WRITE;
 	struct gva_span span;
 	enum emu_result r;
-	gpa_t gpa;
 	int i;
 
 	r = translate(ctx, linear, size, access, &span);
 	if (access & EMU_PROBE)
 		return r;
 	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		gpa = span.part[i].gpa;
-		if (!move_ram(vcpu, gpa, buf, span.part[i].len, write))
-			r = move_mmio(vcpu, gpa, buf, span.part[i].len, write);
+		r = move_part(ctx, span.part[i].gpa, buf, span.part[i].len, access & EMU_WRITE);
 		buf += span.part[i].len;
 	}
 	return r;
@@ -227,6 +244,8 @@ static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old
 	err = keel_gpa_cmpxchg(vcpu, span.part[0].gpa, old, new, size);
 	if (err == -EAGAIN)
 		return EMU_RETRY;
+	if (err == -EFAULT)
+		return host_error(ctx, err);
 	return err ? write(ctx, linear, new, size, access) : EMU_OK;
 }
 
@@ -437,7 +456,8 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 		queue_fault(vcpu, &ctx->fault);
 		break;
 	case EMU_RETRY:
-		break;
+		keel_mmio_reset(vcpu);
+		return vcpu->emulation.error ?: RUN_RESUME;
 	case EMU_UNHANDLED:
 		keel_mmio_reset(vcpu);
 		return keel_emulation_failed(vcpu, ctx->insn.bytes, ctx->insn.fetched);
@@ -462,6 +482,7 @@ static enum emu_result decode(struct keel_vcpu *vcpu)
 static void take_slots(struct keel_vcpu *vcpu)
 {
 	vcpu->emulation.slots = keel_slots(vcpu->vm, keel_as(vcpu));
+	vcpu->emulation.error = 0;
 }
 
 static void drop_slots(struct keel_vcpu *vcpu)
@@ -526,7 +547,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 		return RUN_RESUME;
 	case EMU_RETRY:
 		keel_mmio_reset(vcpu);
-		return RUN_RESUME;
+		return e->error ?: RUN_RESUME;
 	default:
 		return event_failed(vcpu);
 	}

@@ -28,6 +28,15 @@ static enum emu_result legal(int err)
 	return err ? EMU_FAULT : EMU_OK;
 }
 
+/* PDPTEs are read from memory, which userspace may have made inaccessible. */
+static enum emu_result legal_cr(struct keel_vcpu *vcpu, int err)
+{
+	if (err != -EFAULT)
+		return legal(err);
+	vcpu->emulation.error = err;
+	return EMU_RETRY;
+}
+
 static u64 get_cr(struct keel_vcpu *vcpu, u32 nr)
 {
 	switch (nr) {
@@ -98,7 +107,7 @@ static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 
 	switch (space) {
 	case EMU_REG_CR:
-		return legal(set_cr(vcpu, nr, val));
+		return legal_cr(vcpu, set_cr(vcpu, nr, val));
 	case EMU_REG_DR:
 		if (access_detected(ctx))
 			return EMU_FAULT;

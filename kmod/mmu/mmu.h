@@ -139,6 +139,8 @@ void mmu_unmark(struct keel_vcpu *vcpu, gpa_t gpa);
 void mmio_cache_forget(struct keel_vcpu *vcpu);
 bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsigned int access);
 
+#define WALK_FAULT	1	/* of the guest's own */
+
 /*
  * struct walk_fault - why a guest page walk failed: what to inject
  */
@@ -149,8 +151,9 @@ struct walk_fault {
 
 /*
  * Walk the guest's page tables (paging mode taken from the vCPU's registers).
- * @access: ACC_*; ACC_USER for a CPL-3 access. 0 and *@gpa, or -EFAULT and *@fault, or
- * -EAGAIN: a guest table entry changed or could not be updated, retry.
+ * @access: ACC_*; ACC_USER for a CPL-3 access. 0 and *@gpa, or WALK_FAULT and *@fault, or
+ * -EAGAIN: a guest table entry has changed, enter the guest and try again; or -EFAULT: one is in a
+ * slot, but cannot be accessed in the owner's process.
  * @set_ad: set accessed/dirty bits as the processor would (KVM_TRANSLATE does not).
  * May sleep. SRCU held, vCPU loaded.
  */

@@ -120,17 +120,17 @@ static u64 reserved_bits(const struct walk *w, u64 entry)
 	return bits;
 }
 
-static u64 read_entry(struct walk *w, gpa_t table)
+static int read_entry(struct walk *w, gpa_t table, u64 *entry)
 {
 	u64 index = w->start.gva >> w->shift & low_bits(w->index_bits);
 	gpa_t gpa = table + index * w->entry_size;
-	u64 entry = keel_gpa_read_entry(w->vcpu, gpa, w->entry_size);
+	int err = keel_gpa_read_entry(w->vcpu, gpa, w->entry_size, entry);
 
 	STAT(w->vcpu, walk_steps);
 	w->entry_gpa[w->count] = gpa;
-	w->entry[w->count] = entry;
+	w->entry[w->count] = *entry;
 	w->count++;
-	return entry;
+	return err;
 }
 
 /* What the leaf says. */
@@ -143,11 +143,12 @@ static gpa_t translated(const struct walk *w, u64 leaf)
 	return (page & ~low_bits(w->shift)) | (w->start.gva & low_bits(w->shift));
 }
 
-/* Down to the leaf. False: *@error says why not. */
-static bool walk_down(struct walk *w, u32 *error)
+/* Down to the leaf. WALK_FAULT: *@error says why not. */
+static int walk_down(struct walk *w, u32 *error)
 {
 	gpa_t table = w->start.table;
 	u64 entry;
+	int err;
 
 	set_shape(w);
 	w->count = 0;
@@ -156,24 +157,26 @@ static bool walk_down(struct walk *w, u32 *error)
 	/* The others depend on the level only where an entry says that it is a large page. */
 	w->suspect = GPTE_PS | (is_wide(w) ? always_reserved(w) : 0);
 	for (w->level = w->top; table != INVALID_GPA; w->level--) {
-		entry = read_entry(w, table);
+		err = read_entry(w, table, &entry);
+		if (err)
+			return err;
 		if (!(entry & GPTE_PRESENT))
 			break;
 		if ((entry & w->suspect) && (entry & reserved_bits(w, entry))) {
 			*error = error_code(w, PF_PRESENT | PF_RESERVED);
-			return false;
+			return WALK_FAULT;
 		}
 		w->all &= entry;
 		w->any |= entry;
 		if (is_leaf(w, entry)) {
 			w->gpa = translated(w, entry);
-			return true;
+			return 0;
 		}
 		table = entry & GPTE_ADDRESS;
 		w->shift -= w->index_bits;
 	}
 	*error = error_code(w, 0);
-	return false;
+	return WALK_FAULT;
 }
 
 /* May supervisor code touch data on this user page? */
@@ -212,7 +215,7 @@ static bool is_marked(const struct walk *w)
 	return (w->all & GPTE_ACCESSED) && (!(w->start.access & ACC_WRITE) || (leaf & GPTE_DIRTY));
 }
 
-/* -EAGAIN: an entry is no longer what was walked through. One in ROM stays as it is. */
+/* -EAGAIN: an entry is no longer what was walked through. -EFAULT. One in ROM stays as it is. */
 static int set_accessed_dirty(struct walk *w)
 {
 	int i, ret;
@@ -225,21 +228,24 @@ static int set_accessed_dirty(struct walk *w)
 		if (new == old)
 			continue;
 		ret = keel_gpa_cmpxchg(w->vcpu, w->entry_gpa[i], &old, &new, w->entry_size);
-		if (ret == -EAGAIN)
+		if (ret == -EAGAIN || ret == -EFAULT)
 			return ret;
 	}
 	return 0;
 }
 
-/* 0, -EFAULT and *@fault, or -EAGAIN. */
+/* See mmu_walk(). */
 static int walk(struct walk *w, bool set_ad, struct walk_fault *fault)
 {
+	int err;
+
 	fault->gva = w->start.gva;
-	if (!walk_down(w, &fault->error))
-		return -EFAULT;
+	err = walk_down(w, &fault->error);
+	if (err)
+		return err;
 	if (!rights_allow(w)) {
 		fault->error = error_code(w, PF_PRESENT);
-		return -EFAULT;
+		return WALK_FAULT;
 	}
 	return set_ad && !is_marked(w) ? set_accessed_dirty(w) : 0;
 }
