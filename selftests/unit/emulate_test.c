@@ -5,60 +5,8 @@
  * emulate_flow_test.c; what the processor this runs on can check by itself in
  * emulate_diff.c.
  */
-#include <string.h>
-#include "emulate_bench.h"
+#include "emulate_rows.h"
 #include "tap.h"
-
-#define CODE_AT		0x1000u
-#define DATA		0x8000u		/* where rows have their operands */
-#define MAX_REGS	6
-
-#define R(_reg, _val)	{ EMU_##_reg + 1, (_val) }
-#define OSZAPC(_of, _sf, _zf, _af, _pf, _cf)				\
-	((_of) * BENCH_FLAG_OF | (_sf) * BENCH_FLAG_SF | (_zf) * BENCH_FLAG_ZF |	\
-	 (_af) * BENCH_FLAG_AF | (_pf) * BENCH_FLAG_PF | (_cf) * BENCH_FLAG_CF)
-
-struct reg_value {
-	unsigned int number;		/* plus one: 0 ends a list */
-	u64 val;
-};
-
-struct memory_value {
-	u64 linear;
-	unsigned int size;		/* 0: none */
-	u64 val;
-};
-
-/*
- * struct row - one instruction
- * @in, @out:	registers before and after; the ones not named are 0 before
- *		and do not change. @rip: 0 means next instruction.
- * @flags, @flags_out: before and after, whole register but for bit 1
- * @vector:	expected exception, counted from 1; @error its code, or
- *		NO_ERROR
- */
-struct row {
-	const char *name;
-	enum emu_mode mode;
-	const char *code;
-	struct reg_value in[MAX_REGS], out[MAX_REGS];
-	struct memory_value mem, mem_out;
-	u64 flags, flags_out;
-	u64 rip;
-	void (*setup)(struct bench *b);
-	enum emu_result result;
-	unsigned int vector;
-	u64 error;
-};
-
-#define NO_ERROR	0x100000000ull
-#define FAULT(_vector, _error)	\
-	.result = EMU_FAULT, .vector = (_vector) + 1, .error = (_error)
-
-#define REAL	EMU_MODE_REAL
-#define P16	EMU_MODE_PROT16
-#define P32	EMU_MODE_PROT32
-#define L64	EMU_MODE_LONG64
 
 static void real_segments(struct bench *b)
 {
@@ -784,118 +732,11 @@ static const struct row rows[] = {
 	{ .name = NULL },
 };
 
-static void set_memory(struct bench *b, const struct memory_value *m)
-{
-	memcpy(bench_at(b, m->linear), &m->val, m->size);
-}
-
-static bool memory_is(struct bench *b, const struct memory_value *m)
-{
-	u64 val = 0;
-
-	if (!m->size)
-		return true;
-	memcpy(&val, bench_at(b, m->linear), m->size);
-	if (val == m->val)
-		return true;
-	tap_note("memory at %#llx is %#llx, not %#llx", m->linear, val, m->val);
-	return false;
-}
-
-/* Returns the number of code bytes. */
-static unsigned int prepare(struct bench *b, const struct row *row)
-{
-	unsigned int length, i;
-
-	bench_reset(b, row->mode, 0, CODE_AT);
-	length = bench_put_code(b, row->code);
-	for (i = 0; i < 16; i++)
-		memset(b->xmm[i], 0x11 * i, sizeof(b->xmm[i]));
-	for (i = 0; i < MAX_REGS && row->in[i].number; i++)
-		b->ctx.gpr[row->in[i].number - 1] = row->in[i].val;
-	b->ctx.rflags |= row->flags;
-	set_memory(b, &row->mem);
-	if (row->setup)
-		row->setup(b);
-	return length;
-}
-
-static bool registers_are(const struct bench *b, const struct row *row)
-{
-	u64 want[EMU_GPR_COUNT] = { 0 };
-	unsigned int i;
-	bool ok = true;
-
-	for (i = 0; i < MAX_REGS && row->in[i].number; i++)
-		want[row->in[i].number - 1] = row->in[i].val;
-	for (i = 0; i < MAX_REGS && row->out[i].number; i++)
-		want[row->out[i].number - 1] = row->out[i].val;
-	for (i = 0; i < EMU_GPR_COUNT; i++) {
-		if (b->ctx.gpr[i] == want[i])
-			continue;
-		tap_note("register %u is %#llx, not %#llx", i, b->ctx.gpr[i], want[i]);
-		ok = false;
-	}
-	return ok;
-}
-
-static bool fault_is(const struct bench *b, const struct row *row)
-{
-	const struct emu_exception *f = &b->ctx.fault;
-	bool want_error = row->error != NO_ERROR;
-
-	if (f->vector == row->vector - 1 && f->has_error == want_error &&
-	    (!f->has_error || f->error_code == row->error))
-		return true;
-	tap_note("fault is vector %u, error code %s%u", f->vector, f->has_error ? "" : "none ",
-		 f->error_code);
-	return false;
-}
-
-static bool rip_and_flags_are(const struct bench *b, const struct row *row)
-{
-	u64 rip = CODE_AT, flags = row->flags_out | 2;
-
-	if (row->result == EMU_OK)
-		rip = row->rip ? row->rip : CODE_AT + b->ctx.insn.length;
-	else if (!row->flags_out)
-		flags = row->flags | 2;
-	if (b->ctx.rip == rip && b->ctx.rflags == flags)
-		return true;
-	tap_note("rip %#llx, not %#llx; rflags %#llx, not %#llx", b->ctx.rip, rip, b->ctx.rflags,
-		 flags);
-	return false;
-}
-
-static void run_row(struct bench *b, const struct row *row)
-{
-	enum emu_result result;
-	unsigned int length;
-	bool ok;
-
-	length = prepare(b, row);
-	result = bench_step(b);
-	ok = result == row->result;
-	if (!ok)
-		tap_note("result is %d, not %d", result, row->result);
-	if (result == EMU_FAULT && row->result == EMU_FAULT)
-		ok &= fault_is(b, row);
-	if (result == EMU_OK && b->ctx.insn.length != length) {
-		tap_note("length is %u", b->ctx.insn.length);
-		ok = false;
-	}
-	ok = registers_are(b, row) & ok;
-	ok = rip_and_flags_are(b, row) & ok;
-	ok = memory_is(b, &row->mem_out) & ok;
-	tap_ok(ok, "%s", row->name);
-}
-
 int main(void)
 {
-	static struct bench bench;
 	const struct row *row;
 
 	for (row = rows; row->name; row++)
-		run_row(&bench, row);
+		tap_ok(row_passes(row), "%s", row->name);
 	return tap_done();
 }

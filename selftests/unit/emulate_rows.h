@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A table of single instructions with what they must do, and the code that
+ * runs a row of it on the bench. Shared by the tests that are such tables.
+ */
+#ifndef KEEL_UNIT_EMULATE_ROWS_H
+#define KEEL_UNIT_EMULATE_ROWS_H
+
+#include "emulate_bench.h"
+
+#define CODE_AT		0x1000u
+#define DATA		0x8000u		/* where rows have their operands */
+#define MAX_REGS	6
+
+#define R(_reg, _val)	{ EMU_##_reg + 1, (_val) }
+#define OSZAPC(_of, _sf, _zf, _af, _pf, _cf)				\
+	((_of) * BENCH_FLAG_OF | (_sf) * BENCH_FLAG_SF | (_zf) * BENCH_FLAG_ZF |	\
+	 (_af) * BENCH_FLAG_AF | (_pf) * BENCH_FLAG_PF | (_cf) * BENCH_FLAG_CF)
+
+struct reg_value {
+	unsigned int number;		/* plus one: 0 ends a list */
+	u64 val;
+};
+
+struct memory_value {
+	u64 linear;
+	unsigned int size;		/* 0: none */
+	u64 val;
+};
+
+/*
+ * struct row - one instruction
+ * @in, @out:	registers before and after; the ones not named are 0 before
+ *		and do not change. @rip: 0 means next instruction.
+ * @flags, @flags_out: before and after, whole register but for bit 1
+ * @vector:	expected exception, counted from 1; @error its code, or
+ *		NO_ERROR
+ */
+struct row {
+	const char *name;
+	enum emu_mode mode;
+	const char *code;
+	struct reg_value in[MAX_REGS], out[MAX_REGS];
+	struct memory_value mem, mem_out;
+	u64 flags, flags_out;
+	u64 rip;
+	void (*setup)(struct bench *b);
+	enum emu_result result;
+	unsigned int vector;
+	u64 error;
+};
+
+#define NO_ERROR	0x100000000ull
+#define FAULT(_vector, _error)	\
+	.result = EMU_FAULT, .vector = (_vector) + 1, .error = (_error)
+
+#define REAL	EMU_MODE_REAL
+#define P16	EMU_MODE_PROT16
+#define P32	EMU_MODE_PROT32
+#define L64	EMU_MODE_LONG64
+
+/* Run the row on a fresh bench; what differs is told in notes. */
+bool row_passes(const struct row *row);
+
+#endif
