@@ -34,15 +34,8 @@
 
 #define MISC_ENABLE_READ_ONLY	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
 				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
-#define MISC_ENABLE_KNOWN	(MSR_IA32_MISC_ENABLE_FAST_STRING |		\
-				 MSR_IA32_MISC_ENABLE_EMON |			\
-				 MISC_ENABLE_READ_ONLY |			\
-				 MSR_IA32_MISC_ENABLE_ENHANCED_SPEEDSTEP |	\
-				 MSR_IA32_MISC_ENABLE_MWAIT |			\
-				 MSR_IA32_MISC_ENABLE_LIMIT_CPUID |		\
-				 MSR_IA32_MISC_ENABLE_XTPR_DISABLE |		\
-				 MSR_IA32_MISC_ENABLE_XD_DISABLE |		\
-				 MSR_IA32_MISC_ENABLE_TURBO_DISABLE)
+#define GUEST_ADDRESS_BITS	48		/* of virtual ones */
+#define RESET_SMBASE		0x30000
 
 /* Host immunities that hold for a guest as well, with nothing for it to write. */
 #define ARCH_CAPS_OFFERED	(ARCH_CAP_RDCL_NO | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO |		\
@@ -56,6 +49,9 @@
 struct keel_msrs {
 	u64 pat;
 	u64 misc_enable;
+	u64 feature_control;
+	u64 platform_info;
+	u64 smbase;
 	u64 power_ctl;
 	u64 cstar;
 	u64 microcode;
@@ -67,7 +63,7 @@ struct keel_msrs {
 
 static bool canonical(u64 addr)
 {
-	return (u64)((s64)(addr << 16) >> 16) == addr;
+	return __is_canonical_address(addr, GUEST_ADDRESS_BITS);
 }
 
 /* --- registers that vmx/ keeps ------------------------------------------- */
@@ -85,6 +81,14 @@ static int set_hardware(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 static int set_address(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	return canonical(val) ? set_hardware(vcpu, index, val, host) : -EINVAL;
+}
+
+/* Userspace may set any value, as on KVM: it is made canonical. */
+static int set_sysenter_address(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (host)
+		val = __canonical_address(val, GUEST_ADDRESS_BITS);
+	return set_address(vcpu, index, val, host);
 }
 
 static int set_32bit(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
@@ -172,12 +176,14 @@ static int set_apic_base(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return keel_set_apic_base(vcpu, val);
 }
 
+/*
+ * Which bits there are depends on the model, and guests write what they have
+ * read or what another model has: as on KVM all are kept.
+ */
 static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	u64 old = vcpu->msrs->misc_enable;
 
-	if (val & ~MISC_ENABLE_KNOWN)
-		return -EINVAL;
 	if (!host) {
 		if ((old ^ val) & MISC_ENABLE_READ_ONLY)
 			return -EINVAL;
@@ -185,6 +191,26 @@ static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host
 		val |= old & MSR_IA32_MISC_ENABLE_EMON;
 	}
 	vcpu->msrs->misc_enable = val;
+	return 0;
+}
+
+/* Nothing but the lock: there is neither VMX nor SGX to allow. */
+static int set_feature_control(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	u64 *kept = &vcpu->msrs->feature_control;
+
+	if ((val & ~FEAT_CTL_LOCKED) || (!host && *kept & FEAT_CTL_LOCKED))
+		return -EINVAL;
+	*kept = val;
+	return 0;
+}
+
+/* Faults of CPUID are not offered. */
+static int set_platform_info(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (!host || val & MSR_PLATFORM_INFO_CPUID_FAULT)
+		return -EINVAL;
+	vcpu->msrs->platform_info = val;
 	return 0;
 }
 
@@ -266,6 +292,12 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 		return &m->pat;
 	case MSR_IA32_MISC_ENABLE:
 		return &m->misc_enable;
+	case MSR_IA32_FEAT_CTL:
+		return &m->feature_control;
+	case MSR_PLATFORM_INFO:
+		return &m->platform_info;
+	case MSR_IA32_SMBASE:
+		return &m->smbase;
 	case MSR_IA32_POWER_CTL:
 		return &m->power_ctl;
 	case MSR_CSTAR:
@@ -381,8 +413,10 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_TSC), SAVED, .get = get_tsc, .set = set_tsc },
 	{ ONE(MSR_EFER), .get = get_efer, .set = set_efer },
 	{ ONE(MSR_IA32_SYSENTER_CS), SAVED, .get = get_hardware, .set = set_sysenter_cs },
-	{ ONE(MSR_IA32_SYSENTER_ESP), SAVED, .get = get_hardware, .set = set_address },
-	{ ONE(MSR_IA32_SYSENTER_EIP), SAVED, .get = get_hardware, .set = set_address },
+	{ ONE(MSR_IA32_SYSENTER_ESP), SAVED,
+	  .get = get_hardware, .set = set_sysenter_address },
+	{ ONE(MSR_IA32_SYSENTER_EIP), SAVED,
+	  .get = get_hardware, .set = set_sysenter_address },
 	{ ONE(MSR_STAR), SAVED, .get = get_hardware, .set = set_hardware },
 	{ ONE(MSR_LSTAR), SAVED, .get = get_hardware, .set = set_address },
 	{ ONE(MSR_CSTAR), SAVED, .get = get_kept, .set = set_cstar },
@@ -396,6 +430,10 @@ const struct msr_row keel_msr_table[] = {
 	  .get = get_tsc_adjust, .set = set_tsc_adjust },
 	{ ONE(MSR_IA32_APICBASE), .get = get_apic_base, .set = set_apic_base },
 	{ ONE(MSR_IA32_MISC_ENABLE), SAVED, .get = get_kept, .set = set_misc_enable },
+	{ ONE(MSR_IA32_FEAT_CTL), SAVED, .get = get_kept, .set = set_feature_control },
+	{ ONE(MSR_PLATFORM_INFO), SAVED, .get = get_kept, .set = set_platform_info },
+	{ ONE(MSR_IA32_SMBASE), SAVED, .host_only = true, .get = get_kept, .set = set_kept },
+	{ ONE(MSR_IA32_XSS), NEEDS(XSAVES), .get = get_zero, .set = set_zero },
 	{ ONE(MSR_IA32_POWER_CTL), SAVED, .get = get_kept, .set = set_kept },
 	{ ONE(MSR_IA32_CR_PAT), SAVED, .get = get_kept, .set = set_pat },
 	{ ONE(MTRR_CAP_MSR), .get = get_mtrr_cap },
@@ -425,11 +463,13 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_EBL_CR_POWERON), .get = get_zero, .set = set_zero },
 	{ ONE(MSR_SMI_COUNT), .get = get_zero },
 	{ ONE(MSR_FSB_FREQ), .get = get_fsb_freq },
-	{ ONE(MSR_PLATFORM_INFO), .get = get_zero },
 	{ ONE(MSR_MISC_FEATURES_ENABLES), .get = get_zero, .set = set_zero },
 	{ ONE(MSR_IA32_PERF_STATUS), .get = get_perf_status },
 	{ ONE(MSR_IA32_PERF_CTL), .get = get_zero },
 	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, 4), .get = get_zero },
+	/* Guests probe these two counters of old, whatever CPUID says of a PMU. */
+	{ RANGE(MSR_P6_PERFCTR0, 2), .get = get_zero, .set = set_ignored },
+	{ RANGE(MSR_P6_EVNTSEL0, 2), .get = get_zero, .set = set_ignored },
 };
 
 const unsigned int keel_msr_rows = ARRAY_SIZE(keel_msr_table);
@@ -531,6 +571,7 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 	memset(m, 0, sizeof(*m));
 	m->pat = 0x0007040600070406ULL;
 	m->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MISC_ENABLE_READ_ONLY;
+	m->smbase = RESET_SMBASE;
 	m->microcode = microcode();
 	m->arch_capabilities = arch_capabilities();
 	keel_mce_reset(vcpu);

@@ -24,6 +24,13 @@
 #define MSR_KERNEL_GS_BASE	0xc0000102
 #define MSR_TSC_AUX		0xc0000103
 #define MSR_UNKNOWN		0x12345678
+#define MSR_FEATURE_CONTROL	0x3a
+#define MSR_SMBASE		0x9e
+#define MSR_PLATFORM_INFO	0xce
+#define MSR_MISC_ENABLE		0x1a0
+
+#define MISC_EMON		(1UL << 7)
+#define MISC_UNAVAILABLE	(3UL << 11)	/* branch trace and sampling */
 
 FIXTURE(msr) {
 	struct vm *vm;
@@ -155,6 +162,83 @@ TEST_F(msr, non_canonical_addresses_are_gp)
 		EXPECT_EQ(0, rd(self->vcpu, address[i], &value));
 		EXPECT_EQ(0x5000, value);
 	}
+}
+
+/* No #GP as for the guest: what userspace restores must go in. */
+TEST_F(msr, userspace_makes_sysenter_addresses_canonical)
+{
+	static const u32 address[] = { MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
+	u64 value;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(address); i++) {
+		EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, address[i], 0x123456789abcdef0));
+		EXPECT_EQ(0, rd(self->vcpu, address[i], &value));
+		EXPECT_EQ(0x56789abcdef0, value);
+		EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, address[i], 1UL << 47));
+		EXPECT_EQ(0, rd(self->vcpu, address[i], &value));
+		EXPECT_EQ(0xffff800000000000, value);
+	}
+}
+
+/* Models differ in what it holds: all bits are taken but for two that say what there is not. */
+TEST_F(msr, misc_enable)
+{
+	u64 before, value, written;
+	int bit;
+
+	EXPECT_EQ(0, rd(self->vcpu, MSR_MISC_ENABLE, &before));
+	EXPECT_EQ(MISC_UNAVAILABLE, before & MISC_UNAVAILABLE);
+	for (bit = 0; bit < 64; bit++) {
+		written = before ^ 1UL << bit;
+		EXPECT_EQ(MISC_UNAVAILABLE >> bit & 1 ? GUEST_GP : 0,
+			  wr(self->vcpu, MSR_MISC_ENABLE, written)) {
+			TH_LOG("bit %d", bit);
+		}
+		EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_MISC_ENABLE, written));
+		EXPECT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_MISC_ENABLE, &value));
+		EXPECT_EQ(written, value);
+		EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_MISC_ENABLE, before));
+	}
+	/* As guests do that count on another model. */
+	EXPECT_EQ(0, wr(self->vcpu, MSR_MISC_ENABLE, 0x51501232d05efe01 | MISC_UNAVAILABLE));
+	EXPECT_EQ(0, rd(self->vcpu, MSR_MISC_ENABLE, &value));
+	EXPECT_EQ(0x51501232d05efe01 | MISC_UNAVAILABLE, value & ~MISC_EMON);
+}
+
+/* Registers that guests read whatever CPUID says, or that userspace carries along. */
+TEST_F(msr, kept_or_zero)
+{
+	static const u32 zero[] = { 0xc1, 0xc2, 0x186, 0x187 };
+	u64 value;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(zero); i++) {
+		EXPECT_EQ(0, rd(self->vcpu, zero[i], &value));
+		EXPECT_EQ(0, value);
+		EXPECT_EQ(0, wr(self->vcpu, zero[i], 0));
+	}
+	/* Once it is locked only userspace can write it. */
+	EXPECT_EQ(0, rd(self->vcpu, MSR_FEATURE_CONTROL, &value));
+	EXPECT_EQ(0, value);
+	/* A device that nests has VMX to enable. */
+	EXPECT_EQ(dev_is_keel() ? GUEST_GP : 0, wr(self->vcpu, MSR_FEATURE_CONTROL, 4));
+	EXPECT_EQ(0, wr(self->vcpu, MSR_FEATURE_CONTROL, 1));
+	EXPECT_EQ(GUEST_GP, wr(self->vcpu, MSR_FEATURE_CONTROL, 1));
+	EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_FEATURE_CONTROL, 0));
+	EXPECT_EQ(0, rd(self->vcpu, MSR_FEATURE_CONTROL, &value));
+	EXPECT_EQ(0, value);
+	EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_PLATFORM_INFO, 0x1000));
+	EXPECT_EQ(0, rd(self->vcpu, MSR_PLATFORM_INFO, &value));
+	EXPECT_EQ(0x1000, value);
+	EXPECT_EQ(GUEST_GP, wr(self->vcpu, MSR_PLATFORM_INFO, 0x1000));
+	/* Nothing outside SMM sees where it is entered. */
+	EXPECT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_SMBASE, &value));
+	EXPECT_EQ(0x30000, value);
+	EXPECT_EQ(1, __vcpu_set_msr(self->vcpu, MSR_SMBASE, 0x20000));
+	EXPECT_EQ(1, __vcpu_get_msr(self->vcpu, MSR_SMBASE, &value));
+	EXPECT_EQ(0x20000, value);
+	EXPECT_EQ(GUEST_GP, rd(self->vcpu, MSR_SMBASE, &value));
 }
 
 TEST_F(msr, pat_types)
