@@ -62,6 +62,8 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR,	1 },
 	{ KVM_CAP_SET_BOOT_CPU_ID,		1 },
 	{ KVM_CAP_EXT_CPUID,			1 },
+	{ KVM_CAP_HLT,				1 },
+	{ KVM_CAP_NOP_IO_DELAY,			1 },
 	{ KVM_CAP_MP_STATE,			1 },
 	{ KVM_CAP_VCPU_EVENTS,			1 },
 	{ KVM_CAP_USER_NMI,			1 },
@@ -76,6 +78,7 @@ static const struct capability capabilities[] = {
 	{ KVM_CAP_GET_MSR_FEATURES,		1 },
 	{ KVM_CAP_SYNC_REGS,			KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_IRQ_ROUTING,			KEEL_MAX_ROUTES },
+	{ KVM_CAP_SIGNAL_MSI,			1 },
 	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_KVMCLOCK_CTRL,		1 },
 	{ KVM_CAP_IOEVENTFD,			1 },
@@ -108,6 +111,8 @@ static long check_extension(void *data)
 
 	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)
 		return vmx_caps.tsc_scaling;
+	if (cap == KVM_CAP_CLOCKSOURCE)
+		return keel_clock_possible();
 	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (capabilities[i].cap == cap)
 			return capabilities[i].value;
@@ -192,7 +197,7 @@ static long set_tss_addr(struct keel_vm *vm, void *data)
 {
 	unsigned long addr = (unsigned long)data;
 
-	return addr > U32_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
+	return addr > BIT_ULL(32) - 3 * PAGE_SIZE ? -EINVAL : 0;
 }
 
 static long set_identity_map_addr(struct keel_vm *vm, void *data)
@@ -220,10 +225,16 @@ static long set_boot_cpu_id(struct keel_vm *vm, void *data)
 }
 
 /*
- * Routes lead from an input to an interrupt controller in the kernel, and there is none: the
- * answer is KVM's for such a VM. VMMs look for the capability even if they never route.
+ * Routes lead from an input to an interrupt controller in the kernel, messages go to one, and there
+ * is none: the answers are KVM's for such a VM. VMMs look for both capabilities and refuse to start
+ * without, even if they never use them.
  */
 static long set_gsi_routing(struct keel_vm *vm, void *data)
+{
+	return -EINVAL;
+}
+
+static long signal_msi(struct keel_vm *vm, void *data)
 {
 	return -EINVAL;
 }
@@ -259,6 +270,7 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_SET_TSC_KHZ,		0,	.vm = keel_vm_set_tsc_khz },
 	{ KVM_GET_STATS_FD,		0,	.vm = keel_vm_stats_fd },
 	{ KVM_SET_GSI_ROUTING,		0,	.vm = set_gsi_routing },
+	{ KVM_SIGNAL_MSI,		0,	.vm = signal_msi },
 	{ KVM_GET_CLOCK,		0,	.vm = keel_get_clock },
 	{ KVM_SET_CLOCK,		0,	.vm = keel_set_clock },
 	{ KVM_ENABLE_CAP,		0,	.vm = vm_enable_cap },

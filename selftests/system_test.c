@@ -91,7 +91,10 @@ TEST_F(system, basic_capabilities)
 		KVM_CAP_VCPU_EVENTS, KVM_CAP_DEBUGREGS, KVM_CAP_XSAVE,
 		KVM_CAP_GET_TSC_KHZ, KVM_CAP_READONLY_MEM,
 		KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_SET_IDENTITY_MAP_ADDR,
-		KVM_CAP_CHECK_EXTENSION_VM,
+		KVM_CAP_CHECK_EXTENSION_VM, KVM_CAP_HLT, KVM_CAP_NOP_IO_DELAY,
+		/* QEMU does not start without; nor without those in cap_ioctl[]. */
+		KVM_CAP_SIGNAL_MSI, KVM_CAP_X86_ROBUST_SINGLESTEP, KVM_CAP_IOEVENTFD,
+		KVM_CAP_IOEVENTFD_ANY_LENGTH,
 	};
 	int i;
 
@@ -158,6 +161,7 @@ static const struct {
 	{ KVM_CAP_ADJUST_CLOCK, VM, KVM_GET_CLOCK },
 	{ KVM_CAP_ADJUST_CLOCK, VM, KVM_SET_CLOCK },
 	{ KVM_CAP_IRQ_ROUTING, VM, KVM_SET_GSI_ROUTING },
+	{ KVM_CAP_SIGNAL_MSI, VM, KVM_SIGNAL_MSI },
 	{ KVM_CAP_IOEVENTFD, VM, KVM_IOEVENTFD },
 	{ KVM_CAP_IRQFD, VM, KVM_IRQFD },
 	{ KVM_CAP_PIT2, VM, KVM_CREATE_PIT2 },
@@ -425,10 +429,25 @@ TEST_F(system, tss_and_identity_map_addresses)
 	u64 addr = 0xfffbc000;
 
 	EXPECT_EQ(0, __vm_ioctl(self->vm, KVM_SET_TSS_ADDR, 0xfffbd000));
-	/* Three pages from here would not end below 4 GiB. */
-	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SET_TSS_ADDR, 0xfffff000));
+	/* Three pages from here end at 4 GiB, from the next byte on above it. */
+	EXPECT_EQ(0, __vm_ioctl(self->vm, KVM_SET_TSS_ADDR, 0xffffd000));
+	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SET_TSS_ADDR, 0xffffd001));
+	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SET_TSS_ADDR, 0x100000000));
 	/* Documented to fail once a vCPU exists, which the fixture has made. */
 	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SET_IDENTITY_MAP_ADDR, &addr));
+}
+
+/* Without an interrupt controller in the kernel there is nowhere to route or send to. */
+TEST_F(system, messages_and_routes_are_claimed_and_refused)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routes = { .head.nr = 1, .entry = { .gsi = 5, .type = KVM_IRQ_ROUTING_MSI } };
+	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x41 };
+
+	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SIGNAL_MSI, &msi));
+	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_SET_GSI_ROUTING, &routes));
 }
 
 TEST(identity_map_address_before_any_vcpu)
