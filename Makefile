@@ -27,7 +27,8 @@ help:
 	@echo 'make lint             style, static analysis, the rules of rooms and sizes'
 	@echo 'make module | userspace | tests    one part'
 	@echo 'make kmod/<file>.o    one object of the module'
-	@echo 'make install          library, tools and manual pages, and the module for DKMS'
+	@echo 'make install          library, tools, manual pages, rules, and the module with DKMS'
+	@echo 'make uninstall        take all of that away'
 	@echo 'make clean'
 	@echo
 	@echo 'MACHINE=host make check    on this machine and its VMX, as root'
@@ -72,10 +73,35 @@ bench:
 lint:
 	@scripts/lint
 
+# With DESTDIR only files are put there, the module's sources among them: whoever makes a package
+# of it calls dkms, ldconfig and udevadm where that is unpacked.
+version	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+SRCDIR	?= /usr/src
+UDEVDIR	?= /usr/lib/udev/rules.d
+LOADDIR	?= /usr/lib/modules-load.d
+source	:= $(DESTDIR)$(SRCDIR)/keel-$(version)
+# What DKMS has of another time, sources that were installed before included.
+forget	= if dkms status keel/$(version) | grep -q .; then dkms remove keel/$(version) --all; fi
+
 install:
 	$(MAKE) -C userspace install
-	dkms add $(CURDIR)
-	dkms install keel/0.1.0
+	install -d $(DESTDIR)$(UDEVDIR) $(DESTDIR)$(LOADDIR) $(DESTDIR)$(SRCDIR)
+	install -m 644 install/60-keel.rules $(DESTDIR)$(UDEVDIR)
+	install -m 644 install/keel.conf $(DESTDIR)$(LOADDIR)
+	$(if $(DESTDIR),,$(forget))
+	rm -rf $(source)
+	install -d $(source)
+	tar -c --exclude='*.o' --exclude='.*.cmd' Kbuild dkms.conf kmod uapi | \
+		tar -x --no-same-owner -C $(source)
+	$(if $(DESTDIR),,dkms add keel/$(version))
+	$(if $(DESTDIR),,dkms install keel/$(version))
+	$(if $(DESTDIR),,-udevadm control --reload)
+
+uninstall:
+	$(if $(DESTDIR),,$(forget))
+	rm -rf $(source)
+	rm -f $(DESTDIR)$(UDEVDIR)/60-keel.rules $(DESTDIR)$(LOADDIR)/keel.conf
+	$(MAKE) -C userspace uninstall
 
 clean:
 	@kdir=$(headers) && $(MAKE) -C $$kdir M=$(CURDIR) clean
@@ -86,4 +112,4 @@ clean:
 FORCE:
 
 .PHONY: all help module userspace tests demo linux check check-debug mutants fuzz soak bench lint
-.PHONY: install clean FORCE
+.PHONY: install uninstall clean FORCE

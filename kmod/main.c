@@ -63,4 +63,4 @@ module_exit(keel_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Keel, a small hypervisor that speaks the KVM API");
-MODULE_VERSION("0.1");
+MODULE_VERSION(KEEL_VERSION);
