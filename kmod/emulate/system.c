@@ -67,6 +67,19 @@ enum emu_result emu_run_lgdt(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* Both parts can be written, or neither is. */
+static enum emu_result probe_table(struct emu_ctx *ctx)
+{
+	unsigned int access = EMU_READ | EMU_RMW | EMU_PROBE;
+	enum emu_result result;
+	u64 unused;
+
+	result = emu_mem_read(ctx, ctx->insn.seg, emu_effective_address(ctx), &unused, 2, access);
+	if (result != EMU_OK)
+		return result;
+	return emu_mem_read(ctx, ctx->insn.seg, base_address(ctx), &unused, base_size(ctx), access);
+}
+
 /* SGDT and SIDT store all of the base, whatever the operand size. */
 enum emu_result emu_run_sgdt(struct emu_ctx *ctx)
 {
@@ -77,6 +90,9 @@ enum emu_result emu_run_sgdt(struct emu_ctx *ctx)
 	if (!ctx->ops->system)
 		return EMU_UNHANDLED;
 	ctx->ops->system->get_table(ctx, is_idt(ctx), &t);
+	result = probe_table(ctx);
+	if (result != EMU_OK)
+		return result;
 	result = emu_mem_write(ctx, insn->seg, emu_effective_address(ctx), &t.limit, 2);
 	if (result != EMU_OK)
 		return result;
