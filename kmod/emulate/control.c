@@ -158,6 +158,14 @@ enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
 	return result;
 }
 
+/* The stack pointer after a pop: on a 16-bit stack only its low half moves. */
+static u64 moved_stack(struct emu_ctx *ctx)
+{
+	u64 mask = emu_mask(emu_stack_size(ctx)), sp = ctx->gpr[EMU_RSP];
+
+	return (sp & ~mask) | ((sp + ctx->insn.op_size) & mask);
+}
+
 /*
  * The stack pointer moves before the destination is addressed through it, and
  * before the destination is written if it is the stack pointer itself.
@@ -173,7 +181,7 @@ enum emu_result emu_run_pop(struct emu_ctx *ctx)
 		return result;
 	if (o->kind == EMU_OPERAND_MEM) {
 		if (ctx->insn.base == EMU_RSP)
-			ctx->displaced = ctx->insn.op_size;
+			ctx->displaced = moved_stack(ctx) - ctx->gpr[EMU_RSP];
 		result = emu_write_operand(ctx, o, val);
 		if (result != EMU_OK)
 			return result;
