@@ -173,8 +173,8 @@ enum emu_result emu_read_far(struct emu_ctx *ctx, u16 *sel, u64 *offset);
 unsigned int emu_source_segment(const struct emu_ctx *ctx);
 u64 emu_pointer(const struct emu_ctx *ctx, unsigned int reg);
 void emu_advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size);
-/* A count of zero: the instruction ends without touching anything. */
-bool emu_exhausted(const struct emu_ctx *ctx);
+/* A count of zero: the instruction ends without touching memory. */
+bool emu_exhausted(struct emu_ctx *ctx);
 void emu_count_down(struct emu_ctx *ctx, bool stop);
 
 /*

@@ -4,6 +4,7 @@
  * between and calls again while ctx->rep_again is set.
  */
 #include "exec.h"
+#include "opcodes.h"
 
 u64 emu_pointer(const struct emu_ctx *ctx, unsigned int reg)
 {
@@ -37,9 +38,29 @@ static enum emu_result read_destination(struct emu_ctx *ctx, u64 *val, unsigned 
 	return emu_mem_read(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), val, size, EMU_READ);
 }
 
-bool emu_exhausted(const struct emu_ctx *ctx)
+/*
+ * Intel's processors cut the registers of 32-bit addressing to their lower
+ * halves even if the count is zero: the count always, the pointers of MOVS and
+ * STOS only.
+ */
+static void cut_registers(struct emu_ctx *ctx)
 {
-	return ctx->insn.rep && !emu_pointer(ctx, EMU_RCX);
+	if (ctx->insn.addr_size != 4)
+		return;
+	emu_set_reg(ctx, EMU_RCX, 4, 0);
+	if (ctx->insn.op != EMU_OP_MOVS && ctx->insn.op != EMU_OP_STOS)
+		return;
+	emu_set_reg(ctx, EMU_RDI, 4, ctx->gpr[EMU_RDI]);
+	if (ctx->insn.op == EMU_OP_MOVS)
+		emu_set_reg(ctx, EMU_RSI, 4, ctx->gpr[EMU_RSI]);
+}
+
+bool emu_exhausted(struct emu_ctx *ctx)
+{
+	if (!ctx->insn.rep || emu_pointer(ctx, EMU_RCX))
+		return false;
+	cut_registers(ctx);
+	return true;
 }
 
 void emu_count_down(struct emu_ctx *ctx, bool stop)

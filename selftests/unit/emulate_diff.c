@@ -519,7 +519,13 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_CMPS:
 		if (t->mode == EMU_MODE_PROT32 && insn->addr_size == 2)
 			return true;
-		return t->mode != EMU_MODE_LONG64 && insn->seg != EMU_NO_REG;
+		return t->mode != EMU_MODE_LONG64 ? insn->seg != EMU_NO_REG :
+		       insn->addr_size == 4 && insn->rep && !(u32)t->gpr[EMU_RCX];
+	case EMU_OP_MOVS:
+	case EMU_OP_STOS ... EMU_OP_SCAS:
+		/* Intel cuts registers to 32 bits even if nothing is moved. */
+		return t->mode == EMU_MODE_LONG64 && insn->addr_size == 4 && insn->rep &&
+		       !(u32)t->gpr[EMU_RCX];
 	case EMU_OP_PUSH_SREG:
 		return insn->op_size == 4;	/* Intel writes two bytes of four */
 	case EMU_OP_POP_SREG:
