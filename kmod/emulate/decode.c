@@ -250,6 +250,24 @@ static bool rm_is_memory(const struct emu_insn *insn)
 	return insn->modrm < 0xc0;
 }
 
+/*
+ * The size of code, 2, 4 or 8. What CS says of it counts in real mode as well:
+ * the code that leaves protected mode keeps it up to the far jump.
+ */
+static u8 code_size(struct emu_ctx *ctx)
+{
+	switch (ctx->mode) {
+	case EMU_MODE_REAL:
+		return emu_segment(ctx, EMU_CS)->db ? 4 : 2;
+	case EMU_MODE_PROT32:
+		return 4;
+	case EMU_MODE_LONG64:
+		return 8;
+	default:
+		return 2;
+	}
+}
+
 /* Operand and address size out of mode, prefixes and the row. */
 static void sizes(struct decoder *d, const struct emu_row *row)
 {
@@ -265,7 +283,7 @@ static void sizes(struct decoder *d, const struct emu_row *row)
 			insn->op_size = 8;
 		return;
 	}
-	insn->mode_size = d->ctx->mode == EMU_MODE_PROT32 ? 4 : 2;
+	insn->mode_size = code_size(d->ctx);
 	insn->op_size = d->op_prefix ? 6 - insn->mode_size : insn->mode_size;
 	insn->addr_size = d->addr_prefix ? 6 - insn->mode_size : insn->mode_size;
 }
@@ -547,6 +565,7 @@ static bool is_decoded(const struct emu_ctx *ctx)
 	const struct emu_source *source = &ctx->source;
 
 	return insn->op && source->mode == ctx->mode && source->fetched == insn->fetched &&
+	       source->code_size == code_size(ctx) &&
 	       !memcmp(source->bytes, insn->bytes, EMU_INSN_MAX);
 }
 
@@ -555,6 +574,7 @@ static void keep_source(struct emu_ctx *ctx)
 	memcpy(ctx->source.bytes, ctx->insn.bytes, EMU_INSN_MAX);
 	ctx->source.fetched = ctx->insn.fetched;
 	ctx->source.mode = ctx->mode;
+	ctx->source.code_size = ctx->insn.mode_size;
 }
 
 static bool is_single_access(const struct emu_insn *insn)

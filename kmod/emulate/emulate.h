@@ -146,6 +146,7 @@ struct emu_source {
 	u8 bytes[EMU_INSN_MAX];
 	u8 fetched;
 	u8 mode;		/* enum emu_mode */
+	u8 code_size;
 };
 
 #define EMU_NO_REG	0xff

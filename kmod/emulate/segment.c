@@ -103,6 +103,8 @@ static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 	load->seg = *emu_segment(ctx, index);
 	load->seg.sel = sel;
 	load->seg.base = (u32)sel << 4;
+	if (index == EMU_CS)
+		load->seg.db = 0;
 	if (ctx->mode == EMU_MODE_REAL && !load->seg.unusable)
 		return;
 	load->seg.limit = 0xffff;
