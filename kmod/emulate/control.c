@@ -422,3 +422,10 @@ enum emu_result emu_run_sahf(struct emu_ctx *ctx)
 	ctx->next_rflags = (ctx->next_rflags & ~(u64)AH_FLAGS) | (ah & AH_FLAGS);
 	return EMU_OK;
 }
+
+/* In no manual, but in every processor: AL filled with the carry. */
+enum emu_result emu_run_salc(struct emu_ctx *ctx)
+{
+	emu_set_reg(ctx, EMU_RAX, 1, ctx->rflags & EMU_FLAG_CF ? 0xff : 0);
+	return EMU_OK;
+}

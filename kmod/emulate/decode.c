@@ -35,6 +35,7 @@ struct decoder {
 	bool vex;
 	bool vvvv_used;
 	bool undefined;
+	u8 map;			/* of opcodes: 0, then 0F, 0F 38 and 0F 3A */
 	u8 rep;
 };
 
@@ -181,7 +182,7 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 	if (!d->long64)
 		insn->rex = 0;
 	insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
-	d->vvvv_used = (byte & 0x78) != 0x78;
+	d->vvvv_used = insn->vex_reg;
 	insn->vector_size = byte & 4 ? 32 : 16;
 	d->op_prefix = (byte & 3) == 1;
 	d->rep = rep[byte & 3];
@@ -191,16 +192,20 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 
 static const struct emu_row *map_row(struct decoder *d, u8 map)
 {
-	static const struct emu_row unknown;
+	static const struct emu_row undefined;
 
-	if (map < 1 || map > 3)
-		return &unknown;
+	d->map = map;
 	d->insn->opcode = next_byte(d);
-	if (map == 1)
+	switch (map) {
+	case 1:
 		return &emu_two_byte[d->insn->opcode];
-	if (map == 2)
-		return emu_three_byte_38(d->insn->opcode);
-	return emu_three_byte_3a(d->insn->opcode);
+	case 2:
+		return emu_three_byte_38(d->insn->opcode, d->vex);
+	case 3:
+		return emu_three_byte_3a(d->insn->opcode, d->vex);
+	default:
+		return &undefined;
+	}
 }
 
 /* Read the opcode and find its first row. */
@@ -219,20 +224,17 @@ static const struct emu_row *opcode_row(struct decoder *d)
 		return map_row(d, 2);
 	if (byte == 0x3a)
 		return map_row(d, 3);
+	d->map = 1;
 	d->insn->opcode = byte;
 	return &emu_two_byte[byte];
 }
 
-static const struct emu_row *prefixed_row(struct decoder *d, const struct emu_row *row)
+static enum emu_prefix_index simd_prefix(struct decoder *d)
 {
-	enum emu_prefix_index index = WITH_NONE;
-
-	if (d->rep)
-		index = d->rep == 0xf3 ? WITH_F3 : WITH_F2;
-	else if (d->op_prefix)
-		index = WITH_66;
 	d->insn->simd_prefix = d->rep ? d->rep : d->op_prefix ? 0x66 : 0;
-	return &emu_prefix_sets[row->op][index];
+	if (d->rep)
+		return d->rep == 0xf3 ? WITH_F3 : WITH_F2;
+	return d->op_prefix ? WITH_66 : WITH_NONE;
 }
 
 static u8 modrm_mod(const struct emu_insn *insn)
@@ -498,34 +500,56 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 #define ROW_CONDITIONS	(ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
 			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED | ROW_NOT_HERE64)
 
-/* Refuse what the row, the mode and the prefixes do not allow together. */
+/* With a VEX prefix some opcodes of branches and conditions are those of mask registers. */
+static bool is_mask_opcode(const struct decoder *d)
+{
+	u8 byte = d->insn->opcode;
+
+	return d->map == 1 && ((byte >= 0x41 && byte <= 0x4b) || (byte >= 0x90 && byte <= 0x99));
+}
+
+/* Whether the row, the mode and the prefixes together are an instruction. */
+static bool is_undefined(const struct decoder *d, const struct emu_row *row, bool memory)
+{
+	const struct emu_insn *insn = d->insn;
+
+	if (row->op == EMU_OP_UD || (!memory && (row->flags & ROW_MEM)))
+		return true;
+	if ((row->flags & ROW_PROTECTED) && d->ctx->mode <= EMU_MODE_VM86)
+		return true;
+	if (!d->long64 && (row->flags & ROW_ONLY64))
+		return true;
+	if (insn->lock && (!(row->flags & ROW_LOCK) || !memory))
+		return true;
+	if (row->op == EMU_OP_NONE || (!memory && (row->flags & ROW_MEM_HERE)))
+		return false;
+	if (!d->vex)
+		return row->flags & ROW_VEX;
+	if (!(row->flags & (ROW_VECTOR | ROW_VEX)))
+		return !is_mask_opcode(d);
+	if (d->vvvv_used && !(row->flags & ROW_VVVV))
+		return true;
+	return insn->vector_size == 32 && (row->flags & ROW_VEX128);
+}
+
+/* An instruction, but none that is executed here. */
+static bool is_elsewhere(const struct decoder *d, const struct emu_row *row, bool memory)
+{
+	return row->op == EMU_OP_NONE || (d->long64 && (row->flags & ROW_NOT_HERE64)) ||
+	       (d->vex && !(row->flags & (ROW_VECTOR | ROW_VEX))) ||
+	       (!memory && (row->flags & ROW_MEM_HERE));
+}
+
 static void check_row(struct decoder *d, const struct emu_row *row)
 {
-	struct emu_insn *insn = d->insn;
-	bool memory = (row->flags & ROW_MODRM) && rm_is_memory(insn);
+	bool memory = (row->flags & ROW_MODRM) && rm_is_memory(d->insn);
 
-	if (row->op > EMU_OP_UD && !(row->flags & ROW_CONDITIONS) && !insn->lock && !d->vex)
+	if (row->op > EMU_OP_NONE && !(row->flags & ROW_CONDITIONS) && !d->insn->lock && !d->vex)
 		return;
-	if (row->op == EMU_OP_UD)
+	if (is_undefined(d, row, memory))
 		d->undefined = true;
-	if ((row->flags & ROW_PROTECTED) && d->ctx->mode <= EMU_MODE_VM86)
-		d->undefined = true;
-	if (row->op == EMU_OP_NONE || (row->flags & (d->long64 ? ROW_NOT_HERE64 : ROW_ONLY64)))
+	else if (!d->undefined && is_elsewhere(d, row, memory))
 		stop(d, EMU_UNHANDLED);
-	if (d->vex && !(row->flags & (ROW_VECTOR | ROW_VEX)))
-		stop(d, EMU_UNHANDLED);
-	if (!d->vex && (row->flags & ROW_VEX))
-		d->undefined = true;
-	if (!memory && (row->flags & ROW_MEM_HERE))
-		stop(d, EMU_UNHANDLED);
-	if (!memory && (row->flags & ROW_MEM))
-		d->undefined = true;
-	if (insn->lock && (!(row->flags & ROW_LOCK) || !memory))
-		d->undefined = true;
-	if (d->vvvv_used && !(row->flags & ROW_VVVV))
-		d->undefined = true;
-	if (insn->vector_size == 32 && (row->flags & ROW_VEX128))
-		d->undefined = true;
 }
 
 static void reset(struct emu_insn *insn)
@@ -538,28 +562,49 @@ static void reset(struct emu_insn *insn)
 	insn->index = EMU_NO_REG;
 }
 
+static void read_modrm(struct decoder *d)
+{
+	if (d->insn->has_modrm)
+		return;
+	d->insn->has_modrm = true;
+	d->insn->modrm = next_byte(d);
+}
+
+#define ROW_SELECTS	(ROW_PREFIX | ROW_GROUP | ROW_GROUP_RM | ROW_SPLIT)
+
+/* One step from a row that stands for several. */
+static const struct emu_row *select_row(struct decoder *d, const struct emu_row *row)
+{
+	const struct emu_insn *insn = d->insn;
+
+	if (row->flags & ROW_PREFIX)
+		return &emu_prefix_sets[row->op][simd_prefix(d)];
+	if (row->flags & ROW_GROUP)
+		return &emu_groups[row->op][modrm_reg(insn)];
+	if (row->flags & ROW_GROUP_RM)
+		return &emu_groups[row->op][insn->modrm & 7];
+	return &emu_splits[row->op][rm_is_memory(insn) ? IN_MEMORY : IN_REGISTER];
+}
+
 /* Read ModRM where it selects the row or names an operand. */
 static const struct emu_row *final_row(struct decoder *d, const struct emu_row *row)
 {
-	struct emu_insn *insn = d->insn;
-
-	if (row->flags & ROW_PREFIX)
-		row = prefixed_row(d, row);
-	if (row->flags & ROW_MODRM) {
-		insn->has_modrm = true;
-		insn->modrm = next_byte(d);
+	for (;;) {
+		if (row->flags & ROW_MODRM)
+			read_modrm(d);
+		if (d->long64 && (row->flags & ROW_NO64))
+			d->undefined = true;
+		if (!(row->flags & ROW_SELECTS))
+			break;
+		row = select_row(d, row);
 	}
-	if (d->long64 && (row->flags & ROW_NO64))
-		d->undefined = true;
-	if (row->flags & ROW_GROUP)
-		row = &emu_groups[row->op][modrm_reg(insn)];
 	if (row->flags & ROW_REG)
-		insn->modrm |= 0xc0;
+		d->insn->modrm |= 0xc0;
 	return row;
 }
 
 /* The same bytes in the same mode are the same instruction: @insn holds it. */
-static bool is_decoded(const struct emu_ctx *ctx)
+static bool is_decoded(struct emu_ctx *ctx)
 {
 	const struct emu_insn *insn = &ctx->insn;
 	const struct emu_source *source = &ctx->source;

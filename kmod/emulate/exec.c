@@ -509,6 +509,7 @@ static const struct handler handlers[EMU_OP_COUNT] = {
 	[EMU_OP_CLI_STI] = { emu_run_cli_sti },
 	[EMU_OP_LAHF] = { emu_run_lahf },
 	[EMU_OP_SAHF] = { emu_run_sahf },
+	[EMU_OP_SALC] = { emu_run_salc },
 	[EMU_OP_NOP] = { run_nop },
 	[EMU_OP_CLFLUSH] = { run_clflush },
 	[EMU_OP_ADCX] = { run_alu, emu_adcx },

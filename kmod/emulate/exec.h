@@ -281,7 +281,7 @@ emu_run_fn emu_run_push, emu_run_pop, emu_run_push_sreg, emu_run_pusha, emu_run_
 emu_run_fn emu_run_pushf, emu_run_popf, emu_run_leave;
 emu_run_fn emu_run_call, emu_run_call_ind, emu_run_ret, emu_run_jmp, emu_run_jmp_ind;
 emu_run_fn emu_run_jcc, emu_run_loop, emu_run_jcxz;
-emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf;
+emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf, emu_run_salc;
 emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
 emu_run_fn emu_run_enter, emu_run_bound;
 emu_run_fn emu_run_daa, emu_run_das, emu_run_aaa, emu_run_aas, emu_run_aam, emu_run_aad;

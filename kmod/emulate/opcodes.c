@@ -9,8 +9,10 @@
  *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
  *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
  *
- * A row left out is EMU_OP_NONE: the instruction is not executed here. How
- * the bytes are read is decode.c's business, what is done exec.c's.
+ * A row left out is undefined: so are the instructions of extensions that no
+ * guest is offered (VMX, SVM, SGX, shadow stacks). NOT_HERE is a row for those
+ * that there are but are not executed here. How the bytes are read is
+ * decode.c's business, what is done exec.c's.
  */
 #include "opcodes.h"
 
@@ -18,8 +20,13 @@
 	{ .op = EMU_OP_##_op, .flags = (_flags), .operand = { __VA_ARGS__ } }
 #define GROUP(_group) \
 	{ .op = GROUP_##_group, .flags = ROW_MODRM | ROW_GROUP }
+#define GROUP_RM(_group) \
+	{ .op = GROUP_##_group, .flags = ROW_MODRM | ROW_GROUP_RM }
+#define SPLIT(_split) \
+	{ .op = SPLIT_##_split, .flags = ROW_MODRM | ROW_SPLIT }
 #define PREFIXED(_set) \
 	{ .op = PREFIX_##_set, .flags = ROW_PREFIX }
+#define NOT_HERE ROW(NONE, 0)
 
 #define EB	EMU_OPERAND_CODE(FROM_RM, SIZE_1)
 #define EW	EMU_OPERAND_CODE(FROM_RM, SIZE_2)
@@ -180,6 +187,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x98] = ROW(CBW, 0, AV),
 	[0x99] = ROW(CWD, 0, AV),
 	[0x9a] = ROW(CALL_FAR, NO64, IZ, I2W),
+	[0x9b] = NOT_HERE,
 	[0x9c] = ROW(PUSHF, STACK),
 	[0x9d] = ROW(POPF, STACK),
 	[0x9e] = ROW(SAHF, 0),
@@ -223,7 +231,9 @@ const struct emu_row emu_one_byte[256] = {
 	[0xd3] = GROUP(2_CL),
 	[0xd4] = ROW(AAM, NO64, IB),
 	[0xd5] = ROW(AAD, NO64, IB),
+	[0xd6] = ROW(SALC, NO64),
 	[0xd7] = ROW(XLAT, 0),
+	[0xd8 ... 0xdf] = NOT_HERE,
 	[0xe0 ... 0xe2] = ROW(LOOP, NEAR, JB),
 	[0xe3] = ROW(JCXZ, NEAR, JB),
 	[0xe4] = ROW(IN, 0, AB, IB),
@@ -238,6 +248,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0xed] = ROW(IN, 0, AZ),
 	[0xee] = ROW(OUT, 0, AB),
 	[0xef] = ROW(OUT, 0, AZ),
+	[0xf1] = NOT_HERE,
 	[0xf4] = ROW(HLT, CPL0),
 	[0xf5] = ROW(FLAG, 0),
 	[0xf6] = GROUP(3_BYTE),
@@ -256,31 +267,39 @@ const struct emu_row emu_two_byte[256] = {
 	[0x01] = GROUP(7),
 	[0x02] = ROW(LAR, M | PROT | MORE, GV, EVW),
 	[0x03] = ROW(LSL, M | PROT | MORE, GV, EVW),
+	[0x05] = ROW(NONE, ROW_ONLY64),
 	[0x06] = ROW(CLTS, CPL0),
+	[0x07] = ROW(NONE, ROW_ONLY64),
 	[0x08 ... 0x09] = ROW(WBINVD, CPL0),
-	[0x0b] = ROW(UD, 0),
 	[0x0d] = ROW(NOP, M, EV),
 	[0x10] = PREFIXED(10),
 	[0x11] = PREFIXED(11),
 	[0x12] = PREFIXED(12),
 	[0x13] = PREFIXED(13),
+	[0x14 ... 0x15] = NOT_HERE,
 	[0x16] = PREFIXED(16),
 	[0x17] = PREFIXED(17),
-	[0x18 ... 0x19] = ROW(NOP, M, EV),
-	[0x1c ... 0x1f] = ROW(NOP, M, EV),
+	[0x18 ... 0x1f] = ROW(NOP, M, EV),
 	[0x20] = ROW(MOV_FROM_CR, M | ROW_REG, EWORD),
 	[0x21] = ROW(MOV_FROM_DR, M | ROW_REG, EWORD),
 	[0x22] = ROW(MOV_TO_CR, M | ROW_REG, EWORD),
 	[0x23] = ROW(MOV_TO_DR, M | ROW_REG, EWORD),
 	[0x28] = PREFIXED(28),
 	[0x29] = PREFIXED(29),
+	[0x2a] = NOT_HERE,
 	[0x2b] = PREFIXED(2B),
+	[0x2c ... 0x2f] = NOT_HERE,
 	[0x30] = ROW(WRMSR, CPL0),
 	[0x31] = ROW(RDTSC, 0),
 	[0x32] = ROW(RDMSR, CPL0),
+	[0x33 ... 0x35] = NOT_HERE,
+	[0x37] = NOT_HERE,
 	[0x40 ... 0x4f] = ROW(CMOVCC, M, GV, EV),
+	[0x50 ... 0x6d] = NOT_HERE,
 	[0x6e] = PREFIXED(6E),
 	[0x6f] = PREFIXED(6F),
+	[0x70 ... 0x77] = NOT_HERE,
+	[0x7c ... 0x7d] = NOT_HERE,
 	[0x7e] = PREFIXED(7E),
 	[0x7f] = PREFIXED(7F),
 	[0x80 ... 0x8f] = ROW(JCC, NEAR, JZ),
@@ -296,7 +315,7 @@ const struct emu_row emu_two_byte[256] = {
 	[0xab] = ROW(BTS, L, EV, GV),
 	[0xac] = ROW(SHRD, M, EV, GV, IB),
 	[0xad] = ROW(SHRD, M, EV, GV, CL),
-	[0xae] = GROUP(15),
+	[0xae] = SPLIT(15),
 	[0xaf] = ROW(IMUL2, M, GV, EV),
 	[0xb0] = ROW(CMPXCHG, L, EB, GB),
 	[0xb1] = ROW(CMPXCHG, L, EV, GV),
@@ -306,6 +325,7 @@ const struct emu_row emu_two_byte[256] = {
 	[0xb6] = ROW(MOV, M, GV, EB),
 	[0xb7] = ROW(MOV, M, GV, EW),
 	[0xb8] = PREFIXED(B8),
+	[0xb9] = ROW(UD, M, EV),
 	[0xba] = GROUP(8),
 	[0xbb] = ROW(BTC, L, EV, GV),
 	[0xbc] = PREFIXED(BC),
@@ -314,13 +334,18 @@ const struct emu_row emu_two_byte[256] = {
 	[0xbf] = ROW(MOVSX, M, GV, EW),
 	[0xc0] = ROW(XADD, L, EB, GB),
 	[0xc1] = ROW(XADD, L, EV, GV),
+	[0xc2] = NOT_HERE,
 	[0xc3] = PREFIXED(C3),
+	[0xc4 ... 0xc6] = NOT_HERE,
 	[0xc7] = GROUP(9),
 	[0xc8 ... 0xcf] = ROW(BSWAP, 0, ZV),
+	[0xd0 ... 0xd5] = NOT_HERE,
 	[0xd6] = PREFIXED(D6),
+	[0xd7 ... 0xe6] = NOT_HERE,
 	[0xe7] = PREFIXED(E7),
+	[0xe8 ... 0xef] = NOT_HERE,
 	[0xf0] = PREFIXED(F0),
-	[0xff] = ROW(UD, 0),
+	[0xf1 ... 0xfe] = NOT_HERE,
 };
 
 const struct emu_row emu_groups[GROUP_COUNT][8] = {
@@ -398,13 +423,25 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 		[5] = ROW(VERR, M | PROT | MORE, EW),
 	},
 	[GROUP_7] = {
-		[0] = ROW(SGDT, M | ROW_MEM_HERE | MORE | ROW_UMIP, ETABLE),
-		[1] = ROW(SGDT, M | ROW_MEM_HERE | MORE | ROW_UMIP, ETABLE),
-		[2] = ROW(LGDT, M | ROW_MEM_HERE | CPL0 | MORE, ETABLE),
-		[3] = ROW(LGDT, M | ROW_MEM_HERE | CPL0 | MORE, ETABLE),
+		[0] = SPLIT(7_0),
+		[1] = SPLIT(7_1),
+		[2] = SPLIT(7_2),
+		[3] = ROW(LGDT, MM | CPL0 | MORE, ETABLE),
 		[4] = ROW(SMSW, M | ROW_UMIP, EVW),
+		[5] = SPLIT(7_5),
 		[6] = ROW(LMSW, M | CPL0, EW),
-		[7] = ROW(INVLPG, M | ROW_MEM_HERE | CPL0, EB),
+		[7] = SPLIT(7_7),
+	},
+	[GROUP_7_REG0] = { [1] = NOT_HERE },			/* VMCALL */
+	[GROUP_7_REG1] = { [0 ... 3] = NOT_HERE },		/* MONITOR, MWAIT, CLAC, STAC */
+	[GROUP_7_REG2] = {
+		[0 ... 1] = NOT_HERE,				/* XGETBV, XSETBV */
+		[5 ... 6] = NOT_HERE,				/* XEND, XTEST */
+	},
+	[GROUP_7_REG5] = { [0 ... 1] = NOT_HERE },		/* SERIALIZE, XSUSLDTRK */
+	[GROUP_7_REG7] = {
+		[0] = ROW(NONE, ROW_ONLY64),			/* SWAPGS */
+		[1] = NOT_HERE,					/* RDTSCP */
 	},
 	[GROUP_8] = {
 		[0 ... 3] = ROW(UD, M, EV, IB),
@@ -413,18 +450,70 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 		[6] = ROW(BTR, L, EV, IB),
 		[7] = ROW(BTC, L, EV, IB),
 	},
-	[GROUP_9] = { [1] = ROW(CMPXCHG8B, L | ROW_MEM_HERE, E2Y) },
-	[GROUP_11_BYTE] = { ROW(MOV, M, EB, IB) },
-	[GROUP_11] = { ROW(MOV, M, EV, IZ) },
+	[GROUP_9] = {
+		[1] = ROW(CMPXCHG8B, L | ROW_MEM, E2Y),
+		[3 ... 5] = ROW(NONE, MM),			/* XRSTORS, XSAVEC, XSAVES */
+		[6] = SPLIT(9_6),
+		[7] = SPLIT(9_7),
+	},
+	[GROUP_11_BYTE] = { [0] = ROW(MOV, M, EB, IB), [7] = SPLIT(XBEGIN) },
+	[GROUP_11] = { [0] = ROW(MOV, M, EV, IZ), [7] = SPLIT(XBEGIN) },
 	[GROUP_17] = {
 		[1] = ROW(BLSR, VEX3, HY, EY),
 		[2] = ROW(BLSMSK, VEX3, HY, EY),
 		[3] = ROW(BLSI, VEX3, HY, EY),
 	},
-	[GROUP_15] = { [7] = ROW(CLFLUSH, M | ROW_MEM_HERE, EB) },
+	[GROUP_15_MEM] = {
+		[0 ... 5] = NOT_HERE,
+		[6] = PREFIXED(AE6_MEM),
+		[7] = PREFIXED(AE7_MEM),
+	},
+	[GROUP_15_REG] = {
+		[0 ... 3] = PREFIXED(AE_FS_GS),
+		[5 ... 7] = PREFIXED(AE_FENCE),
+	},
+};
+
+const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT] = {
+	[SPLIT_7_0] = {
+		[IN_MEMORY] = ROW(SGDT, M | MORE | ROW_UMIP, ETABLE),
+		[IN_REGISTER] = GROUP_RM(7_REG0),
+	},
+	[SPLIT_7_1] = {
+		[IN_MEMORY] = ROW(SGDT, M | MORE | ROW_UMIP, ETABLE),
+		[IN_REGISTER] = GROUP_RM(7_REG1),
+	},
+	[SPLIT_7_2] = {
+		[IN_MEMORY] = ROW(LGDT, M | CPL0 | MORE, ETABLE),
+		[IN_REGISTER] = GROUP_RM(7_REG2),
+	},
+	[SPLIT_7_5] = { [IN_REGISTER] = GROUP_RM(7_REG5) },
+	[SPLIT_7_7] = {
+		[IN_MEMORY] = ROW(INVLPG, M | CPL0, EB),
+		[IN_REGISTER] = GROUP_RM(7_REG7),
+	},
+	[SPLIT_9_6] = { [IN_REGISTER] = PREFIXED(C76) },
+	[SPLIT_9_7] = { [IN_REGISTER] = PREFIXED(C77) },
+	[SPLIT_15] = {
+		[IN_MEMORY] = GROUP(15_MEM),
+		[IN_REGISTER] = GROUP(15_REG),
+	},
+	[SPLIT_XBEGIN] = { [IN_REGISTER] = NOT_HERE },		/* and XABORT */
 };
 
 const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
+	[PREFIX_AE6_MEM] = {
+		[WITH_NONE] = NOT_HERE,				/* XSAVEOPT */
+		[WITH_66] = ROW(CLFLUSH, M, EB),		/* CLWB */
+	},
+	[PREFIX_AE7_MEM] = {
+		[WITH_NONE] = ROW(CLFLUSH, M, EB),
+		[WITH_66] = ROW(CLFLUSH, M, EB),		/* CLFLUSHOPT */
+	},
+	[PREFIX_AE_FS_GS] = { [WITH_F3] = ROW(NONE, ROW_ONLY64) },
+	[PREFIX_AE_FENCE] = { [WITH_NONE] = ROW(NOP, M) },
+	[PREFIX_C76] = { [WITH_NONE ... WITH_66] = NOT_HERE },	/* RDRAND */
+	[PREFIX_C77] = { [WITH_NONE ... WITH_F3] = NOT_HERE },	/* RDSEED, RDPID */
 	[PREFIX_B8] = {
 		[WITH_F3] = ROW(POPCNT, M, GV, EV),
 	},
@@ -493,6 +582,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_12] = {
 		[WITH_NONE] = ROW(VMOV_LOW, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
 		[WITH_66] = ROW(VMOV_LOW, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
+		[WITH_F3 ... WITH_F2] = NOT_HERE,
 	},
 	[PREFIX_13] = {
 		[WITH_NONE] = ROW(VMOV, VECM | ROW_VEX128, WQ, VQ),
@@ -501,6 +591,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_16] = {
 		[WITH_NONE] = ROW(VMOV_HIGH, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
 		[WITH_66] = ROW(VMOV_HIGH, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
+		[WITH_F3] = NOT_HERE,
 	},
 	[PREFIX_17] = {
 		[WITH_NONE] = ROW(VMOV_HIGH, VECM | ROW_VEX128, WQ, VQ),
@@ -519,28 +610,34 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
 	},
 	[PREFIX_6E] = {
+		[WITH_NONE] = NOT_HERE,
 		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, VY, EY),
 	},
 	[PREFIX_6F] = {
+		[WITH_NONE] = NOT_HERE,
 		[WITH_66] = ROW(VMOV, VECA, VX, WX),
 		[WITH_F3] = ROW(VMOV, VEC, VX, WX),
 	},
 	[PREFIX_7E] = {
+		[WITH_NONE] = NOT_HERE,
 		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, EY, VY),
 		[WITH_F3] = ROW(VMOV, VEC | ROW_VEX128, VQ, WQ),
 	},
 	[PREFIX_7F] = {
+		[WITH_NONE] = NOT_HERE,
 		[WITH_66] = ROW(VMOV, VECA, WX, VX),
 		[WITH_F3] = ROW(VMOV, VEC, WX, VX),
 	},
 	[PREFIX_C3] = {
 		[WITH_NONE] = ROW(MOV, MM, EY, GY),
-		[WITH_66 ... WITH_F2] = ROW(UD, M),
 	},
 	[PREFIX_D6] = {
 		[WITH_66] = ROW(VMOV, VEC | ROW_VEX128, WQ, VQ),
+		[WITH_F3 ... WITH_F2] = NOT_HERE,
 	},
 	[PREFIX_E7] = {
+		[WITH_NONE] = NOT_HERE,
+		[WITH_F3 ... WITH_F2] = NOT_HERE,
 		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
 	},
 	[PREFIX_F0] = {
@@ -548,12 +645,26 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	},
 };
 
-static const struct emu_row unknown;
+/* A bit for each opcode of these maps that there is without a VEX prefix. */
+static const u32 legacy_38[8] = {
+	0x70b10fff, 0xffbf0f3f, 0x00000003, 0, 0x00000004, 0, 0xf800bf00, 0x03000000,
+};
 
-const struct emu_row *emu_three_byte_38(u8 byte)
+static const u32 legacy_3a[8] = {
+	0x00f0ff00, 0x00000007, 0x00000017, 0x0000000f, 0, 0, 0x8000d000, 0,
+};
+
+static const struct emu_row *other_row(const u32 *legacy, u8 byte, bool vex)
+{
+	static const struct emu_row undefined, not_here = NOT_HERE;
+
+	return vex || legacy[byte / 32] >> byte % 32 & 1 ? &not_here : &undefined;
+}
+
+const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 {
 	static const struct emu_row low = PREFIXED(382A);
-	static const struct emu_row high[16] = {
+	static const struct emu_row high[8] = {
 		[0] = PREFIXED(38F0),
 		[1] = PREFIXED(38F1),
 		[2] = PREFIXED(38F2),
@@ -563,14 +674,14 @@ const struct emu_row *emu_three_byte_38(u8 byte)
 		[7] = PREFIXED(38F7),
 	};
 
-	if (byte >= 0xf0)
-		return &high[byte & 15];
-	return byte == 0x2a ? &low : &unknown;
+	if (byte >= 0xf0 && byte <= 0xf7)
+		return &high[byte & 7];
+	return byte == 0x2a ? &low : other_row(legacy_38, byte, vex);
 }
 
-const struct emu_row *emu_three_byte_3a(u8 byte)
+const struct emu_row *emu_three_byte_3a(u8 byte, bool vex)
 {
 	static const struct emu_row rorx = PREFIXED(3AF0);
 
-	return byte == 0xf0 ? &rorx : &unknown;
+	return byte == 0xf0 ? &rorx : other_row(legacy_3a, byte, vex);
 }

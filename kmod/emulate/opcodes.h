@@ -10,8 +10,8 @@
 
 /* What an instruction does; exec.c has one handler for each. */
 enum emu_op {
-	EMU_OP_NONE,		/* not executed here */
-	EMU_OP_UD,		/* defined to be undefined */
+	EMU_OP_UD,		/* undefined; what a row left out is */
+	EMU_OP_NONE,		/* an instruction, but not executed here */
 	EMU_OP_ADD, EMU_OP_OR, EMU_OP_ADC, EMU_OP_SBB,
 	EMU_OP_AND, EMU_OP_SUB, EMU_OP_XOR, EMU_OP_CMP,
 	EMU_OP_TEST, EMU_OP_INC, EMU_OP_DEC, EMU_OP_NOT, EMU_OP_NEG,
@@ -28,7 +28,7 @@ enum emu_op {
 	EMU_OP_PUSHF, EMU_OP_POPF, EMU_OP_LEAVE,
 	EMU_OP_CALL, EMU_OP_CALL_IND, EMU_OP_RET, EMU_OP_JMP, EMU_OP_JMP_IND,
 	EMU_OP_JCC, EMU_OP_LOOP, EMU_OP_JCXZ,
-	EMU_OP_FLAG, EMU_OP_CLI_STI, EMU_OP_LAHF, EMU_OP_SAHF, EMU_OP_NOP, EMU_OP_CLFLUSH,
+	EMU_OP_FLAG, EMU_OP_CLI_STI, EMU_OP_LAHF, EMU_OP_SAHF, EMU_OP_SALC, EMU_OP_NOP, EMU_OP_CLFLUSH,
 	EMU_OP_ADCX, EMU_OP_ADOX, EMU_OP_CRC32, EMU_OP_MULX,
 	EMU_OP_ANDN, EMU_OP_BEXTR, EMU_OP_BZHI, EMU_OP_PDEP, EMU_OP_PEXT,
 	EMU_OP_BLSR, EMU_OP_BLSMSK, EMU_OP_BLSI,
@@ -57,7 +57,7 @@ enum emu_row_flag {
 	ROW_STACK	= 0x00020,	/* operand size is 64 bits in 64-bit code, or 16 */
 	ROW_NEAR	= 0x00040,	/* operand size is always 64 bits in 64-bit code */
 	ROW_NO64	= 0x00080,	/* undefined in 64-bit code */
-	ROW_ONLY64	= 0x00100,	/* only executed here in 64-bit code */
+	ROW_ONLY64	= 0x00100,	/* undefined outside 64-bit code */
 	ROW_MEM		= 0x00200,	/* undefined with a register as r/m operand */
 	ROW_MEM_HERE	= 0x00400,	/* only executed here with memory as r/m operand */
 	ROW_VECTOR	= 0x00800,	/* SSE, or AVX with a VEX prefix, which is legal */
@@ -71,6 +71,8 @@ enum emu_row_flag {
 	ROW_REG		= 0x80000,	/* r/m is a register, whatever ModRM.mod says */
 	ROW_NOT_HERE64	= 0x100000,	/* another instruction in 64-bit code, not executed here */
 	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP says so */
+	ROW_GROUP_RM	= 0x400000,	/* .op is an enum emu_group, selected by ModRM.rm */
+	ROW_SPLIT	= 0x800000,	/* .op is an enum emu_split: memory or register */
 };
 
 /* Where an operand comes from: the high four bits of an operand code. */
@@ -111,7 +113,7 @@ enum emu_operand_size {
 #define EMU_OPERAND_CODE(source, size)	((source) << 4 | (size))
 
 struct emu_row {
-	u8 op;			/* enum emu_op, emu_group or emu_prefix_set */
+	u8 op;			/* enum emu_op, emu_group, emu_prefix_set or emu_split */
 	u8 operand[3];
 	u32 flags;
 };
@@ -121,18 +123,33 @@ enum emu_group {
 	GROUP_1_BYTE, GROUP_1, GROUP_1_IBS, GROUP_1A,
 	GROUP_2_IMM8, GROUP_2_IMM, GROUP_2_ONE8, GROUP_2_ONE, GROUP_2_CL8, GROUP_2_CL,
 	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_9,
-	GROUP_11_BYTE, GROUP_11, GROUP_15, GROUP_17,
+	GROUP_7_REG0, GROUP_7_REG1, GROUP_7_REG2, GROUP_7_REG5, GROUP_7_REG7,
+	GROUP_11_BYTE, GROUP_11, GROUP_15_MEM, GROUP_15_REG, GROUP_17,
 	GROUP_COUNT
 };
 
 /* Opcodes told apart by a mandatory prefix. */
 enum emu_prefix_set {
+	PREFIX_AE6_MEM, PREFIX_AE7_MEM, PREFIX_AE_FS_GS, PREFIX_AE_FENCE, PREFIX_C76, PREFIX_C77,
 	PREFIX_B8, PREFIX_BC, PREFIX_BD, PREFIX_382A, PREFIX_38F0, PREFIX_38F1,
 	PREFIX_38F2, PREFIX_38F3, PREFIX_38F5, PREFIX_38F6, PREFIX_38F7, PREFIX_3AF0,
 	PREFIX_10, PREFIX_11, PREFIX_12, PREFIX_13, PREFIX_16, PREFIX_17,
 	PREFIX_28, PREFIX_29, PREFIX_2B, PREFIX_6E, PREFIX_6F, PREFIX_7E, PREFIX_7F,
 	PREFIX_C3, PREFIX_D6, PREFIX_E7, PREFIX_F0,
 	PREFIX_COUNT
+};
+
+/* Opcodes told apart by whether ModRM.rm is memory or a register. */
+enum emu_split {
+	SPLIT_7_0, SPLIT_7_1, SPLIT_7_2, SPLIT_7_5, SPLIT_7_7,
+	SPLIT_9_6, SPLIT_9_7, SPLIT_15, SPLIT_XBEGIN,
+	SPLIT_COUNT
+};
+
+/* Second index of a split. */
+enum emu_split_index {
+	IN_MEMORY, IN_REGISTER,
+	IN_COUNT
 };
 
 /* Second index of a prefix set. */
@@ -145,12 +162,13 @@ extern const struct emu_row emu_one_byte[256];
 extern const struct emu_row emu_two_byte[256];
 extern const struct emu_row emu_groups[GROUP_COUNT][8];
 extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
+extern const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT];
 
 /* What 63 is outside 64-bit code. */
 extern const struct emu_row emu_arpl;
 
-/* Row of 0F 38 @byte and 0F 3A @byte; never NULL. */
-const struct emu_row *emu_three_byte_38(u8 byte);
-const struct emu_row *emu_three_byte_3a(u8 byte);
+/* Row of 0F 38 @byte and 0F 3A @byte, with a VEX prefix or without; never NULL. */
+const struct emu_row *emu_three_byte_38(u8 byte, bool vex);
+const struct emu_row *emu_three_byte_3a(u8 byte, bool vex);
 
 #endif

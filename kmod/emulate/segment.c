@@ -96,7 +96,10 @@ static enum emu_result fetch(struct emu_ctx *ctx, u16 sel, struct emu_load *load
 	return result;
 }
 
-/* Real and virtual-8086 mode: the selector is the address. */
+/*
+ * Real and virtual-8086 mode: the selector is the address. What real mode finds
+ * of a limit stays; code is 16 bits wide from its first far transfer on.
+ */
 static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 			    struct emu_load *load)
 {

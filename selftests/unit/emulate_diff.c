@@ -14,6 +14,7 @@
 #include "emulate/exec.h"
 #include "emulate/opcodes.h"
 #include "emulate_bench.h"
+#include "emulate_foreign.h"
 #include "emulate_native.h"
 #include "tap.h"
 
@@ -787,7 +788,7 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	if (bench.outside || !lands_safely(t, result) || (ctx->rflags & BENCH_FLAG_TF))
 		return false;
 	/* How far a processor looks before it finds an instruction bad or short differs. */
-	if (!decoded && (locked_system(t) || too_long(t)))
+	if (!decoded && (locked_system(t) || too_long(t) || is_foreign(t->code, sizeof(t->code))))
 		return false;
 	if (!decoded)
 		return code_room(t) == MAX_CODE ||

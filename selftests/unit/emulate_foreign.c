@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * AMD's and VIA's own opcodes, and those of extensions that guests are not
+ * offered but user code may use. Told by their first bytes, generously: what
+ * is called foreign is only not compared.
+ */
+#include <stdbool.h>
+#include <string.h>
+#include "emulate_foreign.h"
+
+bool is_foreign(const u8 *code, unsigned int len)
+{
+	const u8 *escape = memchr(code, 0x0f, len - 2);
+
+	if (memchr(code, 0x8f, len))
+		return true;			/* XOP */
+	if (!escape)
+		return false;
+	switch (escape[1]) {
+	case 0x01:				/* SVM, MONITORX, RDPKRU, UINTR */
+	case 0xae:				/* WAITPKG, PTWRITE, shadow stacks */
+		return escape[2] >= 0xc0;
+	case 0x05:				/* SYSCALL and SYSRET in 32-bit code */
+	case 0x07:
+	case 0x0e ... 0x0f:			/* 3DNow! */
+	case 0x2b:				/* MOVNTSS, MOVNTSD */
+	case 0x34 ... 0x35:
+	case 0x78 ... 0x79:			/* EXTRQ, INSERTQ */
+	case 0xa6 ... 0xa7:			/* PadLock */
+	case 0xc7:				/* SENDUIPI */
+		return true;
+	case 0x38:				/* key locker, ENQCMD, AADD */
+		return escape[2] >= 0xd8;
+	case 0x3a:				/* HRESET */
+		return escape[2] == 0xf0;
+	}
+	return false;
+}
