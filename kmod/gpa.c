@@ -62,6 +62,37 @@ static unsigned int piece(gpa_t gpa, unsigned int len)
 })
 
 /*
+ * An operand may lie in struct keel_vcpu, a slab object: hardened usercopy
+ * takes a copy from or to there for an attack. Let it pass through the stack.
+ * Longer buffers are pages of their own.
+ */
+#define BOUNCE	64
+
+static int copy_in(void *buf, hva_t hva, unsigned int len)
+{
+	void __user *from = (void __user *)hva;
+	u8 bounce[BOUNCE];
+
+	if (len > sizeof(bounce))
+		return copy_from_user(buf, from, len) ? -EFAULT : 0;
+	if (copy_from_user(bounce, from, len))
+		return -EFAULT;
+	memcpy(buf, bounce, len);
+	return 0;
+}
+
+static int copy_out(hva_t hva, const void *buf, unsigned int len)
+{
+	void __user *to = (void __user *)hva;
+	u8 bounce[BOUNCE];
+
+	if (len > sizeof(bounce))
+		return copy_to_user(to, buf, len) ? -EFAULT : 0;
+	memcpy(bounce, buf, len);
+	return copy_to_user(to, bounce, len) ? -EFAULT : 0;
+}
+
+/*
  * As on the guest's own CPU, an aligned access is not torn. What is fetched of
  * an instruction comes as two words that may share bytes.
  */
@@ -79,7 +110,7 @@ static int read_piece(void *buf, hva_t hva, unsigned int len)
 	}
 	if (len > 8 && len < 16)
 		return READ_AS(u64, hva, buf) ?: READ_AS(u64, hva + len - 8, buf + len - 8);
-	return copy_from_user(buf, (void __user *)hva, len) ? -EFAULT : 0;
+	return copy_in(buf, hva, len);
 }
 
 static int write_piece(hva_t hva, const void *buf, unsigned int len)
@@ -94,7 +125,7 @@ static int write_piece(hva_t hva, const void *buf, unsigned int len)
 	case 8:
 		return WRITE_AS(u64, hva, buf);
 	}
-	return copy_to_user((void __user *)hva, buf, len) ? -EFAULT : 0;
+	return copy_out(hva, buf, len);
 }
 
 static int read_page(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)

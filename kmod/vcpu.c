@@ -657,8 +657,7 @@ void keel_destroy_vcpus(struct keel_vm *vm)
 
 int __init keel_vcpu_module_init(void)
 {
-	/* Instruction bytes are the one thing that user memory is read into. */
-	vcpu_cache = KMEM_CACHE_USERCOPY(keel_vcpu, SLAB_ACCOUNT, emulation);
+	vcpu_cache = KMEM_CACHE(keel_vcpu, SLAB_ACCOUNT);
 	return vcpu_cache ? 0 : -ENOMEM;
 }
 

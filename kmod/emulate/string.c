@@ -105,11 +105,12 @@ enum emu_result emu_run_movs(struct emu_ctx *ctx)
 enum emu_result emu_run_stos(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.operand[0].size;
+	u64 val = ctx->gpr[EMU_RAX];
 	enum emu_result result;
 
 	if (emu_exhausted(ctx))
 		return EMU_OK;
-	result = emu_mem_write(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), &ctx->gpr[EMU_RAX], size);
+	result = emu_mem_write(ctx, EMU_ES, emu_pointer(ctx, EMU_RDI), &val, size);
 	if (result != EMU_OK)
 		return result;
 	emu_advance(ctx, EMU_RDI, size);
