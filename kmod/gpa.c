@@ -205,12 +205,69 @@ int keel_gpa_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned 
 	return 0;
 }
 
-bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write)
+bool keel_gpa_find(struct keel_vcpu *vcpu, gpa_t gpa, hva_t *hva, bool *writable)
 {
-	hva_t hva;
+	const struct keel_memslot *slot = gpa_to_hva(vcpu, gpa, false, hva);
 
-	return gpa_to_hva(vcpu, gpa, write, &hva);
+	*writable = slot && !(slot->flags & KVM_MEM_READONLY);
+	return slot;
 }
+
+/* --- memory that was found earlier --------------------------------------- */
+
+static void take_first(const struct keel_memslot *slot, void *arg)
+{
+	const struct keel_memslot **first = arg;
+
+	if (!*first)
+		*first = slot;
+}
+
+/* A slot that shows @hva now, best where it was, and the frame there; or NULL. */
+static const struct keel_memslot *slot_of_hva(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva,
+					      gfn_t *gfn)
+{
+	const struct keel_memslot *slot = memslots_find(keel_vcpu_slots(vcpu), gpa_to_gfn(gpa));
+	int as = keel_as(vcpu), i;
+
+	hva &= PAGE_MASK;
+	*gfn = gpa_to_gfn(gpa);
+	if (slot && memslot_hva(slot, *gfn) == hva)
+		return slot;
+	slot = NULL;
+	for (i = 0; i < KEEL_ADDRESS_SPACES && !slot; i++)
+		memslots_visit_hva(keel_slots(vcpu->vm, as ^ i), hva, hva + 1, take_first, &slot);
+	if (slot)
+		*gfn = slot->base + ((hva - slot->hva) >> PAGE_SHIFT);
+	return slot;
+}
+
+int keel_gpa_read_held(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva, void *buf, unsigned int len)
+{
+	gfn_t gfn;
+
+	if (slot_of_hva(vcpu, gpa, hva, &gfn))
+		return read_piece(buf, hva, len);
+	memset(buf, 0xff, len);
+	return 0;
+}
+
+int keel_gpa_write_held(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva, const void *buf,
+			unsigned int len)
+{
+	const struct keel_memslot *slot;
+	gfn_t gfn;
+
+	slot = slot_of_hva(vcpu, gpa, hva, &gfn);
+	if (!slot)
+		return 0;
+	if (write_piece(hva, buf, len))
+		return -EFAULT;
+	keel_dirty_written(vcpu, slot, gfn);
+	return 0;
+}
+
+/* --- exchange ------------------------------------------------------------ */
 
 #define CACHE_LINE	64
 

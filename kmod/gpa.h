@@ -32,8 +32,19 @@ int keel_gpa_read_entry(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len, u64
 bool keel_gpa_entries_are(struct keel_vcpu *vcpu, const gpa_t *gpa, const u64 *entry,
 			  unsigned int count, unsigned int len);
 
-/* Whether the page of @gpa is in a slot, and for writing if @write. */
-bool keel_gpa_is_memory(struct keel_vcpu *vcpu, gpa_t gpa, bool write);
+/* Is @gpa in a slot? Where in the owner's process, and may the guest write there? */
+bool keel_gpa_find(struct keel_vcpu *vcpu, gpa_t gpa, hva_t *hva, bool *writable);
+
+/*
+ * The same memory, within a page, in a later read section: the slots may be
+ * others since @gpa was found to be @hva. While any slot shows that memory it is
+ * accessed, wherever the guest sees it now, and noted as written to there. What
+ * no slot shows has been taken back by userspace: it is not touched, what is
+ * written is lost with it and what is read is all ones. 0 or -EFAULT.
+ */
+int keel_gpa_read_held(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva, void *buf, unsigned int len);
+int keel_gpa_write_held(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva, const void *buf,
+			unsigned int len);
 
 /*
  * If @len bytes at @gpa equal @old, make them @new, in one atomic step.

@@ -44,12 +44,13 @@ int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *bu
 	return 0;
 }
 
-int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf)
+int keel_span_write_held(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf)
 {
 	int i, err;
 
 	for (i = 0; i < span->parts; i++) {
-		err = keel_gpa_write(vcpu, span->part[i].gpa, buf, span->part[i].len);
+		err = keel_gpa_write_held(vcpu, span->part[i].gpa, span->part[i].hva, buf,
+					  span->part[i].len);
 		if (err)
 			return err;
 		buf += span->part[i].len;

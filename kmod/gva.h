@@ -11,11 +11,12 @@
 struct keel_vcpu;
 struct walk_fault;
 
-/* A linear range of at most two pages, translated. */
+/* A linear range of at most two pages, translated. @hva: for the caller. */
 struct gva_span {
 	int parts;
 	struct {
 		gpa_t gpa;
+		hva_t hva;
 		unsigned int len;
 	} part[2];
 };
@@ -29,6 +30,7 @@ int keel_gva_translate(struct keel_vcpu *vcpu, gva_t gva, unsigned int len, unsi
 
 /* RAM only: -ENXIO if a byte is not. -EFAULT: see gpa.h. SRCU held. */
 int keel_span_read(struct keel_vcpu *vcpu, const struct gva_span *span, void *buf);
-int keel_span_write(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf);
+/* In a later read section: see keel_gpa_write_held(). */
+int keel_span_write_held(struct keel_vcpu *vcpu, const struct gva_span *span, const void *buf);
 
 #endif

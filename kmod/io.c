@@ -236,6 +236,13 @@ static void limit_count(struct keel_vcpu *vcpu)
 	vcpu->pio.count = min_t(u64, vcpu->pio.count, rep_count(vcpu));
 }
 
+/* Fewer elements are of one page. */
+static void limit_span(struct gva_span *span, unsigned int len)
+{
+	if (span->parts == 1)
+		span->part[0].len = min(span->part[0].len, len);
+}
+
 static int complete_outs(struct keel_vcpu *vcpu)
 {
 	limit_count(vcpu);
@@ -243,23 +250,21 @@ static int complete_outs(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* The tables may have changed while userspace had the vCPU: translate afresh. */
+/* Where the input goes was settled at the exit: see start_string(). */
 static int complete_ins(struct keel_vcpu *vcpu)
 {
-	struct gva_span span;
-	int r;
+	int err;
 
 	limit_count(vcpu);
 	if (!vcpu->pio.count)
 		return complete_outs(vcpu);
-	r = translate_operand(vcpu, &span);
-	if (r != RUN_USER)
-		return r;
-	r = keel_span_write(vcpu, &span, vcpu->pio_data);
-	if (r == -EFAULT)
-		return r;
-	if (r)
-		return keel_emulation_failed(vcpu, NULL, 0);
+	limit_span(&vcpu->ins, vcpu->pio.count * vcpu->pio.size);
+	err = keel_span_write_held(vcpu, &vcpu->ins, vcpu->pio_data);
+	if (err) {
+		/* What was taken from the device waits until the memory can be written to. */
+		vcpu->complete = complete_ins;
+		return err;
+	}
 	advance_string(vcpu);
 	return RUN_RESUME;
 }
@@ -274,13 +279,17 @@ static bool out_taken(struct keel_vcpu *vcpu)
 	return taken(vcpu, KEEL_BUS_PIO, vcpu->pio.port, &val, vcpu->pio.size);
 }
 
-static bool in_memory(struct keel_vcpu *vcpu, const struct gva_span *span, bool write)
+static bool in_memory(struct keel_vcpu *vcpu, struct gva_span *span, bool write)
 {
+	bool writable;
 	int i;
 
-	for (i = 0; i < span->parts; i++)
-		if (!keel_gpa_is_memory(vcpu, span->part[i].gpa, write))
+	for (i = 0; i < span->parts; i++) {
+		if (!keel_gpa_find(vcpu, span->part[i].gpa, &span->part[i].hva, &writable))
 			return false;
+		if (write && !writable)
+			return false;
+	}
 	return true;
 }
 
@@ -304,6 +313,8 @@ static int start_string(struct keel_vcpu *vcpu)
 		advance_string(vcpu);
 		return RUN_RESUME;
 	}
+	if (pio->in)
+		vcpu->ins = span;
 	vcpu->complete = pio->in ? complete_ins : complete_outs;
 	return pio_to_user(vcpu);
 }
@@ -359,16 +370,22 @@ void keel_mmio_reset(struct keel_vcpu *vcpu)
 	vcpu->mmio.next = 0;
 }
 
-/* What a run that ended in a question has queued behind it is queued again. */
+/* Drop what was queued after the unanswered read; re-execution queues it again. */
 void keel_mmio_rewind(struct keel_vcpu *vcpu)
 {
 	vcpu->mmio.replayed = 0;
 	vcpu->mmio.nr = vcpu->mmio.answered;
-	vcpu->mmio.next = vcpu->mmio.answered;
+}
+
+void keel_mmio_rehearse(struct keel_vcpu *vcpu, bool begin)
+{
+	vcpu->mmio.replayed = 0;
+	vcpu->mmio.rehearsing = begin;
+	vcpu->mmio.guessed = false;
 }
 
 static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int len,
-					       bool port)
+					       enum keel_fragment_kind kind)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 	struct keel_mmio_fragment *f;
@@ -378,42 +395,50 @@ static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa
 	f = &m->frag[m->nr++];
 	f->gpa = gpa;
 	f->len = len;
-	f->port = port;
+	f->kind = kind;
 	return f;
 }
 
-bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa)
+/* The next bytes that are known. The same execution asks for the same ones. */
+static int replay(struct keel_mmio *m, gpa_t gpa, void *buf, unsigned int len,
+		  enum keel_fragment_kind kind)
 {
-	const struct keel_mmio *m = &vcpu->mmio;
 	const struct keel_mmio_fragment *f = &m->frag[m->replayed];
 
-	return m->replayed < m->answered && f->gpa == gpa && !f->port;
+	if (WARN_ON_ONCE(f->gpa != gpa || f->len != len || f->kind != kind))
+		return -EIO;
+	memcpy(buf, f->data, len);
+	m->replayed++;
+	return 0;
 }
 
-static int read_fragment(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len, bool port)
+static int guess(struct keel_mmio *m, void *buf, unsigned int len)
+{
+	memset(buf, 0, len);
+	m->guessed = true;
+	return 0;
+}
+
+static int read_fragment(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len,
+			 enum keel_fragment_kind kind)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
-	if (m->replayed < m->answered) {
-		struct keel_mmio_fragment *f = &m->frag[m->replayed];
-
-		if (f->gpa == gpa && f->len == len && f->port == port) {
-			memcpy(buf, f->data, len);
-			m->replayed++;
-			return 0;
-		}
-		/* Userspace has moved the vCPU: these are answers to other questions. */
-		m->answered = m->replayed;
-		m->nr = m->answered;
-	}
-	return new_fragment(vcpu, gpa, len, port) ? -EAGAIN : -ENOSPC;
+	if (m->replayed < m->answered)
+		return replay(m, gpa, buf, len, kind);
+	if (m->rehearsing)
+		return guess(m, buf, len);
+	return new_fragment(vcpu, gpa, len, kind) ? -EAGAIN : -ENOSPC;
 }
 
 static inline int write_fragment(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf,
-				 unsigned int len, bool port)
+				 unsigned int len, enum keel_fragment_kind kind)
 {
-	struct keel_mmio_fragment *f = new_fragment(vcpu, gpa, len, port);
+	struct keel_mmio_fragment *f;
 
+	if (unlikely(vcpu->mmio.rehearsing))
+		return 0;
+	f = new_fragment(vcpu, gpa, len, kind);
 	if (!f)
 		return -ENOSPC;
 	memcpy(f->data, buf, len);
@@ -422,22 +447,62 @@ static inline int write_fragment(struct keel_vcpu *vcpu, gpa_t gpa, const void *
 
 int keel_mmio_read(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
 {
-	return read_fragment(vcpu, gpa, buf, len, false);
+	return read_fragment(vcpu, gpa, buf, len, FRAGMENT_MMIO);
 }
 
 int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
 {
-	return write_fragment(vcpu, gpa, buf, len, false);
+	return write_fragment(vcpu, gpa, buf, len, FRAGMENT_MMIO);
 }
 
 int keel_port_read(struct keel_vcpu *vcpu, u16 port, void *buf, unsigned int len)
 {
-	return read_fragment(vcpu, port, buf, len, true);
+	return read_fragment(vcpu, port, buf, len, FRAGMENT_PORT);
 }
 
 int keel_port_write(struct keel_vcpu *vcpu, u16 port, const void *buf, unsigned int len)
 {
-	return write_fragment(vcpu, port, buf, len, true);
+	return write_fragment(vcpu, port, buf, len, FRAGMENT_PORT);
+}
+
+#define FRAGMENT_BYTES	sizeof_field(struct keel_mmio_fragment, data)
+
+int keel_ram_recall(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	unsigned int n;
+	int err = 0;
+
+	if (m->replayed == m->answered)
+		return m->rehearsing ? guess(m, buf, len) : -ENOENT;
+	for (; len && !err; len -= n) {
+		n = min_t(unsigned int, len, FRAGMENT_BYTES);
+		err = replay(m, gpa, buf, n, FRAGMENT_RAM);
+		gpa += n;
+		buf += n;
+	}
+	return err;
+}
+
+int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	unsigned int n;
+	int err = 0;
+
+	/* Behind a write nothing is asked any more. */
+	if (m->nr != m->answered)
+		return 0;
+	for (; len && !err; len -= n) {
+		n = min_t(unsigned int, len, FRAGMENT_BYTES);
+		err = write_fragment(vcpu, gpa, buf, n, FRAGMENT_RAM);
+		gpa += n;
+		buf += n;
+	}
+	/* It is its own answer, and has been given. */
+	m->answered = m->nr;
+	m->replayed = m->nr;
+	return err;
 }
 
 /* Elements of ports leave one by one, like those of MMIO. */
@@ -456,7 +521,7 @@ static int mmio_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment 
 {
 	struct kvm_run *run = vcpu->run;
 
-	if (f->port)
+	if (f->kind == FRAGMENT_PORT)
 		return port_to_user(vcpu, f, write);
 	STAT(vcpu, mmio_exits);
 	run->exit_reason = KVM_EXIT_MMIO;
@@ -479,7 +544,7 @@ void keel_mmio_answer(struct keel_vcpu *vcpu)
 	struct keel_mmio *m = &vcpu->mmio;
 	struct keel_mmio_fragment *f = &m->frag[m->answered];
 
-	memcpy(f->data, f->port ? vcpu->pio_data : vcpu->run->mmio.data, f->len);
+	memcpy(f->data, f->kind == FRAGMENT_PORT ? vcpu->pio_data : vcpu->run->mmio.data, f->len);
 	m->answered++;
 }
 
@@ -488,17 +553,30 @@ bool keel_mmio_queued(const struct keel_vcpu *vcpu)
 	return vcpu->mmio.next < vcpu->mmio.nr;
 }
 
+void keel_mmio_offer(struct keel_vcpu *vcpu)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	int i, left = m->answered;
+
+	m->next = m->answered;
+	if (likely(!bus_watched(vcpu, KEEL_BUS_MMIO) && !bus_watched(vcpu, KEEL_BUS_PIO)))
+		return;
+	for (i = m->next; i < m->nr; i++) {
+		const struct keel_mmio_fragment *f = &m->frag[i];
+		enum keel_bus bus = f->kind == FRAGMENT_PORT ? KEEL_BUS_PIO : KEEL_BUS_MMIO;
+
+		if (!taken(vcpu, bus, f->gpa, f->data, f->len))
+			m->frag[left++] = *f;
+	}
+	m->nr = left;
+}
+
 int keel_mmio_flush(struct keel_vcpu *vcpu)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
-	while (keel_mmio_queued(vcpu)) {
-		const struct keel_mmio_fragment *f = &m->frag[m->next++];
-
-		if (taken(vcpu, f->port ? KEEL_BUS_PIO : KEEL_BUS_MMIO, f->gpa, f->data, f->len))
-			continue;
-		return mmio_to_user(vcpu, f, true);
-	}
+	if (keel_mmio_queued(vcpu))
+		return mmio_to_user(vcpu, &m->frag[m->next++], true);
 	keel_mmio_reset(vcpu);
 	return RUN_RESUME;
 }

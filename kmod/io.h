@@ -24,18 +24,26 @@ int keel_mmio_write(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned
 /* The same for a port, @len 1, 2 or 4, that an emulated instruction uses. */
 int keel_port_read(struct keel_vcpu *vcpu, u16 port, void *buf, unsigned int len);
 int keel_port_write(struct keel_vcpu *vcpu, u16 port, const void *buf, unsigned int len);
-/* Userspace has answered the next read, which is at @gpa: RAM that came there since is too late. */
-bool keel_mmio_answered(const struct keel_vcpu *vcpu, gpa_t gpa);
+/*
+ * RAM that it reads, within a page, is noted, and recalled when the instruction
+ * is run again: 0, or -ENOENT if it was not read before. -ENOSPC as above.
+ */
+int keel_ram_recall(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
+int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
-/* Start, or start again, the instruction: replay from the first answer. */
+/* Start the instruction again: replay from the first answer. */
 void keel_mmio_rewind(struct keel_vcpu *vcpu);
+/* Around a rehearsal: nothing is asked or queued, and what is not known reads as zeros. */
+void keel_mmio_rehearse(struct keel_vcpu *vcpu, bool begin);
 /* Forget all: a new instruction. */
 void keel_mmio_reset(struct keel_vcpu *vcpu);
 /* Ask userspace for the next read; called after -EAGAIN. */
 int keel_mmio_ask(struct keel_vcpu *vcpu);
 /* Take its answer, before the instruction is run again. */
 void keel_mmio_answer(struct keel_vcpu *vcpu);
-/* Hand queued writes over, one exit each; RUN_RESUME if there are none. */
+/* The instruction is committed: let doorbells and zones, as they are now, take its writes. */
+void keel_mmio_offer(struct keel_vcpu *vcpu);
+/* Hand the others over, one exit each; RUN_RESUME if there are none. SRCU held. */
 int keel_mmio_flush(struct keel_vcpu *vcpu);
 bool keel_mmio_queued(const struct keel_vcpu *vcpu);
 

@@ -33,6 +33,7 @@
 
 #define RAW		KEEL_IOCTL_RAW
 #define LOAD		KEEL_IOCTL_LOAD
+#define SETS		KEEL_IOCTL_SETS
 
 /* --- capabilities ------------------------------------------------------- */
 
@@ -283,27 +284,27 @@ static const struct keel_ioctl vm_ioctls[] = {
 static const struct keel_ioctl vcpu_ioctls[] = {
 	{ KVM_RUN,			LOAD,	.vcpu = keel_run },
 	{ KVM_GET_REGS,			LOAD,	.vcpu = keel_get_regs },
-	{ KVM_SET_REGS,			LOAD,	.vcpu = keel_set_regs },
+	{ KVM_SET_REGS,			LOAD | SETS, .vcpu = keel_set_regs },
 	{ KVM_GET_SREGS,		LOAD,	.vcpu = keel_get_sregs },
-	{ KVM_SET_SREGS,		LOAD,	.vcpu = keel_set_sregs },
+	{ KVM_SET_SREGS,		LOAD | SETS, .vcpu = keel_set_sregs },
 	{ KVM_GET_SREGS2,		LOAD,	.vcpu = keel_get_sregs2 },
-	{ KVM_SET_SREGS2,		LOAD,	.vcpu = keel_set_sregs2 },
+	{ KVM_SET_SREGS2,		LOAD | SETS, .vcpu = keel_set_sregs2 },
 	{ KVM_GET_FPU,			0,	.vcpu = keel_get_fpu },
-	{ KVM_SET_FPU,			0,	.vcpu = keel_set_fpu },
+	{ KVM_SET_FPU,			SETS,	.vcpu = keel_set_fpu },
 	{ KVM_GET_XSAVE,		0,	.vcpu = keel_get_xsave },
 	{ KVM_GET_XSAVE2,		0,	.vcpu = keel_get_xsave },
-	{ KVM_SET_XSAVE,		0,	.vcpu = keel_set_xsave },
+	{ KVM_SET_XSAVE,		SETS,	.vcpu = keel_set_xsave },
 	{ KVM_GET_XCRS,			0,	.vcpu = keel_get_xcrs },
-	{ KVM_SET_XCRS,			LOAD,	.vcpu = keel_set_xcrs },
+	{ KVM_SET_XCRS,			LOAD | SETS, .vcpu = keel_set_xcrs },
 	{ KVM_GET_MSRS,			RAW | LOAD, .vcpu = keel_get_msrs },
-	{ KVM_SET_MSRS,			RAW | LOAD, .vcpu = keel_set_msrs },
+	{ KVM_SET_MSRS,			RAW | LOAD | SETS, .vcpu = keel_set_msrs },
 	{ KVM_SET_CPUID,		RAW | LOAD, .vcpu = keel_set_cpuid },
 	{ KVM_SET_CPUID2,		RAW | LOAD, .vcpu = keel_set_cpuid2 },
 	{ KVM_GET_CPUID2,		RAW,	.vcpu = keel_get_cpuid2 },
 	{ KVM_GET_VCPU_EVENTS,		LOAD,	.vcpu = keel_get_vcpu_events },
-	{ KVM_SET_VCPU_EVENTS,		LOAD,	.vcpu = keel_set_vcpu_events },
+	{ KVM_SET_VCPU_EVENTS,		LOAD | SETS, .vcpu = keel_set_vcpu_events },
 	{ KVM_GET_DEBUGREGS,		LOAD,	.vcpu = keel_get_debugregs },
-	{ KVM_SET_DEBUGREGS,		LOAD,	.vcpu = keel_set_debugregs },
+	{ KVM_SET_DEBUGREGS,		LOAD | SETS, .vcpu = keel_set_debugregs },
 	{ KVM_GET_MP_STATE,		0,	.vcpu = keel_get_mp_state },
 	{ KVM_SET_MP_STATE,		0,	.vcpu = keel_set_mp_state },
 	{ KVM_GET_TSC_KHZ,		0,	.vcpu = keel_get_tsc_khz },
@@ -401,10 +402,9 @@ static long call_vcpu(struct keel_vcpu *vcpu, const struct keel_ioctl *row, void
 		return -EINTR;
 	if (row->flags & LOAD)
 		keel_vcpu_load(vcpu);
-	/* Registers may change: an instruction that waits for an answer is decoded again. */
-	if (row->cmd != KVM_RUN)
-		vcpu->emulation.decoded = false;
 	r = row->vcpu(vcpu, data);
+	if (row->flags & SETS && r >= 0)
+		keel_drop_answer(vcpu);
 	if (row->flags & LOAD)
 		keel_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);

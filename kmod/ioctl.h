@@ -35,6 +35,7 @@ struct keel_ioctl {
 
 #define KEEL_IOCTL_RAW		1	/* handler copies by itself */
 #define KEEL_IOCTL_LOAD		2	/* vCPU: load it first */
+#define KEEL_IOCTL_SETS		4	/* vCPU: if done, the answer to an MMIO read is dropped */
 
 long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -25,6 +25,7 @@
 #include "debug.h"
 #include "dirty_ring.h"
 #include "emulate/emulate.h"
+#include "gva.h"
 #include "mce.h"
 #include "types.h"
 #include "mmu/mmu.h"
@@ -162,33 +163,45 @@ struct keel_events {
 	bool triple_fault;
 };
 
+/* What a fragment is a part of; @FRAGMENT_RAM: only bytes that were read. */
+enum keel_fragment_kind {
+	FRAGMENT_MMIO,
+	FRAGMENT_PORT,
+	FRAGMENT_RAM,
+};
+
 /*
  * struct keel_mmio_fragment - one access as userspace sees it: <= 8 bytes, no
  * page boundary inside. Holds a copy of the data, never a pointer.
- * @port:	@gpa is an I/O port; @len is 1, 2 or 4
+ * @gpa:	or the number of the port; @len is then 1, 2 or 4
  */
 struct keel_mmio_fragment {
 	gpa_t gpa;
 	u8 len;
-	bool port;
+	u8 kind;		/* enum keel_fragment_kind */
 	u8 data[8];
 };
 
 /*
- * struct keel_mmio - MMIO accesses of the one instruction being emulated
+ * struct keel_mmio - what the one instruction being emulated reads, and writes to devices
  *
  * An instruction that reads MMIO is executed again from the start after each
  * answer: @frag[0..@answered) are replayed to it, the one after is the question.
- * Writes follow the reads; they are handed to userspace one by one once the
- * instruction has been committed.
+ * What it reads from RAM on the way is kept likewise. Writes follow the reads;
+ * they are handed to userspace one by one once the instruction has been committed.
+ *
+ * Most are needed by ENTER with 31 levels: 30 reads, 32 writes, and one more of
+ * each where they cross a page or the stack pointer wraps within one.
  */
-#define KEEL_MMIO_FRAGMENTS	12
+#define KEEL_MMIO_FRAGMENTS	96
 struct keel_mmio {
-	struct keel_mmio_fragment frag[KEEL_MMIO_FRAGMENTS];
-	u8 answered;		/* reads that userspace has answered */
+	u8 answered;		/* reads whose bytes are there */
 	u8 replayed;		/* of which this execution has consumed */
 	u8 next;		/* next write to hand over */
 	u8 nr;			/* all fragments in use */
+	bool rehearsing;	/* see rehearse.c: ask nothing, queue nothing */
+	bool guessed;		/* zeros have been given for what was not there */
+	struct keel_mmio_fragment frag[KEEL_MMIO_FRAGMENTS];
 };
 
 struct keel_pio {
@@ -204,17 +217,40 @@ struct keel_pio {
 };
 
 /*
+ * struct keel_place - what a page is for one kind of access: see place.c
+ * @access:	ACC_*, for which the guest's tables were walked
+ * @gpa:	of the page
+ * @memory:	a slot has it, at @hva; and lets the guest write to it, if @writable
+ */
+struct keel_place {
+	gva_t page;
+	gpa_t gpa;
+	hva_t hva;
+	unsigned int access;
+	bool memory, writable;
+};
+
+/*
+ * Most are needed by an interrupt to an inner level: two pages each of IDT, TSS
+ * and two descriptors, to be read, and of these and the stack, to be written.
+ */
+#define KEEL_PLACES		24
+
+/*
  * struct keel_emulation - the instruction being emulated
  * @gpa:	where the hardware met the access that needs it, or INVALID_GPA
  * @alone:	that is its only access to data
  * @page:	linear page that @gpa was met through, if @page_known
  * @rsp:	the guest's, before the instruction
- * @decoded:	@ctx is for the registers as they are; a change from outside
- *		makes it void
+ * @decoded:	@ctx is for the registers as they are; if userspace sets them
+ *		it is void, and so is what was answered
+ * @known:	@alone, and it was enough to know the page
+ * @again:	userspace has answered: all is as it was found to be before
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
  * @slot:	of @slots, the one that was found last, or NULL
  * @error:	what ends KVM_RUN because memory of the owner's cannot be accessed
  * @mode:	the hardware does not run the guest as it is: see mode.c
+ * @place:	pages that it accesses, other than the one @known
  */
 struct keel_emulation {
 	struct emu_ctx ctx;
@@ -224,10 +260,14 @@ struct keel_emulation {
 	bool page_known;
 	bool alone;
 	bool decoded;
+	bool known;
+	bool again;
 	const struct keel_memslots *slots;
 	const struct keel_memslot *slot;
 	int error;
 	bool mode;
+	u8 nr_places;
+	struct keel_place place[KEEL_PLACES];
 };
 
 struct keel_vcpu {
@@ -255,6 +295,7 @@ struct keel_vcpu {
 	struct keel_emulation emulation;
 	struct keel_mmio mmio;
 	struct keel_pio pio;
+	struct gva_span ins;		/* where the input of INS goes */
 	struct keel_store store;
 	struct keel_events events;
 
@@ -351,6 +392,15 @@ void keel_request_all(struct keel_vm *vm, enum keel_request req);
  * once nobody reads it. What it referred to is then not used any more.
  */
 void keel_unlock_and_retire(struct keel_vm *vm, void *old);
+
+/*
+ * Userspace has set registers or events: the instruction that waits for an
+ * answer may be another now. It starts from the beginning.
+ */
+static inline void keel_drop_answer(struct keel_vcpu *vcpu)
+{
+	vcpu->emulation.decoded = false;
+}
 
 /* A broken invariant: the VM answers -EIO from now on. */
 void keel_vm_kill(struct keel_vm *vm);

@@ -342,7 +342,7 @@ int keel_sync_regs_in(struct keel_vcpu *vcpu)
 		return -EINVAL;
 	if (likely(!dirty))
 		return 0;
-	vcpu->emulation.decoded = false;
+	keel_drop_answer(vcpu);
 	if (dirty & KVM_SYNC_X86_REGS) {
 		take_regs(vcpu, &run->s.regs);
 		dirty &= ~(u64)KVM_SYNC_X86_REGS;

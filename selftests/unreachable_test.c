@@ -70,6 +70,10 @@ TEST_F(unreachable, destination_of_what_a_device_was_read_for)
 	lock_memory(self->mem, true);
 	answer_read(self->vcpu);
 	EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	/* The answer is not lost. */
+	lock_memory(self->mem, false);
+	vcpu_done(self->vcpu);
+	EXPECT_EQ(ANSWER, self->mem[0]);
 }
 
 static void guest_compare_with_memory(void)
@@ -86,6 +90,8 @@ TEST_F(unreachable, second_operand_after_a_device)
 	lock_memory(self->mem, true);
 	answer_read(self->vcpu);
 	EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	lock_memory(self->mem, false);
+	vcpu_done(self->vcpu);
 }
 
 static void guest_move_through_table(void)
@@ -106,8 +112,10 @@ TEST_F(unreachable, table_on_the_way_to_a_destination)
 	*(u64 *)vm_hva(self->vm, gpa - PAGE) = SLOT_GPA | PT_P | PT_W;
 	vcpu_set_long(self->vcpu, guest_move_through_table);
 	lock_memory(self->mem, true);
-	if (vcpu_next(self->vcpu) == KVM_EXIT_MMIO)
-		EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	lock_memory(self->mem, false);
+	answer_read(self->vcpu);
+	vcpu_done(self->vcpu);
 }
 
 static void guest_input(void)
@@ -123,10 +131,14 @@ TEST_F(unreachable, destination_of_a_port)
 	vcpu_set_long(self->vcpu, guest_input);
 	lock_memory(self->mem, true);
 	ASSERT_EQ(KVM_EXIT_IO, vcpu_next(self->vcpu));
+	memset((u8 *)self->vcpu->run + self->vcpu->run->io.data_offset, 0x5a, 4);
 	EXPECT_EQ(-EFAULT, __vcpu_run(self->vcpu));
+	lock_memory(self->mem, false);
+	vcpu_done(self->vcpu);
+	EXPECT_EQ(0x5a5a5a5a, self->mem[0]);
 }
 
-GUEST_CODE16(real_code, "1: jmp 1b");
+GUEST_CODE16(real_code, "hlt");
 
 /* Where the processor does not run real mode the kernel fetches each instruction. */
 TEST_F(unreachable, code)
@@ -140,6 +152,9 @@ TEST_F(unreachable, code)
 	vcpu_set_real(real, REAL_CODE_GPA);
 	lock_memory(self->mem, true);
 	EXPECT_EQ(-EFAULT, __vcpu_run(real));
+	lock_memory(self->mem, false);
+	EXPECT_EQ(0, __vcpu_run(real));
+	EXPECT_EQ(KVM_EXIT_HLT, real->run->exit_reason);
 	vcpu_free(real);
 }
 

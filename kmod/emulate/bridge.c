@@ -13,12 +13,14 @@
 
 #include "../exit.h"
 #include "../gpa.h"
-#include "../gva.h"
 #include "../io.h"
 #include "../irq.h"
 #include "../keel.h"
+#include "../vcpu.h"
 #include "bridge.h"
 #include "emulate.h"
+#include "place.h"
+#include "rehearse.h"
 #include "sysregs.h"
 #include "vecreg.h"
 
@@ -30,57 +32,6 @@ static struct keel_vcpu *vcpu_of(struct emu_ctx *ctx)
 }
 
 /* --- memory ------------------------------------------------------------- */
-
-static unsigned int walk_access(const struct emu_ctx *ctx, unsigned int access)
-{
-	unsigned int acc = ctx->cpl == 3 ? ACC_USER : 0;
-
-	if (access & EMU_FETCH)
-		return acc | ACC_EXEC;
-	if (access & EMU_SYSTEM)
-		acc = ACC_IMPLICIT;
-	return acc | (access & (EMU_WRITE | EMU_RMW) ? ACC_WRITE : ACC_READ);
-}
-
-/* Tables of long mode are found by 64-bit addresses from 32-bit code too. */
-static bool is_wide(const struct emu_ctx *ctx, unsigned int access)
-{
-	return ctx->mode == EMU_MODE_LONG64 ||
-	       (access & EMU_SYSTEM && ctx->efer & EFER_LMA);
-}
-
-/* Nothing is committed: KVM_RUN ends with @err. */
-static enum emu_result host_error(struct emu_ctx *ctx, int err)
-{
-	vcpu_of(ctx)->emulation.error = err;
-	return EMU_RETRY;
-}
-
-/* What it means that a walk ended with @err. */
-static enum emu_result walked(struct emu_ctx *ctx, int err, const struct walk_fault *fault)
-{
-	if (!err)
-		return EMU_OK;
-	if (err == -EFAULT)
-		return host_error(ctx, err);
-	if (err != WALK_FAULT)
-		return EMU_RETRY;
-	ctx->fault = (struct emu_exception) {
-		.vector = X86_TRAP_PF, .has_error = true, .error_code = fault->error,
-		.cr2 = fault->gva,
-	};
-	return EMU_FAULT;
-}
-
-static enum emu_result translate(struct emu_ctx *ctx, u64 linear, unsigned int len,
-				 unsigned int access, struct gva_span *span)
-{
-	struct walk_fault fault;
-	int err = keel_gva_translate(vcpu_of(ctx), linear, len, walk_access(ctx, access),
-				     is_wide(ctx, access), span, &fault);
-
-	return walked(ctx, err, &fault);
-}
 
 /* Where @linear is if it lies in the page that the hardware met. */
 static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
@@ -107,6 +58,12 @@ static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned
 
 	if (!e->alone || offset_in_page(linear) + size > PAGE_SIZE)
 		return false;
+	/* Userspace has been asked: then what was known is known still. */
+	if (e->again)
+		return e->known;
+	/* The write that follows is the same access. */
+	if (access & EMU_RMW)
+		acc |= ACC_WRITE;
 	if (e->page_known ? e->page != (linear & PAGE_MASK) : gpa != e->gpa)
 		return false;
 	if (ctx->cpl == 3)
@@ -115,6 +72,7 @@ static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned
 		return false;
 	e->page = linear & PAGE_MASK;
 	e->page_known = true;
+	e->known = true;
 	return true;
 }
 
@@ -123,13 +81,13 @@ static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigne
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
 	struct walk_fault fault;
 	gpa_t gpa;
-	int err = mmu_walk_code(vcpu, linear, walk_access(ctx, EMU_FETCH), &gpa, &fault);
+	int err = mmu_walk_code(vcpu, linear, place_walk_access(ctx, EMU_FETCH), &gpa, &fault);
 
 	if (err)
-		return walked(ctx, err, &fault);
+		return place_walked(ctx, err, &fault);
 	err = keel_gpa_read(vcpu, gpa, buf, len);
 	if (err == -EFAULT)
-		return host_error(ctx, err);
+		return place_host_error(ctx, err);
 	/* Code in MMIO is not executed. */
 	return err ? EMU_UNHANDLED : EMU_OK;
 }
@@ -168,36 +126,67 @@ static enum emu_result move_mmio(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, uns
 	return move_wide_mmio(vcpu, gpa, buf, len, write);
 }
 
-/* -ENXIO: not RAM, or userspace has been asked for these bytes when it was none. */
-static int move_ram(struct keel_vcpu *vcpu, gpa_t gpa, u8 *buf, unsigned int len, bool write)
+static int access_ram(struct keel_vcpu *vcpu, const struct place_part *part, u8 *buf, bool write)
 {
-	if (write)
-		return keel_gpa_write(vcpu, gpa, buf, len);
-	return keel_mmio_answered(vcpu, gpa) ? -ENXIO : keel_gpa_read(vcpu, gpa, buf, len);
+	const struct keel_place *p = part->place;
+	gpa_t gpa = p->gpa + part->offset;
+	hva_t hva = p->hva + part->offset;
+
+	if (likely(!vcpu->emulation.again))
+		return write ? keel_gpa_write(vcpu, gpa, buf, part->len) :
+			       keel_gpa_read(vcpu, gpa, buf, part->len);
+	/* The slots may be others since the place was found. */
+	return write ? keel_gpa_write_held(vcpu, gpa, hva, buf, part->len) :
+		       keel_gpa_read_held(vcpu, gpa, hva, buf, part->len);
 }
 
-static enum emu_result move_part(struct emu_ctx *ctx, gpa_t gpa, u8 *buf, unsigned int len,
+static enum emu_result read_ram(struct emu_ctx *ctx, const struct place_part *part, u8 *buf)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	gpa_t gpa = part->place->gpa + part->offset;
+	int err;
+
+	err = keel_ram_recall(vcpu, gpa, buf, part->len);
+	if (err == -ENOENT) {
+		err = access_ram(vcpu, part, buf, false);
+		if (err)
+			return place_host_error(ctx, err);
+		err = keel_ram_note(vcpu, gpa, buf, part->len);
+	}
+	return err ? EMU_UNHANDLED : EMU_OK;
+}
+
+static enum emu_result write_ram(struct emu_ctx *ctx, const struct place_part *part, u8 *buf)
+{
+	int err = 0;
+
+	if (likely(!vcpu_of(ctx)->mmio.rehearsing))
+		err = access_ram(vcpu_of(ctx), part, buf, true);
+	return err ? place_host_error(ctx, err) : EMU_OK;
+}
+
+static enum emu_result move_part(struct emu_ctx *ctx, const struct place_part *part, u8 *buf,
 				 bool write)
 {
-	int err = move_ram(vcpu_of(ctx), gpa, buf, len, write);
+	const struct keel_place *p = part->place;
 
-	if (err == -ENXIO)
-		return move_mmio(vcpu_of(ctx), gpa, buf, len, write);
-	return err ? host_error(ctx, err) : EMU_OK;
+	if (write ? !p->writable : !p->memory)
+		return move_mmio(vcpu_of(ctx), p->gpa + part->offset, buf, part->len, write);
+	return write ? write_ram(ctx, part, buf) : read_ram(ctx, part, buf);
 }
 
 static noinline enum emu_result move_by_walk(struct emu_ctx *ctx, u64 linear, u8 *buf,
 					     unsigned int size, unsigned int access)
 {
-	struct gva_span span;
+	struct place_span span;
 	enum emu_result r;
 	int i;
 
-	r = translate(ctx, linear, size, access, &span);
+	r = place_find(ctx, linear, size, access, &span);
 	if (access & EMU_PROBE)
 		return r;
 	for (i = 0; r == EMU_OK && i < span.parts; i++) {
-		r = move_part(ctx, span.part[i].gpa, buf, span.part[i].len, access & EMU_WRITE);
+		r = move_part(ctx, &span.part[i], buf, access & EMU_WRITE);
 		buf += span.part[i].len;
 	}
 	return r;
@@ -230,22 +219,23 @@ static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old
 				unsigned int size, unsigned int access)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
-	struct gva_span span;
+	struct place_span span;
 	enum emu_result r;
 	int err;
 
 	if (known_mmio(ctx, linear, size, access))
 		return write(ctx, linear, new, size, access);
-	r = translate(ctx, linear, size, access, &span);
+	r = place_find(ctx, linear, size, access, &span);
 	if (r != EMU_OK)
 		return r;
-	if (span.parts > 1)
+	if (span.parts > 1 || !span.part[0].place->writable || vcpu->mmio.rehearsing)
 		return write(ctx, linear, new, size, access);
-	err = keel_gpa_cmpxchg(vcpu, span.part[0].gpa, old, new, size);
+	err = keel_gpa_cmpxchg(vcpu, span.part[0].place->gpa + span.part[0].offset, old, new,
+			       size);
 	if (err == -EAGAIN)
 		return EMU_RETRY;
 	if (err == -EFAULT)
-		return host_error(ctx, err);
+		return place_host_error(ctx, err);
 	return err ? write(ctx, linear, new, size, access) : EMU_OK;
 }
 
@@ -265,7 +255,7 @@ static void load_seg(struct emu_ctx *ctx, unsigned int index)
 	ctx->seg_valid |= 1u << index;
 }
 
-static const struct emu_ops ops = {
+const struct emu_ops keel_emu_ops = {
 	.fetch = fetch,
 	.read = read,
 	.write = write,
@@ -297,7 +287,7 @@ static void fill(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	vcpu->emulation.rsp = vmx_rsp(v);
 	static_assert(sizeof(*ctx->gpr) == sizeof(*v->gpr));
 	ctx->gpr = (u64 *)v->gpr;
-	ctx->ops = &ops;
+	ctx->ops = &keel_emu_ops;
 	ctx->priv = vcpu;
 	ctx->rip = vmx_rip(v);
 	ctx->rflags = vmx_rflags(v);
@@ -425,18 +415,13 @@ static int flush_rest(struct keel_vcpu *vcpu)
 	return carry_on(vcpu, flush(vcpu));
 }
 
-/* Userspace has answered a read: the same instruction, with one answer more. */
-static int emulate_again(struct keel_vcpu *vcpu)
-{
-	keel_mmio_answer(vcpu);
-	keel_mmio_rewind(vcpu);
-	return carry_on(vcpu, emulate(vcpu));
-}
+static int emulate_answered(struct keel_vcpu *vcpu);
 
 static int finish_ok(struct keel_vcpu *vcpu, struct emu_ctx *ctx)
 {
 	STAT(vcpu, emulated);
 	commit(ctx, vcpu);
+	keel_mmio_offer(vcpu);
 	if (!ctx->halted)
 		return flush(vcpu);
 	STAT(vcpu, halt_exits);
@@ -450,7 +435,7 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 	case EMU_OK:
 		return finish_ok(vcpu, ctx);
 	case EMU_IO:
-		vcpu->complete = emulate_again;
+		vcpu->complete = emulate_answered;
 		return keel_mmio_ask(vcpu);
 	case EMU_FAULT:
 		queue_fault(vcpu, &ctx->fault);
@@ -485,14 +470,21 @@ static void take_slots(struct keel_vcpu *vcpu)
 	vcpu->emulation.error = 0;
 }
 
+/* An instruction begins. */
+static void forget_places(struct keel_emulation *e)
+{
+	e->nr_places = 0;
+	e->known = false;
+	e->again = false;
+}
+
 static void drop_slots(struct keel_vcpu *vcpu)
 {
 	vcpu->emulation.slots = NULL;
 	vcpu->emulation.slot = NULL;
 }
 
-/* Run the instruction; userspace may have set registers since it was decoded. */
-static int emulate(struct keel_vcpu *vcpu)
+static enum emu_result execute(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 	enum emu_result r = EMU_OK;
@@ -502,8 +494,56 @@ static int emulate(struct keel_vcpu *vcpu)
 		r = decode(vcpu);
 	if (r == EMU_OK)
 		r = emu_execute(&e->ctx);
+	/* What else it accesses is settled before userspace is asked. */
+	if (r == EMU_IO && !e->known)
+		r = keel_rehearse(vcpu);
 	drop_slots(vcpu);
-	return finish(vcpu, &e->ctx, r);
+	return r;
+}
+
+/* Run the instruction, for the first time; it may be decoded already. */
+static int emulate(struct keel_vcpu *vcpu)
+{
+	forget_places(&vcpu->emulation);
+	return finish(vcpu, &vcpu->emulation.ctx, execute(vcpu));
+}
+
+/*
+ * The same instruction with the answers that there are. It is neither fetched
+ * nor decoded again, and the places that it accesses are those of the time at
+ * which userspace was asked. What keeps it from being done is no reason to ask
+ * again: it goes on from here in the next KVM_RUN.
+ */
+static int execute_again(struct keel_vcpu *vcpu)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+	enum emu_result r;
+
+	/* Registers have been set: who knows which instruction is next. */
+	if (!e->decoded) {
+		keel_mmio_reset(vcpu);
+		return RUN_RESUME;
+	}
+	e->again = true;
+	/* Userspace may have begun to step. */
+	e->ctx.rflags = vmx_rflags(&vcpu->vmx);
+	do {
+		cond_resched();
+		keel_mmio_rewind(vcpu);
+		r = execute(vcpu);
+	} while (r == EMU_RETRY && !e->error && !signal_pending(current));
+	if (r != EMU_RETRY)
+		return carry_on(vcpu, finish(vcpu, &e->ctx, r));
+	vcpu->complete = execute_again;
+	return e->error ?: keel_interrupted(vcpu);
+}
+
+/* Userspace has answered a read. */
+static int emulate_answered(struct keel_vcpu *vcpu)
+{
+	if (vcpu->emulation.decoded)
+		keel_mmio_answer(vcpu);
+	return execute_again(vcpu);
 }
 
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
@@ -531,6 +571,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	keel_mmio_reset(vcpu);
 	e->alone = false;
 	e->decoded = false;
+	forget_places(e);
 	take_slots(vcpu);
 	fill(&e->ctx, vcpu);
 	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
@@ -539,6 +580,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	case EMU_OK:
 		commit(&e->ctx, vcpu);
 		keel_event_over(vcpu, true);
+		keel_mmio_offer(vcpu);
 		return flush(vcpu);
 	case EMU_FAULT:
 		keel_mmio_reset(vcpu);

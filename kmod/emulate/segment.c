@@ -560,7 +560,7 @@ enum emu_result emu_run_arpl(struct emu_ctx *ctx)
 	bool raise;
 
 	emu_read_operand(ctx, &o[1], &src);
-	result = emu_read_operand(ctx, &o[0], &dst);
+	result = emu_read_for_update(ctx, &o[0], false, &dst);
 	if (result != EMU_OK)
 		return result;
 	raise = (dst & 3) < (src & 3);
