@@ -260,13 +260,17 @@ int keel_interrupted(struct keel_vcpu *vcpu)
  * Work that the kernel wants done before a return to user mode must not wait
  * until the guest is pleased to exit. Signals end KVM_RUN; task work makes the
  * ioctl go out and come back by itself, for its handlers are not for modules.
+ * The work may be to raise a signal: then the call does not come back, and
+ * what userspace reads must be true already.
  */
 static int handle_thread_work(struct keel_vcpu *vcpu)
 {
 	if (signal_pending(current))
 		return keel_interrupted(vcpu);
-	if (thread_work())
+	if (thread_work()) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -ERESTARTNOHAND;
+	}
 	cond_resched();
 	return RUN_RESUME;
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include "guest.h"
@@ -116,6 +117,23 @@ TEST_F(run, signal_ends_a_running_guest)
 		ASSERT_EQ(0, pthread_join(thread, NULL));
 		EXPECT_EQ(-EINTR, r.ret);
 		EXPECT_EQ(KVM_EXIT_INTR, r.reason);
+	}
+}
+
+/* The kernel raises such a signal in work that it queues for the thread itself. */
+TEST_F(run, signal_of_a_cpu_timer_says_that_it_is_one)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 20000 };
+	int i;
+
+	install_handler(SIGPROF);
+	for (i = 0; i < 5; i++) {
+		vcpu_set_long(self->vcpu, guest_sync_forever);
+		vcpu_sync(self->vcpu);
+		vcpu_set_long(self->vcpu, guest_spin);
+		ASSERT_EQ(0, setitimer(ITIMER_PROF, &soon, NULL));
+		EXPECT_EQ(-EINTR, __vcpu_run(self->vcpu));
+		EXPECT_EQ(KVM_EXIT_INTR, self->vcpu->run->exit_reason);
 	}
 }
 
