@@ -200,7 +200,7 @@ static u32 user_access(struct keel_vcpu *vcpu)
 	return vmx_cpl(&vcpu->vmx) == 3 ? ACC_USER : 0;
 }
 
-/* RUN_USER: done. RUN_RESUME: an exception is queued or the guest must be entered again. -EFAULT. */
+/* RUN_USER: done. RUN_RESUME: an exception is queued, or the guest is to try again. -EFAULT. */
 static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 {
 	struct keel_pio *pio = &vcpu->pio;

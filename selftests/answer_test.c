@@ -32,6 +32,7 @@
 enum { CODE_SLOT = 1, RAM_SLOT, SPARE_SLOT, DEV_SLOT };
 
 #define PORT		0x40
+#define FLAG_ZF		(1UL << 6)
 
 /* --- instructions -------------------------------------------------------- */
 
@@ -138,6 +139,8 @@ FIXTURE(answer) {
 	u8 *code, *ram, *spare;
 };
 
+typedef FIXTURE_DATA(answer) fixture_t;
+
 static void no_guest(void)
 {
 }
@@ -163,6 +166,8 @@ static void map_pages(struct vm *vm)
 
 FIXTURE_SETUP(answer)
 {
+	if (!test_is_wanted(_metadata->name))
+		SKIP(longjmp(_metadata->env, 1), "not asked for");
 	self->vm = vm_create();
 	self->vcpu = vcpu_create(self->vm, 0, no_guest);
 	self->run = self->vcpu->run;
@@ -217,7 +222,7 @@ static void set_registers(struct vcpu *vcpu, const struct insn *insn)
 	vcpu_set_regs(vcpu, &r);
 }
 
-static void prepare(struct _test_data_answer *self, const struct insn *insn)
+static void prepare(fixture_t *self, const struct insn *insn)
 {
 	u64 i;
 
@@ -296,7 +301,7 @@ static void complete(struct vcpu *vcpu, struct outcome *o)
 	CHECK(r == -EINTR, "%d", r);
 }
 
-static void look_at(struct _test_data_answer *self, struct outcome *o)
+static void look_at(fixture_t *self, struct outcome *o)
 {
 	struct kvm_fpu fpu;
 
@@ -306,10 +311,10 @@ static void look_at(struct _test_data_answer *self, struct outcome *o)
 	memcpy(o->ram, self->ram, sizeof(o->ram));
 }
 
-typedef void change_fn(struct _test_data_answer *self);
+typedef void change_fn(fixture_t *self);
 
 /* Run @insn; after the first answer let @change happen. */
-static void run_insn(struct _test_data_answer *self, const struct insn *insn, change_fn *change,
+static void run_insn(fixture_t *self, const struct insn *insn, change_fn *change,
 		     struct outcome *o)
 {
 	prepare(self, insn);
@@ -323,51 +328,51 @@ static void run_insn(struct _test_data_answer *self, const struct insn *insn, ch
 
 /* --- what may change ----------------------------------------------------- */
 
-static u64 *pte(struct _test_data_answer *self, u64 gva)
+static u64 *pte(fixture_t *self, u64 gva)
 {
 	return vm_hva(self->vm, vm_pte_gpa(self->vm, gva));
 }
 
-static void set_ptes(struct _test_data_answer *self, u64 gva, u64 value)
+static void set_ptes(fixture_t *self, u64 gva, u64 value)
 {
 	*pte(self, gva) = value;
 	*pte(self, gva + PAGE) = value;
 }
 
-static void nothing(struct _test_data_answer *self)
+static void nothing(fixture_t *self)
 {
 }
 
-static void code_bytes(struct _test_data_answer *self)
+static void code_bytes(fixture_t *self)
 {
 	memset(self->code, 0x90, 64);
 }
 
-static void code_entry(struct _test_data_answer *self)
+static void code_entry(fixture_t *self)
 {
 	*pte(self, CODE_GVA) = 0;
 }
 
-static void code_slot(struct _test_data_answer *self)
+static void code_slot(fixture_t *self)
 {
 	no_slot(self->vm, CODE_SLOT);
 }
 
-static void device_entries_gone(struct _test_data_answer *self)
+static void device_entries_gone(fixture_t *self)
 {
 	set_ptes(self, DEV_GVA, 0);
 	*pte(self, DEV2_GVA) = 0;
 	*pte(self, MIX_GVA + PAGE) = 0;
 }
 
-static void device_entries_to_another(struct _test_data_answer *self)
+static void device_entries_to_another(fixture_t *self)
 {
 	set_ptes(self, DEV_GVA, WRONG_GPA | PT_P | PT_W);
 	*pte(self, DEV2_GVA) = WRONG_GPA | PT_P | PT_W;
 	*pte(self, MIX_GVA + PAGE) = WRONG_GPA | PT_P | PT_W;
 }
 
-static void device_entries_to_memory(struct _test_data_answer *self)
+static void device_entries_to_memory(fixture_t *self)
 {
 	vm_set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, RAM_PAGES * PAGE, self->spare);
 	set_ptes(self, DEV_GVA, SPARE_GPA | PT_P | PT_W);
@@ -375,21 +380,21 @@ static void device_entries_to_memory(struct _test_data_answer *self)
 	*pte(self, MIX_GVA + PAGE) = SPARE_GPA | PT_P | PT_W;
 }
 
-static void memory_entries_gone(struct _test_data_answer *self)
+static void memory_entries_gone(fixture_t *self)
 {
 	set_ptes(self, RAM_GVA, 0);
 	*pte(self, MIX_GVA) = 0;
 	*pte(self, MIX_GVA + 2 * PAGE) = 0;
 }
 
-static void memory_entries_read_only(struct _test_data_answer *self)
+static void memory_entries_read_only(fixture_t *self)
 {
 	set_ptes(self, RAM_GVA, WRONG_GPA | PT_P);
 	*pte(self, MIX_GVA) &= ~PT_W;
 	*pte(self, MIX_GVA + 2 * PAGE) &= ~PT_W;
 }
 
-static void table_gone(struct _test_data_answer *self)
+static void table_gone(fixture_t *self)
 {
 	u64 table = vm_pte_gpa(self->vm, BASE_GVA) & ~(PAGE - 1);
 
@@ -397,29 +402,29 @@ static void table_gone(struct _test_data_answer *self)
 	memset(vm_hva(self->vm, table), 0, PAGE);
 }
 
-static void memory_over_the_devices(struct _test_data_answer *self)
+static void memory_over_the_devices(fixture_t *self)
 {
 	vm_set_slot(self->vm, DEV_SLOT, 0, DEV_GPA, 2 * PAGE, self->spare);
 	vm_set_slot(self->vm, SPARE_SLOT, 0, DEV2_GPA, PAGE, self->spare + 2 * PAGE);
 }
 
-static void unrelated_slot(struct _test_data_answer *self)
+static void unrelated_slot(fixture_t *self)
 {
 	vm_set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, PAGE, self->spare);
 }
 
-static void memory_slot_moved(struct _test_data_answer *self)
+static void memory_slot_moved(fixture_t *self)
 {
 	vm_set_slot(self->vm, RAM_SLOT, 0, MOVED_GPA, RAM_PAGES * PAGE, self->ram);
 }
 
-static void memory_slot_read_only(struct _test_data_answer *self)
+static void memory_slot_read_only(fixture_t *self)
 {
 	no_slot(self->vm, RAM_SLOT);
 	vm_set_slot(self->vm, RAM_SLOT, KVM_MEM_READONLY, RAM_GPA, RAM_PAGES * PAGE, self->ram);
 }
 
-static void memory_slot_exchanged(struct _test_data_answer *self)
+static void memory_slot_exchanged(fixture_t *self)
 {
 	no_slot(self->vm, RAM_SLOT);
 	vm_set_slot(self->vm, RAM_SLOT, 0, MOVED_GPA, RAM_PAGES * PAGE, self->ram);
@@ -492,10 +497,34 @@ TEST_F(answer, arrives_where_it_belongs)
 	EXPECT_EQ(0x1077, o.exit[1].data);
 }
 
+static void first_operand(fixture_t *self)
+{
+	memset(self->ram + 0x20, 0, 8);
+}
+
+static void second_operand(fixture_t *self)
+{
+	const u64 answer = 0x1077;
+
+	memcpy(self->ram + 0x20, &answer, sizeof(answer));
+}
+
+/* Reads come in order: memory before the device keeps its value, memory after it is read late. */
+TEST_F(answer, comes_between_the_reads_before_and_after)
+{
+	struct outcome right, now;
+
+	run_insn(self, &(struct insn)ROW(cmps, 1, RAM, DEV, STACK), nothing, &right);
+	run_insn(self, &(struct insn)ROW(cmps, 1, RAM, DEV, STACK), first_operand, &now);
+	EXPECT_EQ(right.regs.rflags, now.regs.rflags);
+	run_insn(self, &(struct insn)ROW(cmps, 1, DEV, RAM, STACK), second_operand, &now);
+	EXPECT_EQ(FLAG_ZF, now.regs.rflags & FLAG_ZF);
+}
+
 /* --- memory that is taken back -------------------------------------------- */
 
 /* The processor itself may have written some of it before it came to the device. */
-static void memory_slot_deleted(struct _test_data_answer *self)
+static void memory_slot_deleted(fixture_t *self)
 {
 	no_slot(self->vm, RAM_SLOT);
 	memcpy(self->spare, self->ram, RAM_PAGES * PAGE);
@@ -534,13 +563,13 @@ static void log_slot(struct vm *vm, u64 gpa, u8 *ram)
 	vm_set_slot(vm, RAM_SLOT, KVM_MEM_LOG_DIRTY_PAGES, gpa, RAM_PAGES * PAGE, ram);
 }
 
-static void log_where_it_was(struct _test_data_answer *self)
+static void log_where_it_was(fixture_t *self)
 {
 	log_slot(self->vm, RAM_GPA, self->ram);
 	is_dirty(self->vm, 0);
 }
 
-static void log_elsewhere(struct _test_data_answer *self)
+static void log_elsewhere(fixture_t *self)
 {
 	no_slot(self->vm, RAM_SLOT);
 	log_slot(self->vm, MOVED_GPA, self->ram);
@@ -575,12 +604,15 @@ TEST_F(answer, is_not_asked_for_without_the_right_to_its_destination)
 		ROW(ins, 1, RAM, RAM_GVA + PAGE, STACK),
 		ROW(push, 1, DEV, RAM, RAM_GVA + PAGE + 5), ROW(pop, 1, RAM, RAM_GVA + PAGE, DEV),
 		ROW(enter, 1, DEV, RAM, RAM_GVA + PAGE + 8, DEV + 0x100),
+		/* Its first page may be read, and is. */
+		ROW(movs, 1, MIX_GVA + PAGE - 3, MIX_GVA + 0x20, STACK),
 	};
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(writers); i++) {
 		prepare(self, &writers[i]);
 		*pte(self, RAM_GVA + PAGE) &= ~PT_W;
+		*pte(self, MIX_GVA) &= ~PT_W;
 		/* Its own stack is used to tell of the fault. */
 		settle(self->vcpu);
 		vcpu_run(self->vcpu);
@@ -751,7 +783,7 @@ TEST_F(answer, there_is_room_for_every_instruction)
 	EXPECT_EQ(31 + 33, o.exits);
 }
 
-static void start32(struct _test_data_answer *self, const void *code, u64 sp)
+static void start32(fixture_t *self, const void *code, u64 sp)
 {
 	struct kvm_regs regs;
 

@@ -4,8 +4,6 @@
  * used and when not, what the vCPU cache may skip, and what the counters say
  * of it. Each case is deterministic; where it needs a race, or the wrap of the
  * stored generation, a test build holds that open. hammer_test does the stress.
- *
- * PROTOCOL_CASE in the environment names the only case that is to be run.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -146,10 +144,9 @@ typedef FIXTURE_DATA(protocol) fixture_t;
 
 FIXTURE_SETUP(protocol)
 {
-	const char *only = getenv("PROTOCOL_CASE");
 	struct outcome o = {};
 
-	if (only && strcmp(only, _metadata->name))
+	if (!test_is_wanted(_metadata->name))
 		SKIP(longjmp(_metadata->env, 1), "not asked for");
 	self->vm = vm_create();
 	self->vcpu = vcpu_create(self->vm, 0, guest_main);

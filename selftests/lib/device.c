@@ -19,6 +19,13 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	_exit(1);
 }
 
+bool test_is_wanted(const char *name)
+{
+	const char *only = getenv("TEST_CASE");
+
+	return !only || !strcmp(only, name);
+}
+
 const char *dev_path(void)
 {
 	const char *path = getenv("KEEL_DEVICE");

@@ -63,6 +63,9 @@ test_fail(const char *file, int line, const char *fmt, ...);
 		test_fail(__FILE__, __LINE__, "%s: " fmt, #cond, ##__VA_ARGS__);\
 } while (0)
 
+/* TEST_CASE in the environment names the only case that is to be run: for mutants. */
+bool test_is_wanted(const char *name);
+
 /* A feature the device may lack turns the case into a SKIP. */
 #define REQUIRE(cond) do {						\
 	if (!(cond))							\
