@@ -182,7 +182,8 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 	if (!d->long64)
 		insn->rex = 0;
 	insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
-	d->vvvv_used = insn->vex_reg;
+	/* Where only eight registers can be named the fourth bit still says whether one is. */
+	d->vvvv_used = ~byte & 0x78;
 	insn->vector_size = byte & 4 ? 32 : 16;
 	d->op_prefix = (byte & 3) == 1;
 	d->rep = rep[byte & 3];

@@ -63,8 +63,11 @@ static const struct row rows[] = {
 	  .in = { R(RCX, 0xabcd00000000), R(RSI, 0x100000001) }, .out = { R(RCX, 0) } },
 	{ "64: rep stosb of nothing", L64, "f3 aa", .in = { R(RDI, 0xffff000012345678) } },
 
-	/* VEX.vvvv has three bits outside 64-bit code */
-	{ "32: vmovups (%eax),%xmm0, vvvv = 0111", P32, "c4 e1 38 10 00", .in = { R(RAX, DATA) } },
+	/* VEX.vvvv names by three bits outside 64-bit code, but is unused only with all four set */
+	{ "32: vmovups (%eax),%xmm0, vvvv = 0111", P32, "c4 e1 38 10 00", .in = { R(RAX, DATA) },
+	  UD },
+	{ "32: andn (%ebx),%eax,%eax, vvvv = 0111", P32, "c4 e2 38 f2 03",
+	  .in = { R(RAX, 0x0f), R(RBX, DATA) }, .mem = { DATA, 4, 0xff }, .out = { R(RAX, 0xf0) } },
 	{ "32: vmovups (%eax),%xmm0, vvvv = 0110", P32, "c4 e1 30 10 00", .in = { R(RAX, DATA) },
 	  UD },
 	{ "64: vmovups (%rax),%xmm0, vvvv = 0111", L64, "c4 e1 38 10 00", .in = { R(RAX, DATA) },
