@@ -103,6 +103,8 @@ static enum emu_result bench_read(struct emu_ctx *ctx, u64 linear, void *buf, un
 		return EMU_OK;
 	}
 	result = check(b, linear, size, access & EMU_RMW ? PF_WRITE : 0);
+	if (access & EMU_LOCKED && (linear ^ (linear + size - 1)) >= BENCH_CACHE_LINE)
+		b->split_lock = true;
 	if (access & EMU_PROBE)
 		return result;
 	b->reads++;
@@ -317,6 +319,7 @@ void bench_clear_counters(struct bench *b)
 	b->outside = false;
 	b->table.last = 0;
 	b->wrote_before_read = false;
+	b->split_lock = false;
 }
 
 void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip)

@@ -13,6 +13,8 @@
 #define BENCH_PAGES	32u
 #define BENCH_SIZE	(BENCH_PAGES * BENCH_PAGE)
 
+#define BENCH_CACHE_LINE	64u
+
 #define BENCH_FLAG_CF	0x001u
 #define BENCH_FLAG_PF	0x004u
 #define BENCH_FLAG_AF	0x010u
@@ -41,6 +43,7 @@ enum bench_page {
  *		outside 64-bit code
  * @reads, @writes, @fetches: calls of the callbacks; @fetched bytes given
  * @read_access: of the last read
+ * @split_lock:	a locked access crossed a cache line
  * @io_answer, @io_answers: value for reads of BENCH_IO pages, and how many
  *		answers are there; without one a read is EMU_IO
  * @table:	memory that only the processor itself reads and writes; NULL: its
@@ -59,7 +62,7 @@ struct bench {
 	u8 xmm[16][32];
 	bool user, implicit;
 	bool outside;
-	bool wrote_before_read;
+	bool wrote_before_read, split_lock;
 	unsigned int reads, writes, fetches, fetched, locked, read_access;
 	u64 io_answer;
 	unsigned int io_answers;

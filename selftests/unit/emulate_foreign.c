@@ -36,3 +36,17 @@ bool is_foreign(const u8 *code, unsigned int len)
 	}
 	return false;
 }
+
+bool is_locked_system(const u8 *code, unsigned int len)
+{
+	const u8 *lock = memchr(code, 0xf0, len);
+	const u8 *escape = memchr(code, 0x0f, len - 1);
+
+	return lock && escape && escape[1] < 0x24;
+}
+
+bool is_odd_at_page_end(const u8 *code, unsigned int len)
+{
+	return memchr(code, 0x66, len) || memchr(code, 0xf0, len) || memchr(code, 0xc4, len) ||
+	       memchr(code, 0xc5, len);
+}

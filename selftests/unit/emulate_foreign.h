@@ -11,4 +11,10 @@
 /* Whether the @len bytes of @code may be such an instruction. */
 bool is_foreign(const u8 *code, unsigned int len);
 
+/* AMD has a meaning for LOCK before MOV CR, and looks late at it before other system opcodes. */
+bool is_locked_system(const u8 *code, unsigned int len);
+
+/* Branches with an operand-size prefix, LOCK, and VEX prefixes after others. */
+bool is_odd_at_page_end(const u8 *code, unsigned int len);
+
 #endif

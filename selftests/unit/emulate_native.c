@@ -50,9 +50,9 @@ struct native_descriptor native_segments[NATIVE_DESCRIPTORS] = {
 	[NATIVE_DATA_NOT_PRESENT] = { .type = 3, .limit = 0xfffff, .db = true, .absent = true },
 };
 
-const u64 native_gdt[NATIVE_GDT_ENTRIES] = {
+/* The kernel's own segments, which user code cannot look at; read_gdt() adds the others. */
+u64 native_gdt[NATIVE_GDT_ENTRIES] = {
 	[1] = 0x00cf9b000000ffff, [2] = 0x00af9b000000ffff, [3] = 0x00cf93000000ffff,
-	[4] = 0x00cffb000000ffff, [5] = 0x00cff3000000ffff, [6] = 0x00affb000000ffff,
 };
 
 u64 native_ldt_entry(unsigned int index)
@@ -128,6 +128,8 @@ void native_handle(int nr, siginfo_t *info, void *context)
 	native_cpu.rip = rip;
 	abandoned = true;
 	g[REG_RIP] = (greg_t)native_abandon;
+	/* Some kernels return through the stack that is named here: a random one faults for ever. */
+	g[REG_RSP] = native_cpu.host_rsp;
 	g[REG_EFL] = 0x202;
 	/* The handler may have interrupted 16 or 32-bit code: SS and CS as they were. */
 	g[REG_CSGSFS] = (u64)NATIVE_USER_DS << 48 | NATIVE_USER_CS;
@@ -198,55 +200,6 @@ static void set_tails(void)
 	memcpy(native_tail16 + 2, &target, 4);
 }
 
-/* Kernels may be built without local descriptor tables. */
-static bool make_segments(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < NATIVE_DESCRIPTORS; i++) {
-		struct native_descriptor *d = &native_segments[i];
-		struct user_desc desc = {
-			.entry_number = i,
-			.base_addr = NATIVE_ORIGIN,
-			.limit = d->limit,
-			.seg_32bit = d->db,
-			.contents = d->type >> 2,
-			.read_exec_only = !(d->type & 2),
-			.seg_not_present = d->absent,
-		};
-
-		d->sel = SELECTOR(i);
-		if (syscall(SYS_modify_ldt, 1, &desc, sizeof(desc)))
-			return false;
-	}
-	return true;
-}
-
-/* What is emulated must exist here. */
-static bool has_features(void)
-{
-	return __builtin_cpu_supports("avx") && __builtin_cpu_supports("popcnt") &&
-	       __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-	       __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("movbe") &&
-	       __builtin_cpu_supports("adx") && __builtin_cpu_supports("sse4.2");
-}
-
-bool native_setup(void)
-{
-	if (!has_features() || !map_arena() || !install_handlers())
-		return false;
-	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) ||
-	    syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE))
-		return false;
-	set_tails();
-	return touch_arena() && make_segments();
-}
-
-u8 *native_memory(void)
-{
-	return writable;
-}
-
 bool native_run(u16 cs, u64 cs_base, unsigned int length)
 {
 	native_cpu.vector = NATIVE_NO_FAULT;
@@ -267,6 +220,139 @@ bool native_run(u16 cs, u64 cs_base, unsigned int length)
 	if (cs != NATIVE_USER_CS)
 		native_cpu.gpr[4] = (u32)native_cpu.gpr[4];
 	return !abandoned;
+}
+
+static bool write_descriptor(unsigned int index, const struct native_descriptor *d)
+{
+	struct user_desc desc = {
+		.entry_number = index,
+		.base_addr = NATIVE_ORIGIN,
+		.limit = d->limit,
+		.seg_32bit = d->db,
+		.contents = d->type >> 2,
+		.read_exec_only = !(d->type & 2),
+		.seg_not_present = d->absent,
+	};
+
+	return !syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
+}
+
+/* Leave the table as one that was never made: all its selectors are bad. */
+static void clear_descriptor(unsigned int index)
+{
+	struct user_desc desc = {
+		.entry_number = index, .read_exec_only = 1, .seg_not_present = 1,
+	};
+
+	syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
+}
+
+static void clear_segments(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NATIVE_DESCRIPTORS; i++)
+		clear_descriptor(i);
+}
+
+/* Kernels may be built without local descriptor tables, or forbid them. */
+static bool make_segments(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NATIVE_DESCRIPTORS; i++) {
+		native_segments[i].sel = SELECTOR(i);
+		if (!write_descriptor(i, &native_segments[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The descriptor of a flat segment as LAR and LSL tell it; 0 if user code cannot use it. */
+static u64 visible_descriptor(unsigned int index)
+{
+	u32 sel = index << 3 | 3, rights = 0, limit = 0;
+	bool good;
+
+	asm("lar %2, %0" : "+r" (rights), "=@ccz" (good) : "r" (sel));
+	if (!good)
+		return 0;
+	asm("lsl %1, %0" : "+r" (limit) : "r" (sel));
+	if (rights & 0x800000)
+		limit >>= 12;
+	return (u64)((rights & 0xf0ff00) | (limit & 0xf0000)) << 32 | (limit & 0xffff);
+}
+
+/* A kernel may have taken 32-bit code away from user programs. */
+static void read_gdt(void)
+{
+	unsigned int i;
+
+	for (i = NATIVE_USER32_CS >> 3; i < NATIVE_GDT_ENTRIES; i++)
+		native_gdt[i] = visible_descriptor(i);
+}
+
+/* Whether a NOP in that code segment is one. */
+static bool runs(u16 cs, u16 data, u64 base, const u8 *tail)
+{
+	const unsigned int offset = 64;
+	bool through;
+
+	memset(&native_cpu, 0, sizeof(native_cpu));
+	native_cpu.gpr[4] = NATIVE_ORIGIN - base + NATIVE_STACK * NATIVE_PAGE + 1024;
+	native_cpu.rip = NATIVE_ORIGIN - base + offset;
+	native_cpu.rflags = 0x202;
+	native_cpu.ds = data;
+	native_cpu.es = data;
+	native_cpu.ss = data;
+	writable[offset] = 0x90;
+	memcpy(writable + offset + 1, tail, NATIVE_TAIL);
+	through = native_run(cs, base, 1);
+	memset(writable + offset, 0xcc, 1 + NATIVE_TAIL);
+	return through && native_cpu.rip == NATIVE_ORIGIN - base + offset + 1;
+}
+
+static bool local_code_runs(void)
+{
+	const struct native_descriptor *d = native_segments;
+
+	return runs(d[NATIVE_CODE_16].sel, d[NATIVE_DATA_16].sel, NATIVE_ORIGIN, native_tail16) &&
+	       runs(d[NATIVE_CODE_32].sel, d[NATIVE_DATA_32].sel, NATIVE_ORIGIN, native_tail32);
+}
+
+static void probe(struct host *host)
+{
+	host_read_features(host);
+	host->flat32 = runs(NATIVE_USER32_CS, NATIVE_USER_DS, 0, native_tail32);
+	host->local = make_segments() && local_code_runs();
+	if (!host->local)
+		clear_segments();
+	read_gdt();
+}
+
+const char *native_setup(struct host *host)
+{
+	if (!__builtin_cpu_supports("avx"))
+		return "the processor has no AVX, or the kernel does not use it";
+	if (!map_arena())
+		return "the arena cannot be mapped at its fixed address";
+	if (!install_handlers())
+		return "no handler can be installed for the signals";
+	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) ||
+	    syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE))
+		return "the kernel does not set segment bases";
+	set_tails();
+	if (!touch_arena())
+		return "the arena's pages are not what was written to them";
+	if (!runs(NATIVE_USER_CS, NATIVE_USER_DS, 0, native_tail64))
+		return "code does not run at the arena's address";
+	probe(host);
+	return NULL;
+}
+
+u8 *native_memory(void)
+{
+	return writable;
 }
 
 u64 native_fs_base(void)

@@ -28,6 +28,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <linux/types.h>
+#include "emulate_host.h"
 
 #define NATIVE_ORIGIN	0x10000000ull	/* linear address of the arena */
 #define NATIVE_PAGE	4096u
@@ -119,13 +120,16 @@ struct native_descriptor {
 
 extern struct native_descriptor native_segments[NATIVE_DESCRIPTORS];
 
-/* The tables as Linux fills them; entries of the first that differ by machine are 0. */
+/* The tables as this kernel fills them, as far as user code can see. */
 #define NATIVE_GDT_ENTRIES	16
-extern const u64 native_gdt[NATIVE_GDT_ENTRIES];
+extern u64 native_gdt[NATIVE_GDT_ENTRIES];
 u64 native_ldt_entry(unsigned int index);
 
-/* Map the arena and install the signal handlers; false if this machine cannot. */
-bool native_setup(void);
+/*
+ * Map the arena, install the signal handlers, and find out what this machine
+ * can run. Returns NULL, or why it can run nothing.
+ */
+const char *native_setup(struct host *host);
 
 /* The arena for reading and writing, whatever the rights in the guest's view. */
 u8 *native_memory(void);

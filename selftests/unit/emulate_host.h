@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the machine that the emulator is compared with can run at all, so that
+ * what it lacks is left out and never reported as a difference.
+ */
+#ifndef KEEL_UNIT_EMULATE_HOST_H
+#define KEEL_UNIT_EMULATE_HOST_H
+
+#include "emulate/emulate.h"
+
+/*
+ * struct host - the machine, as probed or as a test pretends
+ * @ecx1, @ebx7, @ecx_ext: features by CPUID: leaves 1, 7 and 80000001h
+ * @flat32:	32-bit code runs in the kernel's own flat segment
+ * @local:	16 and 32-bit code run in segments of a local descriptor table
+ */
+struct host {
+	u32 ecx1, ebx7, ecx_ext;
+	bool flat32, local;
+};
+
+/* Fill in the features of this processor. */
+void host_read_features(struct host *host);
+
+/* Whether @insn does there what the emulator's reading of its bytes says. */
+bool host_knows(const struct host *host, const struct emu_insn *insn);
+
+/* Whether operation @op can be compared in some code that runs there. */
+bool host_can_meet(const struct host *host, unsigned int op);
+
+#endif
