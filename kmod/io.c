@@ -370,11 +370,12 @@ void keel_mmio_reset(struct keel_vcpu *vcpu)
 	vcpu->mmio.next = 0;
 }
 
-/* Drop what was queued after the unanswered read; re-execution queues it again. */
-void keel_mmio_rewind(struct keel_vcpu *vcpu)
+/* Drop what was read or queued after that; re-execution does so again. */
+void keel_mmio_rewind(struct keel_vcpu *vcpu, unsigned int answered)
 {
 	vcpu->mmio.replayed = 0;
-	vcpu->mmio.nr = vcpu->mmio.answered;
+	vcpu->mmio.answered = answered;
+	vcpu->mmio.nr = answered;
 }
 
 void keel_mmio_rehearse(struct keel_vcpu *vcpu, bool begin)

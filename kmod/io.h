@@ -31,8 +31,8 @@ int keel_port_write(struct keel_vcpu *vcpu, u16 port, const void *buf, unsigned 
 int keel_ram_recall(struct keel_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int len);
 int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int len);
 
-/* Start the instruction again: replay from the first answer. */
-void keel_mmio_rewind(struct keel_vcpu *vcpu);
+/* Start the instruction again: replay the first @answered reads. */
+void keel_mmio_rewind(struct keel_vcpu *vcpu, unsigned int answered);
 /* Around a rehearsal: nothing is asked or queued, and what is not known reads as zeros. */
 void keel_mmio_rehearse(struct keel_vcpu *vcpu, bool begin);
 /* Forget all: a new instruction. */

@@ -249,13 +249,6 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 	return keel_handle_exit(vcpu, &exit);
 }
 
-int keel_interrupted(struct keel_vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_INTR;
-	STAT(vcpu, signal_exits);
-	return -EINTR;
-}
-
 /*
  * Work that the kernel wants done before a return to user mode must not wait
  * until the guest is pleased to exit. Signals end KVM_RUN; task work makes the
@@ -265,8 +258,11 @@ int keel_interrupted(struct keel_vcpu *vcpu)
  */
 static int handle_thread_work(struct keel_vcpu *vcpu)
 {
-	if (signal_pending(current))
-		return keel_interrupted(vcpu);
+	if (signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		STAT(vcpu, signal_exits);
+		return -EINTR;
+	}
 	if (thread_work()) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -ERESTARTNOHAND;

@@ -19,9 +19,6 @@ void keel_destroy_vcpus(struct keel_vm *vm);
 void keel_vcpu_load(struct keel_vcpu *vcpu);
 void keel_vcpu_put(struct keel_vcpu *vcpu);
 
-/* A signal ends KVM_RUN: -EINTR, and kvm_run says why. */
-int keel_interrupted(struct keel_vcpu *vcpu);
-
 /* KVM_RUN, KVM_SET_SIGNAL_MASK. */
 long keel_run(struct keel_vcpu *vcpu, void *arg);
 long keel_set_signal_mask(struct keel_vcpu *vcpu, void *arg);

@@ -761,6 +761,27 @@ TEST_F(answer, is_dropped_by_calls_that_set_registers)
 	}
 }
 
+/* A step that userspace asks for meanwhile is a step over this instruction. */
+TEST_F(answer, ends_a_step_that_was_asked_for_meanwhile)
+{
+	struct kvm_guest_debug step = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+	struct outcome o = {};
+
+	prepare(self, &insns[0]);
+	vcpu_run(self->vcpu);
+	serve(self->vcpu, &o);
+	vcpu_ioctl(self->vcpu, KVM_SET_GUEST_DEBUG, &step);
+	vcpu_run(self->vcpu);
+	EXPECT_EQ(KVM_EXIT_DEBUG, self->run->exit_reason);
+	EXPECT_EQ(CODE_GVA + 3, self->run->debug.arch.pc);
+	step.control = 0;
+	vcpu_ioctl(self->vcpu, KVM_SET_GUEST_DEBUG, &step);
+	look_at(self, &o);
+	EXPECT_EQ(0x1077, o.regs.rax);
+}
+
 /* --- many accesses --------------------------------------------------------- */
 
 INSN(enter31, "enter $0, $31");
@@ -819,6 +840,59 @@ TEST_F(answer, pusha_and_popa_on_a_device)
 	vcpu_run(vcpu);
 	complete(vcpu, memset(&o, 0, sizeof(o)));
 	EXPECT_EQ(7, o.exits);
+}
+
+/* --- descriptors ------------------------------------------------------------ */
+
+INSN(iret, "iretq");
+
+#define IRET_STACK	(MIX_GVA + PAGE - 3 * 8)	/* RSP and SS are the device's */
+#define DESC_ACCESSED	(1UL << 40)
+#define DESC_AVL	(1UL << 52)
+
+static void answer_with(struct vcpu *vcpu, u64 value)
+{
+	CHECK(vcpu->run->exit_reason == KVM_EXIT_MMIO && !vcpu->run->mmio.is_write, "exit %u",
+	      vcpu->run->exit_reason);
+	memcpy(vcpu->run->mmio.data, &value, sizeof(value));
+}
+
+static void answer_iret(struct vcpu *vcpu)
+{
+	vcpu_run(vcpu);
+	answer_with(vcpu, STACK);
+	vcpu->run->immediate_exit = 1;
+	vcpu_run(vcpu);
+	answer_with(vcpu, SEL_DATA);
+}
+
+static u64 rip(struct vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	vcpu_get_regs(vcpu, &regs);
+	return regs.rip;
+}
+
+/* The descriptor was read before the device; it cannot be marked as it was. */
+TEST_F(answer, does_not_wait_for_a_descriptor_to_be_what_it_was)
+{
+	const u64 frame[] = { CODE_GVA + 0x40, SEL_CODE64, 2 };
+	u64 *desc = vm_hva(self->vm, GDT_GPA + SEL_CODE64);
+
+	prepare(self, &(struct insn)ROW(iret, 2, 0, 0, IRET_STACK));
+	memcpy(self->ram + 3 * PAGE - sizeof(frame), frame, sizeof(frame));
+	*desc &= ~DESC_ACCESSED;
+	answer_iret(self->vcpu);
+	*desc |= DESC_AVL;
+	EXPECT_EQ(-EINTR, __vcpu_run(self->vcpu));
+	if (rip(self->vcpu) == CODE_GVA) {
+		self->run->immediate_exit = 0;
+		answer_iret(self->vcpu);
+		EXPECT_EQ(-EINTR, __vcpu_run(self->vcpu));
+	}
+	EXPECT_EQ(CODE_GVA + 0x40, rip(self->vcpu));
+	EXPECT_EQ(DESC_ACCESSED, *desc & DESC_ACCESSED);
 }
 
 /* --- doorbells and zones ---------------------------------------------------- */

@@ -16,7 +16,6 @@
 #include "../io.h"
 #include "../irq.h"
 #include "../keel.h"
-#include "../vcpu.h"
 #include "bridge.h"
 #include "emulate.h"
 #include "place.h"
@@ -508,15 +507,20 @@ static int emulate(struct keel_vcpu *vcpu)
 	return finish(vcpu, &vcpu->emulation.ctx, execute(vcpu));
 }
 
+/* Another vCPU may change what this one is about to: a descriptor, a table's entry. */
+#define TRIES	8
+
 /*
  * The same instruction with the answers that there are. It is neither fetched
  * nor decoded again, and the places that it accesses are those of the time at
- * which userspace was asked. What keeps it from being done is no reason to ask
- * again: it goes on from here in the next KVM_RUN.
+ * which userspace was asked. If memory cannot be accessed that is no reason to
+ * ask again: it goes on from here in the next KVM_RUN. But if a descriptor is
+ * not what it was when it was read, all starts over.
  */
 static int execute_again(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
+	unsigned int answered = vcpu->mmio.answered, tries = TRIES;
 	enum emu_result r;
 
 	/* Registers have been set: who knows which instruction is next. */
@@ -528,14 +532,13 @@ static int execute_again(struct keel_vcpu *vcpu)
 	/* Userspace may have begun to step. */
 	e->ctx.rflags = vmx_rflags(&vcpu->vmx);
 	do {
-		cond_resched();
-		keel_mmio_rewind(vcpu);
+		keel_mmio_rewind(vcpu, answered);
 		r = execute(vcpu);
-	} while (r == EMU_RETRY && !e->error && !signal_pending(current));
-	if (r != EMU_RETRY)
+	} while (r == EMU_RETRY && !e->error && --tries);
+	if (!e->error)
 		return carry_on(vcpu, finish(vcpu, &e->ctx, r));
 	vcpu->complete = execute_again;
-	return e->error ?: keel_interrupted(vcpu);
+	return e->error;
 }
 
 /* Userspace has answered a read. */
