@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "emulate_foreign.h"
+#include "emulate/opcodes.h"
 
 bool is_foreign(const u8 *code, unsigned int len)
 {
@@ -49,4 +50,30 @@ bool is_odd_at_page_end(const u8 *code, unsigned int len)
 {
 	return memchr(code, 0x66, len) || memchr(code, 0xf0, len) || memchr(code, 0xc4, len) ||
 	       memchr(code, 0xc5, len);
+}
+
+/* It takes the bits of a VEX prefix that name only registers of 64-bit code. */
+static bool wide_vex(const struct emu_insn *insn, enum emu_mode mode, const u8 *code)
+{
+	const u8 *vex = memchr(code, 0xc4, insn->length);
+
+	return mode != EMU_MODE_LONG64 && vex && (vex[2] & 0xc0) != 0x40;
+}
+
+bool bochs_errs(const struct emu_insn *insn, enum emu_mode mode, const u8 *code)
+{
+	switch (insn->op) {
+	case EMU_OP_MULX:
+	case EMU_OP_ANDN ... EMU_OP_SHRX:
+		return wide_vex(insn, mode, code);
+	case EMU_OP_MOV:		/* refuses REX.R for segment registers */
+	case EMU_OP_MOV_SREG:
+		return (insn->opcode == 0x8c || insn->opcode == 0x8e) && insn->rex & 4;
+	case EMU_OP_ENTER:		/* take 8 bytes where the prefix says 2 */
+	case EMU_OP_LEAVE:
+		return insn->op_size == 2;
+	case EMU_OP_IRET:		/* leaves SP and SS on the stack */
+		return mode == EMU_MODE_LONG64 && insn->op_size != 8;
+	}
+	return false;
 }

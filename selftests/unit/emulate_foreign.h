@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Instructions that the emulator rightly calls undefined, but not every
- * processor that it is compared with.
+ * Instructions about which the processors that the emulator is compared with
+ * are not of one mind, told by their bytes.
  */
 #ifndef KEEL_UNIT_EMULATE_FOREIGN_H
 #define KEEL_UNIT_EMULATE_FOREIGN_H
 
-#include <linux/types.h>
+#include "emulate/emulate.h"
 
 /* Whether the @len bytes of @code may be such an instruction. */
 bool is_foreign(const u8 *code, unsigned int len);
@@ -16,5 +16,8 @@ bool is_locked_system(const u8 *code, unsigned int len);
 
 /* Branches with an operand-size prefix, LOCK, and VEX prefixes after others. */
 bool is_odd_at_page_end(const u8 *code, unsigned int len);
+
+/* Whether Bochs 3.0 executes @insn, of @code, otherwise than processors do. */
+bool bochs_errs(const struct emu_insn *insn, enum emu_mode mode, const u8 *code);
 
 #endif

@@ -12,11 +12,13 @@
  * struct host - the machine, as probed or as a test pretends
  * @ecx1, @ebx7, @ecx_ext: features by CPUID: leaves 1, 7 and 80000001h
  * @flat32:	32-bit code runs in the kernel's own flat segment
- * @local:	16 and 32-bit code run in segments of a local descriptor table
+ * @local:	32-bit code runs in segments of a local descriptor table
+ * @local16:	so does 16-bit code
+ * @bochs:	the processor is Bochs 3.0
  */
 struct host {
 	u32 ecx1, ebx7, ecx_ext;
-	bool flat32, local;
+	bool flat32, local, local16, bochs;
 };
 
 /* Fill in the features of this processor. */

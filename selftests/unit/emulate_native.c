@@ -60,6 +60,8 @@ u64 native_ldt_entry(unsigned int index)
 	const struct native_descriptor *d = &native_segments[index];
 	u64 high = NATIVE_ORIGIN >> 16 & 0xff;
 
+	if (d->refused)
+		return 0;
 	high |= d->type << 8 | 0x7000 | (d->absent ? 0 : 0x8000);
 	high |= (d->limit & 0xf0000) | (d->db ? 0x400000 : 0) | (NATIVE_ORIGIN & 0xff000000);
 	return high << 32 | (NATIVE_ORIGIN & 0xffff) << 16 | (d->limit & 0xffff);
@@ -237,35 +239,36 @@ static bool write_descriptor(unsigned int index, const struct native_descriptor 
 	return !syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
 }
 
-/* Leave the table as one that was never made: all its selectors are bad. */
-static void clear_descriptor(unsigned int index)
+/* An empty descriptor is as bad as one outside the table. */
+static void refuse_descriptor(unsigned int index)
 {
 	struct user_desc desc = {
 		.entry_number = index, .read_exec_only = 1, .seg_not_present = 1,
 	};
 
 	syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
+	native_segments[index].refused = true;
 }
 
-static void clear_segments(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < NATIVE_DESCRIPTORS; i++)
-		clear_descriptor(i);
-}
-
-/* Kernels may be built without local descriptor tables, or forbid them. */
-static bool make_segments(void)
+/* Kernels may be built without local descriptor tables, without 16-bit segments, or forbid them. */
+static void make_segments(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < NATIVE_DESCRIPTORS; i++) {
 		native_segments[i].sel = SELECTOR(i);
-		if (!write_descriptor(i, &native_segments[i]))
-			return false;
+		native_segments[i].refused = !write_descriptor(i, &native_segments[i]);
 	}
-	return true;
+}
+
+static void refuse_segments(bool all)
+{
+	unsigned int i;
+
+	for (i = 0; i < NATIVE_DESCRIPTORS; i++) {
+		if (all || !native_segments[i].db)
+			refuse_descriptor(i);
+	}
 }
 
 /* The descriptor of a flat segment as LAR and LSL tell it; 0 if user code cannot use it. */
@@ -312,21 +315,23 @@ static bool runs(u16 cs, u16 data, u64 base, const u8 *tail)
 	return through && native_cpu.rip == NATIVE_ORIGIN - base + offset + 1;
 }
 
-static bool local_code_runs(void)
+static bool local_code_runs(unsigned int code, unsigned int data, const u8 *tail)
 {
-	const struct native_descriptor *d = native_segments;
+	const struct native_descriptor *c = &native_segments[code], *d = &native_segments[data];
 
-	return runs(d[NATIVE_CODE_16].sel, d[NATIVE_DATA_16].sel, NATIVE_ORIGIN, native_tail16) &&
-	       runs(d[NATIVE_CODE_32].sel, d[NATIVE_DATA_32].sel, NATIVE_ORIGIN, native_tail32);
+	return !c->refused && !d->refused && runs(c->sel, d->sel, NATIVE_ORIGIN, tail);
 }
 
 static void probe(struct host *host)
 {
 	host_read_features(host);
 	host->flat32 = runs(NATIVE_USER32_CS, NATIVE_USER_DS, 0, native_tail32);
-	host->local = make_segments() && local_code_runs();
-	if (!host->local)
-		clear_segments();
+	make_segments();
+	host->local = local_code_runs(NATIVE_CODE_32, NATIVE_DATA_32, native_tail32);
+	host->local16 = host->local &&
+			local_code_runs(NATIVE_CODE_16, NATIVE_DATA_16, native_tail16);
+	if (!host->local16)
+		refuse_segments(!host->local);
 	read_gdt();
 }
 

@@ -110,11 +110,11 @@ enum native_segment {
 	NATIVE_DESCRIPTORS
 };
 
-/* What the descriptor says, and the selector for it. */
+/* What the descriptor says, and the selector for it; @refused: this kernel does not take it. */
 struct native_descriptor {
 	u16 sel;
 	u8 type;
-	bool db, absent;
+	bool db, absent, refused;
 	u32 limit;
 };
 
