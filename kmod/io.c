@@ -554,25 +554,7 @@ bool keel_mmio_queued(const struct keel_vcpu *vcpu)
 	return vcpu->mmio.next < vcpu->mmio.nr;
 }
 
-void keel_mmio_offer(struct keel_vcpu *vcpu)
-{
-	struct keel_mmio *m = &vcpu->mmio;
-	int i, left = m->answered;
-
-	m->next = m->answered;
-	if (likely(!bus_watched(vcpu, KEEL_BUS_MMIO) && !bus_watched(vcpu, KEEL_BUS_PIO)))
-		return;
-	for (i = m->next; i < m->nr; i++) {
-		const struct keel_mmio_fragment *f = &m->frag[i];
-		enum keel_bus bus = f->kind == FRAGMENT_PORT ? KEEL_BUS_PIO : KEEL_BUS_MMIO;
-
-		if (!taken(vcpu, bus, f->gpa, f->data, f->len))
-			m->frag[left++] = *f;
-	}
-	m->nr = left;
-}
-
-int keel_mmio_flush(struct keel_vcpu *vcpu)
+static inline int hand_over(struct keel_vcpu *vcpu)
 {
 	struct keel_mmio *m = &vcpu->mmio;
 
@@ -580,4 +562,33 @@ int keel_mmio_flush(struct keel_vcpu *vcpu)
 		return mmio_to_user(vcpu, &m->frag[m->next++], true);
 	keel_mmio_reset(vcpu);
 	return RUN_RESUME;
+}
+
+/* Let doorbells and zones take what is theirs; the rest moves up. */
+static noinline void offer_all(struct keel_vcpu *vcpu)
+{
+	struct keel_mmio *m = &vcpu->mmio;
+	int i, left = m->next;
+
+	for (i = m->next; i < m->nr; i++) {
+		const struct keel_mmio_fragment *f = &m->frag[i];
+		enum keel_bus bus = f->kind == FRAGMENT_PORT ? KEEL_BUS_PIO : KEEL_BUS_MMIO;
+
+		if (!offer(vcpu, bus, f->gpa, f->data, f->len))
+			m->frag[left++] = *f;
+	}
+	m->nr = left;
+}
+
+int keel_mmio_commit(struct keel_vcpu *vcpu)
+{
+	vcpu->mmio.next = vcpu->mmio.answered;
+	if (unlikely(bus_watched(vcpu, KEEL_BUS_MMIO) || bus_watched(vcpu, KEEL_BUS_PIO)))
+		offer_all(vcpu);
+	return hand_over(vcpu);
+}
+
+int keel_mmio_flush(struct keel_vcpu *vcpu)
+{
+	return hand_over(vcpu);
 }

@@ -41,9 +41,12 @@ void keel_mmio_reset(struct keel_vcpu *vcpu);
 int keel_mmio_ask(struct keel_vcpu *vcpu);
 /* Take its answer, before the instruction is run again. */
 void keel_mmio_answer(struct keel_vcpu *vcpu);
-/* The instruction is committed: let doorbells and zones, as they are now, take its writes. */
-void keel_mmio_offer(struct keel_vcpu *vcpu);
-/* Hand the others over, one exit each; RUN_RESUME if there are none. SRCU held. */
+/*
+ * The instruction is committed: let doorbells and zones, as they are now, take
+ * its writes, and hand the others over, one exit each; flush: those after the
+ * first. RUN_RESUME if there are none. SRCU held.
+ */
+int keel_mmio_commit(struct keel_vcpu *vcpu);
 int keel_mmio_flush(struct keel_vcpu *vcpu);
 bool keel_mmio_queued(const struct keel_vcpu *vcpu);
 

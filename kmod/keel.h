@@ -245,7 +245,8 @@ struct keel_place {
  * @decoded:	@ctx is for the registers as they are; if userspace sets them
  *		it is void, and so is what was answered
  * @known:	@alone, and it was enough to know the page
- * @again:	userspace has answered: all is as it was found to be before
+ * @again:	userspace has answered: all is as it was found to be before;
+ *		@answered reads were answered, or made from RAM, by then
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
  * @slot:	of @slots, the one that was found last, or NULL
  * @error:	what ends KVM_RUN because memory of the owner's cannot be accessed
@@ -257,16 +258,17 @@ struct keel_emulation {
 	gpa_t gpa;
 	gva_t page;
 	u64 rsp;
-	bool page_known;
 	bool alone;
+	bool page_known;
 	bool decoded;
 	bool known;
 	bool again;
+	u8 nr_places;
+	u8 answered;
 	const struct keel_memslots *slots;
 	const struct keel_memslot *slot;
 	int error;
 	bool mode;
-	u8 nr_places;
 	struct keel_place place[KEEL_PLACES];
 };
 

@@ -381,6 +381,14 @@ static bool undisturbed(struct keel_vcpu *vcpu)
 	       !READ_ONCE(run->immediate_exit) && !READ_ONCE(run->request_interrupt_window);
 }
 
+/* An instruction begins. */
+static void forget_places(struct keel_emulation *e)
+{
+	e->known = false;
+	e->again = false;
+	e->nr_places = 0;
+}
+
 static int emulate(struct keel_vcpu *vcpu);
 
 /*
@@ -394,16 +402,15 @@ static int carry_on(struct keel_vcpu *vcpu, int r)
 
 	if (r != RUN_RESUME || !e->decoded || !e->ctx.rep_again || !undisturbed(vcpu))
 		return r;
+	forget_places(e);
 	return emulate(vcpu);
 }
 
 static int flush_rest(struct keel_vcpu *vcpu);
 
 /* What is queued goes out, one exit each. After the last there is mostly nothing left to do. */
-static int flush(struct keel_vcpu *vcpu)
+static int went_out(struct keel_vcpu *vcpu, int r)
 {
-	int r = keel_mmio_flush(vcpu);
-
 	if (r == RUN_USER && (keel_mmio_queued(vcpu) || vcpu->emulation.ctx.rep_again))
 		vcpu->complete = flush_rest;
 	return r;
@@ -411,18 +418,33 @@ static int flush(struct keel_vcpu *vcpu)
 
 static int flush_rest(struct keel_vcpu *vcpu)
 {
-	return carry_on(vcpu, flush(vcpu));
+	return carry_on(vcpu, went_out(vcpu, keel_mmio_flush(vcpu)));
 }
 
+static int emulate_again(struct keel_vcpu *vcpu);
 static int emulate_answered(struct keel_vcpu *vcpu);
+
+/*
+ * If memory cannot be accessed that is no reason to ask again: the instruction
+ * goes on from here in the next KVM_RUN. Otherwise it starts over.
+ */
+static int not_now(struct keel_vcpu *vcpu)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+
+	if (e->again && e->error)
+		vcpu->complete = emulate_again;
+	else
+		keel_mmio_reset(vcpu);
+	return e->error ?: RUN_RESUME;
+}
 
 static int finish_ok(struct keel_vcpu *vcpu, struct emu_ctx *ctx)
 {
 	STAT(vcpu, emulated);
 	commit(ctx, vcpu);
-	keel_mmio_offer(vcpu);
 	if (!ctx->halted)
-		return flush(vcpu);
+		return went_out(vcpu, keel_mmio_commit(vcpu));
 	STAT(vcpu, halt_exits);
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return RUN_USER;
@@ -440,8 +462,7 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 		queue_fault(vcpu, &ctx->fault);
 		break;
 	case EMU_RETRY:
-		keel_mmio_reset(vcpu);
-		return vcpu->emulation.error ?: RUN_RESUME;
+		return not_now(vcpu);
 	case EMU_UNHANDLED:
 		keel_mmio_reset(vcpu);
 		return keel_emulation_failed(vcpu, ctx->insn.bytes, ctx->insn.fetched);
@@ -469,14 +490,6 @@ static void take_slots(struct keel_vcpu *vcpu)
 	vcpu->emulation.error = 0;
 }
 
-/* An instruction begins. */
-static void forget_places(struct keel_emulation *e)
-{
-	e->nr_places = 0;
-	e->known = false;
-	e->again = false;
-}
-
 static void drop_slots(struct keel_vcpu *vcpu)
 {
 	vcpu->emulation.slots = NULL;
@@ -500,28 +513,39 @@ static enum emu_result execute(struct keel_vcpu *vcpu)
 	return r;
 }
 
-/* Run the instruction, for the first time; it may be decoded already. */
-static int emulate(struct keel_vcpu *vcpu)
-{
-	forget_places(&vcpu->emulation);
-	return finish(vcpu, &vcpu->emulation.ctx, execute(vcpu));
-}
-
 /* Another vCPU may change what this one is about to: a descriptor, a table's entry. */
 #define TRIES	8
+
+static bool may_try_again(struct keel_vcpu *vcpu, unsigned int tries)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+
+	if (!e->again || e->error || !tries)
+		return false;
+	keel_mmio_rewind(vcpu, e->answered);
+	return true;
+}
+
+/* Run the instruction, which may be decoded already: the first time, or again. */
+static int emulate(struct keel_vcpu *vcpu)
+{
+	unsigned int tries = TRIES;
+	enum emu_result r;
+
+	do {
+		r = execute(vcpu);
+	} while (unlikely(r == EMU_RETRY) && may_try_again(vcpu, --tries));
+	return finish(vcpu, &vcpu->emulation.ctx, r);
+}
 
 /*
  * The same instruction with the answers that there are. It is neither fetched
  * nor decoded again, and the places that it accesses are those of the time at
- * which userspace was asked. If memory cannot be accessed that is no reason to
- * ask again: it goes on from here in the next KVM_RUN. But if a descriptor is
- * not what it was when it was read, all starts over.
+ * which userspace was asked.
  */
-static int execute_again(struct keel_vcpu *vcpu)
+static int emulate_again(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
-	unsigned int answered = vcpu->mmio.answered, tries = TRIES;
-	enum emu_result r;
 
 	/* Registers have been set: who knows which instruction is next. */
 	if (!e->decoded) {
@@ -529,16 +553,11 @@ static int execute_again(struct keel_vcpu *vcpu)
 		return RUN_RESUME;
 	}
 	e->again = true;
+	e->answered = vcpu->mmio.answered;
+	keel_mmio_rewind(vcpu, e->answered);
 	/* Userspace may have begun to step. */
 	e->ctx.rflags = vmx_rflags(&vcpu->vmx);
-	do {
-		keel_mmio_rewind(vcpu, answered);
-		r = execute(vcpu);
-	} while (r == EMU_RETRY && !e->error && --tries);
-	if (!e->error)
-		return carry_on(vcpu, finish(vcpu, &e->ctx, r));
-	vcpu->complete = execute_again;
-	return e->error;
+	return carry_on(vcpu, emulate(vcpu));
 }
 
 /* Userspace has answered a read. */
@@ -546,7 +565,7 @@ static int emulate_answered(struct keel_vcpu *vcpu)
 {
 	if (vcpu->emulation.decoded)
 		keel_mmio_answer(vcpu);
-	return execute_again(vcpu);
+	return emulate_again(vcpu);
 }
 
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
@@ -555,6 +574,7 @@ int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
 	vcpu->emulation.gpa = gpa;
 	vcpu->emulation.page_known = false;
 	vcpu->emulation.decoded = false;
+	forget_places(&vcpu->emulation);
 	return emulate(vcpu);
 }
 
@@ -583,8 +603,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	case EMU_OK:
 		commit(&e->ctx, vcpu);
 		keel_event_over(vcpu, true);
-		keel_mmio_offer(vcpu);
-		return flush(vcpu);
+		return went_out(vcpu, keel_mmio_commit(vcpu));
 	case EMU_FAULT:
 		keel_mmio_reset(vcpu);
 		keel_event_over(vcpu, false);
