@@ -676,4 +676,57 @@ TEST_F(io, the_count_shrinks_while_userspace_has_it)
 	shrink(_metadata, self->vcpu, guest_rep_outsb, 0);
 }
 
+GUEST_CODE16(code_in, "in $0x50, %al");
+GUEST_CODE16(code_insb, "insb");
+GUEST_CODE16(code_rep_insb, "rep insb");
+
+static const struct {
+	const char *code, *end;
+	u64 rip;		/* behind it */
+} real_input[] = {
+	{ code_in, code_in_end, 2 },
+	{ code_insb, code_insb_end, 1 },
+	{ code_rep_insb, code_rep_insb_end, 2 },
+};
+
+static void start_real(struct vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	vcpu_set_real(vcpu, REAL_CODE_GPA);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rdx = PORT;
+	regs.rdi = 0x6000;
+	regs.rcx = 1;
+	vcpu_set_regs(vcpu, &regs);
+}
+
+/* Without unrestricted guest the emulator reads the port. */
+TEST_F(io, an_answer_is_used_in_real_mode)
+{
+	struct vcpu *vcpu = vcpu_create_bare(self->vm, 1);
+	u8 *code = vm_hva(self->vm, REAL_CODE_GPA);
+	struct kvm_regs regs;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(real_input); i++) {
+		memset(code, 0xf4, 16);
+		vm_load(self->vm, REAL_CODE_GPA, real_input[i].code, real_input[i].end);
+		start_real(vcpu);
+		*(u8 *)vm_hva(self->vm, 0x6000) = 0;
+		ASSERT_EQ(0, __vcpu_run(vcpu));
+		ASSERT_EQ(KVM_EXIT_IO, vcpu->run->exit_reason);
+		*((u8 *)vcpu->run + vcpu->run->io.data_offset) = 0x5a;
+		memset(code, 0x90, 16);
+		vcpu_get_regs(vcpu, &regs);
+		vcpu->run->immediate_exit = 1;
+		EXPECT_EQ(-EINTR, __vcpu_run(vcpu));
+		vcpu->run->immediate_exit = 0;
+		vcpu_get_regs(vcpu, &regs);
+		EXPECT_EQ(REAL_CODE_GPA + real_input[i].rip, regs.rip);
+		EXPECT_EQ(0x5a, i ? *(u8 *)vm_hva(self->vm, 0x6000) : regs.rax & 0xff);
+	}
+	vcpu_free(vcpu);
+}
+
 KEEL_TEST_MAIN
