@@ -184,18 +184,21 @@ static int handle_triple_fault(struct keel_vcpu *vcpu, const struct keel_exit *e
 
 /* --- memory ------------------------------------------------------------- */
 
-static int emulate_mmio(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa)
+/* @writes: the exit says that the access at @gpa writes. */
+static int emulate_mmio(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa,
+			bool writes)
 {
 	if (unlikely(exit->vectoring & VECTORING_INFO_VALID_MASK))
 		return delivery_error(vcpu, exit, gpa);
-	return keel_emulate(vcpu, gpa);
+	return keel_emulate(vcpu, gpa, writes);
 }
 
-/* @gpa: of the access, as far as the exit tells it. */
-static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa, int v)
+/* @gpa, @writes: of the access, as far as the exit tells them. */
+static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa,
+			 bool writes, int v)
 {
 	if (v == FAULT_EMULATE)
-		return emulate_mmio(vcpu, exit, gpa);
+		return emulate_mmio(vcpu, exit, gpa, writes);
 	return v < 0 ? v : RUN_RESUME;
 }
 
@@ -217,7 +220,7 @@ static int ring_or_emulate(struct keel_vcpu *vcpu, const struct keel_exit *exit,
 
 	if (store && keel_store_again(vcpu, gpa))
 		return RUN_RESUME;
-	r = emulate_mmio(vcpu, exit, gpa);
+	r = emulate_mmio(vcpu, exit, gpa, store);
 	if (store && r == RUN_RESUME)
 		keel_store_remember(vcpu, gpa, rip);
 	return r;
@@ -246,7 +249,7 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	/* On the way to the page, in a table of the guest: not where its data is. */
 	if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
 		gpa = INVALID_GPA;
-	return fault_verdict(vcpu, exit, gpa, r);
+	return fault_verdict(vcpu, exit, gpa, access & ACC_WRITE, r);
 }
 
 static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *exit)
@@ -257,7 +260,7 @@ static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *
 	/* This exit does not tell a write from a read; the next one there shall. */
 	if (r == FAULT_EMULATE && unlikely(keel_doorbell_near(vcpu, gpa)))
 		mmu_unmark(vcpu, gpa);
-	return fault_verdict(vcpu, exit, gpa, r);
+	return fault_verdict(vcpu, exit, gpa, false, r);
 }
 
 /* The log has been taken already: see keel_dirty_drain(). */
@@ -316,7 +319,7 @@ static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	if (likely(r != -ENXIO))
 		return r;
 	idx = keel_read_slots(vcpu);
-	r = keel_emulate(vcpu, INVALID_GPA);
+	r = keel_emulate(vcpu, INVALID_GPA, false);
 	keel_read_slots_end(vcpu, idx);
 	return r;
 }

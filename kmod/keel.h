@@ -250,6 +250,9 @@ struct keel_place {
  * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
  * @slot:	of @slots, the one that was found last, or NULL
  * @error:	what ends KVM_RUN because memory of the owner's cannot be accessed
+ * @may_write:	the hardware or a walk says that the guest may write at @gpa
+ * @msr_answered: kvm_run holds userspace's answer to its RDMSR or WRMSR
+ * @tpr_lowered: it is a MOV to CR8 that userspace must be told of
  * @mode:	the hardware does not run the guest as it is: see mode.c
  * @place:	pages that it accesses, other than the one @known
  */
@@ -268,6 +271,9 @@ struct keel_emulation {
 	const struct keel_memslots *slots;
 	const struct keel_memslot *slot;
 	int error;
+	bool may_write;
+	bool msr_answered;
+	bool tpr_lowered;
 	bool mode;
 	struct keel_place place[KEEL_PLACES];
 };

@@ -583,16 +583,25 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 
 /* --- exits --------------------------------------------------------------- */
 
+int keel_guest_rdmsr(struct keel_vcpu *vcpu, u32 index, u64 *val)
+{
+	return keel_msr_allowed(vcpu, index, false) ? keel_get_msr(vcpu, index, val, false) : -EPERM;
+}
+
+int keel_guest_wrmsr(struct keel_vcpu *vcpu, u32 index, u64 val)
+{
+	return keel_msr_allowed(vcpu, index, true) ? keel_set_msr(vcpu, index, val, false) : -EPERM;
+}
+
 int keel_rdmsr_exit(struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u32 index = v->gpr[GPR_RCX];
 	u64 val;
-	int err = -EPERM;
+	int err;
 
 	STAT(vcpu, msr_exits);
-	if (keel_msr_allowed(vcpu, index, false))
-		err = keel_get_msr(vcpu, index, &val, false);
+	err = keel_guest_rdmsr(vcpu, index, &val);
 	if (err)
 		return keel_rdmsr_failed(vcpu, index, err);
 	v->gpr[GPR_RAX] = (u32)val;
@@ -606,11 +615,10 @@ int keel_wrmsr_exit(struct keel_vcpu *vcpu)
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 val = (u32)v->gpr[GPR_RAX] | (u64)(u32)v->gpr[GPR_RDX] << 32;
 	u32 index = v->gpr[GPR_RCX];
-	int err = -EPERM;
+	int err;
 
 	STAT(vcpu, msr_exits);
-	if (keel_msr_allowed(vcpu, index, true))
-		err = keel_set_msr(vcpu, index, val, false);
+	err = keel_guest_wrmsr(vcpu, index, val);
 	if (err)
 		return keel_wrmsr_failed(vcpu, index, val, err);
 	keel_skip_insn(vcpu);

@@ -23,6 +23,10 @@ int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 int keel_set_apic_base(struct keel_vcpu *vcpu, u64 val);
 
+/* What a RDMSR or WRMSR of the guest's does, executed or emulated; also -EPERM: it is filtered. */
+int keel_guest_rdmsr(struct keel_vcpu *vcpu, u32 index, u64 *val);
+int keel_guest_wrmsr(struct keel_vcpu *vcpu, u32 index, u64 val);
+
 /* Exit handlers. */
 int keel_rdmsr_exit(struct keel_vcpu *vcpu);
 int keel_wrmsr_exit(struct keel_vcpu *vcpu);

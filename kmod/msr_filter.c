@@ -101,8 +101,7 @@ static int complete_rdmsr(struct keel_vcpu *vcpu)
 	return complete_wrmsr(vcpu);
 }
 
-/* True: userspace has asked for failures like this one, and kvm_run describes it. */
-static bool tell_user(struct keel_vcpu *vcpu, u32 index, u64 val, int err)
+bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 exit, u32 index, u64 val, int err)
 {
 	struct kvm_run *run = vcpu->run;
 	u32 reason = exit_reason_of(err);
@@ -114,27 +113,26 @@ static bool tell_user(struct keel_vcpu *vcpu, u32 index, u64 val, int err)
 	run->msr.reason = reason;
 	run->msr.index = index;
 	run->msr.data = val;
+	run->exit_reason = exit;
 	return true;
 }
 
 int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err)
 {
-	if (!tell_user(vcpu, index, 0, err)) {
+	if (!keel_msr_to_user(vcpu, KVM_EXIT_X86_RDMSR, index, 0, err)) {
 		keel_inject_gp(vcpu);
 		return RUN_RESUME;
 	}
-	vcpu->run->exit_reason = KVM_EXIT_X86_RDMSR;
 	vcpu->complete = complete_rdmsr;
 	return RUN_USER;
 }
 
 int keel_wrmsr_failed(struct keel_vcpu *vcpu, u32 index, u64 val, int err)
 {
-	if (!tell_user(vcpu, index, val, err)) {
+	if (!keel_msr_to_user(vcpu, KVM_EXIT_X86_WRMSR, index, val, err)) {
 		keel_inject_gp(vcpu);
 		return RUN_RESUME;
 	}
-	vcpu->run->exit_reason = KVM_EXIT_X86_WRMSR;
 	vcpu->complete = complete_wrmsr;
 	return RUN_USER;
 }

@@ -41,11 +41,33 @@ static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
 }
 
 /*
+ * The processor may have run another instruction than the one that was fetched
+ * here, from bytes or through a TLB entry that are out of date, and a
+ * misconfiguration does not tell a write from a read: ask the guest's tables.
+ * That the access may read is certain, for every access includes that right.
+ */
+static bool may_write(struct emu_ctx *ctx, u64 linear)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+	struct keel_emulation *e = &vcpu->emulation;
+	struct walk_fault fault;
+	gpa_t gpa;
+
+	if (likely(e->may_write))
+		return true;
+	if (mmu_walk_write(vcpu, linear, place_walk_access(ctx, EMU_WRITE), &gpa, &fault))
+		return false;
+	e->may_write = gpa == mmio_gpa(ctx, linear);
+	return e->may_write;
+}
+
+/*
  * The hardware has translated and checked the access that exited. If the
- * instruction has no other, and it is the one at hand, no walk is needed; and
- * as long as the slots are those of the verdict, no look-up either. What a
- * repeated instruction does next in the same page is no other: nothing in
- * between could have told the guest that its tables have changed.
+ * instruction has no other, and it is the one at hand, no walk is needed but to
+ * see that it may write; and as long as the slots are those of the verdict, no
+ * look-up either. What a repeated instruction does next in the same page is no
+ * other: nothing in between could have told the guest that its tables have
+ * changed.
  */
 static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size,
 				       unsigned int access)
@@ -64,6 +86,8 @@ static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned
 	if (access & EMU_RMW)
 		acc |= ACC_WRITE;
 	if (e->page_known ? e->page != (linear & PAGE_MASK) : gpa != e->gpa)
+		return false;
+	if (acc & ACC_WRITE && !may_write(ctx, linear))
 		return false;
 	if (ctx->cpl == 3)
 		acc |= ACC_USER;
@@ -423,6 +447,7 @@ static int flush_rest(struct keel_vcpu *vcpu)
 
 static int emulate_again(struct keel_vcpu *vcpu);
 static int emulate_answered(struct keel_vcpu *vcpu);
+static int emulate_msr_answered(struct keel_vcpu *vcpu);
 
 /*
  * If memory cannot be accessed that is no reason to ask again: the instruction
@@ -443,6 +468,11 @@ static int finish_ok(struct keel_vcpu *vcpu, struct emu_ctx *ctx)
 {
 	STAT(vcpu, emulated);
 	commit(ctx, vcpu);
+	if (unlikely(vcpu->emulation.tpr_lowered)) {
+		vcpu->emulation.tpr_lowered = false;
+		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+		return RUN_USER;
+	}
 	if (!ctx->halted)
 		return went_out(vcpu, keel_mmio_commit(vcpu));
 	STAT(vcpu, halt_exits);
@@ -458,6 +488,9 @@ static int finish(struct keel_vcpu *vcpu, struct emu_ctx *ctx, enum emu_result r
 	case EMU_IO:
 		vcpu->complete = emulate_answered;
 		return keel_mmio_ask(vcpu);
+	case EMU_USER:
+		vcpu->complete = emulate_msr_answered;
+		return RUN_USER;
 	case EMU_FAULT:
 		queue_fault(vcpu, &ctx->fault);
 		break;
@@ -568,10 +601,26 @@ static int emulate_answered(struct keel_vcpu *vcpu)
 	return emulate_again(vcpu);
 }
 
-int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa)
+/* Userspace has answered for an MSR: the same instruction, which takes that for the register. */
+static int emulate_msr_answered(struct keel_vcpu *vcpu)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+	int r;
+
+	/* Registers have been set: who knows which instruction is next. */
+	if (!e->decoded)
+		return RUN_RESUME;
+	e->msr_answered = true;
+	r = emulate(vcpu);
+	e->msr_answered = false;
+	return r;
+}
+
+int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa, bool writes)
 {
 	keel_mmio_reset(vcpu);
 	vcpu->emulation.gpa = gpa;
+	vcpu->emulation.may_write = writes;
 	vcpu->emulation.page_known = false;
 	vcpu->emulation.decoded = false;
 	forget_places(&vcpu->emulation);

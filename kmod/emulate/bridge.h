@@ -13,9 +13,10 @@ struct keel_vcpu;
 
 /*
  * Emulate the instruction at CS:RIP. @gpa: where the hardware met the access
- * that needs it, or INVALID_GPA. SRCU held. Returns enum keel_run or -errno.
+ * that needs it, or INVALID_GPA; @writes: it has found that this one may write.
+ * SRCU held. Returns enum keel_run or -errno.
  */
-int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa);
+int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa, bool writes);
 
 /* Deliver an event as the hardware would. SRCU held. enum keel_run or -errno. */
 int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d);

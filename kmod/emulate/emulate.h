@@ -22,6 +22,7 @@ enum emu_result {
 	EMU_IO,		/* userspace first; nothing is committed, run the same instruction again */
 	EMU_UNHANDLED,	/* not an instruction that is executed here */
 	EMU_RETRY,	/* nothing is committed: enter the guest, let it fault again */
+	EMU_USER,	/* the owner asks userspace for a register; as EMU_IO otherwise */
 };
 
 /* What a callback is asked to do to memory; the bits combine. */

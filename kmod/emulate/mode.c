@@ -62,7 +62,7 @@ int keel_emulate_mode(struct keel_vcpu *vcpu)
 	if (keel_take_event(vcpu, &d))
 		r = keel_emulate_event(vcpu, &d);
 	else
-		r = keel_emulate(vcpu, INVALID_GPA);
+		r = keel_emulate(vcpu, INVALID_GPA, false);
 	keel_read_slots_end(vcpu, idx);
 	return r;
 }

@@ -13,6 +13,7 @@
 #include "../io.h"
 #include "../keel.h"
 #include "../msr.h"
+#include "../msr_filter.h"
 #include "sysregs.h"
 
 #define DR7_GENERAL_DETECT	(1u << 13)
@@ -53,6 +54,16 @@ static u64 get_cr(struct keel_vcpu *vcpu, u32 nr)
 	}
 }
 
+/* Userspace, which owns the APIC, has to know when the priority falls. */
+static int set_cr8(struct keel_vcpu *vcpu, u64 val)
+{
+	u64 old = vcpu->cr8;
+	int err = keel_set_cr8(vcpu, val);
+
+	vcpu->emulation.tpr_lowered = !err && val < old;
+	return err;
+}
+
 static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 {
 	switch (nr) {
@@ -66,8 +77,42 @@ static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 	case 4:
 		return keel_set_cr4(vcpu, val);
 	default:
-		return keel_set_cr8(vcpu, val);
+		return set_cr8(vcpu, val);
 	}
+}
+
+/* Userspace has answered for the register that the instruction accesses: take it from there. */
+static enum emu_result take_answer(struct keel_vcpu *vcpu, u64 *val)
+{
+	vcpu->emulation.msr_answered = false;
+	*val = READ_ONCE(vcpu->run->msr.data);
+	return legal(READ_ONCE(vcpu->run->msr.error));
+}
+
+/* A failure is the guest's, as at a VM exit, unless userspace wants to answer. */
+static enum emu_result msr_result(struct keel_vcpu *vcpu, u32 exit, u32 nr, u64 val, int err)
+{
+	return err && keel_msr_to_user(vcpu, exit, nr, val, err) ? EMU_USER : legal(err);
+}
+
+static enum emu_result get_msr(struct keel_vcpu *vcpu, u32 nr, u64 *val)
+{
+	int err;
+
+	if (vcpu->emulation.msr_answered)
+		return take_answer(vcpu, val);
+	err = keel_guest_rdmsr(vcpu, nr, val);
+	return msr_result(vcpu, KVM_EXIT_X86_RDMSR, nr, 0, err);
+}
+
+static enum emu_result set_msr(struct keel_vcpu *vcpu, u32 nr, u64 val)
+{
+	int err;
+
+	if (vcpu->emulation.msr_answered)
+		return take_answer(vcpu, &val);
+	err = keel_guest_wrmsr(vcpu, nr, val);
+	return msr_result(vcpu, KVM_EXIT_X86_WRMSR, nr, val, err);
 }
 
 /* The guest's debugger wants to know of every access. */
@@ -93,7 +138,7 @@ static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 		*val = vmx_dr(&vcpu->vmx, nr);
 		return EMU_OK;
 	case EMU_REG_MSR:
-		return legal(keel_get_msr(vcpu, nr, val, false));
+		return get_msr(vcpu, nr, val);
 	case EMU_REG_TSC:
 		*val = vmx_guest_tsc(&vcpu->vmx, rdtsc());
 		return EMU_OK;
@@ -113,7 +158,7 @@ static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 			return EMU_FAULT;
 		return legal(keel_set_dr(vcpu, nr, val));
 	case EMU_REG_MSR:
-		return legal(keel_set_msr(vcpu, nr, val, false));
+		return set_msr(vcpu, nr, val);
 	case EMU_REG_TSC:
 		break;
 	}

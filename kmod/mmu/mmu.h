@@ -82,7 +82,7 @@ struct keel_mmu_vcpu {
 	int nr_spare;
 	struct mmio_verdict verdict;
 	struct mmio_cache cache;
-	struct walk code;
+	struct walk code, write;
 };
 
 /*
@@ -162,6 +162,9 @@ int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad
 /* The same to fetch an instruction, ACC_EXEC: quick where the last one was fetched. Sets them. */
 int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
 		  struct walk_fault *fault);
+/* The same to write, ACC_WRITE, where the hardware has met a device: quick on the page of the last. */
+int mmu_walk_write(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
+		   struct walk_fault *fault);
 
 /*
  * For memory.c and notifier.c alone: what they remove when slots or the host's pages change.

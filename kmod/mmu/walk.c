@@ -327,10 +327,10 @@ static bool same_entries(const struct walk *w)
 	return keel_gpa_entries_are(w->vcpu, w->entry_gpa, w->entry, w->count, w->entry_size);
 }
 
-int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
-		  struct walk_fault *fault)
+/* Walk afresh only where the entries that @w has met are no longer what they were. */
+static int walk_kept(struct walk *w, struct keel_vcpu *vcpu, gva_t gva, unsigned int access,
+		     gpa_t *gpa, struct walk_fault *fault)
 {
-	struct walk *w = &vcpu->mmu.code;
 	int ret;
 
 	*gpa = gva;
@@ -345,4 +345,16 @@ int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t 
 	}
 	*gpa = (w->gpa & PAGE_MASK) | (gva & ~PAGE_MASK);
 	return 0;
+}
+
+int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
+		  struct walk_fault *fault)
+{
+	return walk_kept(&vcpu->mmu.code, vcpu, gva, access, gpa, fault);
+}
+
+int mmu_walk_write(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
+		   struct walk_fault *fault)
+{
+	return walk_kept(&vcpu->mmu.write, vcpu, gva, access, gpa, fault);
 }
