@@ -43,6 +43,7 @@
 	X(memslot_updates, "memslot updates")				\
 	X(mmio_wraps, "wraps of the stored generation")			\
 	X(remote_flushes, "TLB flushes of all vCPUs")			\
+	X(early_flushes, "those of them before a long removal gave way")	\
 	X(zapped_ptes, "mappings removed")
 
 /* Not counts but levels: they go down as well. */

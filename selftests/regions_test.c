@@ -226,23 +226,34 @@ TEST_F(regions, as_many_as_there_may_be)
 		EXPECT_EQ(DEVICE, found(self, A + 2 * i * PAGE));
 }
 
-/* However many mappings go, they leave the TLBs at one stroke. */
+/*
+ * However many mappings go, they leave the TLBs at one stroke; but where another
+ * task waits for the CPU, what has gone so far is flushed first, and counted.
+ */
 TEST_F(regions, many_deletions_flush_once)
 {
-	u64 flushes, pages;
+	u64 flushes, early, pages;
 	int i;
 
+	/* Collapsing them into a huge page would flush as well. */
+	madvise(self->mem, 2 * HUGE, MADV_NOHUGEPAGE);
 	for (i = 0; i < 64; i++)
 		want(self, 1 + i, A + 2 * i * PAGE, 1, i, 0);
 	EXPECT_EQ(0, apply(self));
 	for (i = 0; i < 64; i++)
 		EXPECT_EQ(i + 1, found(self, A + 2 * i * PAGE));
 	flushes = counter(self->vm->fd, "remote_flushes");
+	early = counter(self->vm->fd, "early_flushes");
 	pages = counter(self->vm->fd, "pages_4k");
 	for (i = 0; i < 64; i++)
 		want(self, 1 + i, 0, 0, 0, 0);
 	EXPECT_EQ(0, apply(self));
-	EXPECT_EQ(flushes + 1, counter(self->vm->fd, "remote_flushes"));
+	flushes = counter(self->vm->fd, "remote_flushes") - flushes;
+	early = counter(self->vm->fd, "early_flushes") - early;
+	/* The last removal may itself have given way: then nothing is owed at the end. */
+	EXPECT_LE(1, flushes);
+	EXPECT_LE(early, flushes);
+	EXPECT_LE(flushes, early + 1);
 	EXPECT_EQ(pages - 64, counter(self->vm->fd, "pages_4k"));
 	for (i = 0; i < 64; i++)
 		EXPECT_EQ(DEVICE, found(self, A + 2 * i * PAGE));

@@ -10,10 +10,11 @@
  * the tables wait on mmu.dead for it.
  *
  * An update that removes here and there flushes once, at its end, with the lock
- * held all the while. A long removal gives way to others now and then. It flushes first, so
- * whoever takes the lock finds that what is not in the tables is in no TLB
- * either. What keeps the part already removed from being mapped anew is the
- * caller's: mmu->next for slots, the invalidation count for the host's pages.
+ * held all the while; unless another task waits for this CPU or the lock. Then the
+ * removal gives way. It flushes first, and counts that as early, so whoever takes the
+ * lock finds that what is not in the tables is in no TLB either. What keeps the part
+ * already removed from being mapped anew is the caller's: mmu->next for slots, the
+ * invalidation count for the host's pages.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -171,6 +172,8 @@ void zap_pause(struct zap *z)
 
 	z->one_flush = mmu->one_flush;
 	mmu->one_flush = false;
+	if (z->flush || mmu->flush_owed)
+		STAT(z->vm, early_flushes);
 	zap_finish(z);
 	spin_unlock(&mmu->lock);
 }
