@@ -5,6 +5,7 @@
  * business.
  */
 #include <linux/kernel.h>
+#include <asm/cpu.h>
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
 #include <uapi/linux/kvm_para.h>
@@ -157,6 +158,40 @@ static int handle_breakpoint(struct keel_vcpu *vcpu, const struct keel_exit *exi
 	return keel_debug_exit(vcpu, X86_TRAP_BP, 0);
 }
 
+/* Has the guest asked for alignment checks? A host without split-lock detection raises no other #AC. */
+static bool is_guests_alignment_check(struct keel_vcpu *vcpu)
+{
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))
+		return true;
+	return vmx_cpl(&vcpu->vmx) == 3 && vmx_cr0(&vcpu->vmx) & X86_CR0_AM &&
+	       vmx_rflags(&vcpu->vmx) & X86_EFLAGS_AC;
+}
+
+static int exception_exit(struct keel_vcpu *vcpu, u8 vector, u32 error)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_EXCEPTION;
+	run->ex.exception = vector;
+	run->ex.error_code = error;
+	return RUN_USER;
+}
+
+/* A split lock is the host's matter: it warns of the thread, or userspace has to end it. */
+static int handle_alignment_check(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u32 error = vmx_exit_error_code(&vcpu->vmx);
+
+	restore_nmi_blocking(vcpu, exit, exit->intr_info);
+	if (is_guests_alignment_check(vcpu)) {
+		keel_queue_exception_error(vcpu, X86_TRAP_AC, error);
+		return RUN_RESUME;
+	}
+	if (handle_guest_split_lock(vmx_rip(&vcpu->vmx)))
+		return RUN_RESUME;
+	return exception_exit(vcpu, X86_TRAP_AC, error);
+}
+
 /* NMIs and machine checks have been given to the host already. */
 static int handle_exception(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
@@ -173,6 +208,8 @@ static int handle_exception(struct keel_vcpu *vcpu, const struct keel_exit *exit
 		return handle_debug(vcpu, exit);
 	case X86_TRAP_BP:
 		return handle_breakpoint(vcpu, exit);
+	case X86_TRAP_AC:
+		return handle_alignment_check(vcpu, exit);
 	}
 	return unexpected_exit(vcpu, exit);
 }

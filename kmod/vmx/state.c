@@ -462,6 +462,11 @@ u32 vmx_exit_insn_len(struct vmx_vcpu *v)
 	return vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 }
 
+u32 vmx_exit_error_code(struct vmx_vcpu *v)
+{
+	return vmcs_read(VM_EXIT_INTR_ERROR_CODE);
+}
+
 u32 vmx_exit_insn_info(struct vmx_vcpu *v)
 {
 	return vmcs_read(VMX_INSTRUCTION_INFO);

@@ -12,6 +12,7 @@
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/trapnr.h>
 
 #include "controls.h"
 #include "ops.h"
@@ -142,7 +143,8 @@ static void write_controls(struct vmx_vcpu *v)
 {
 	v->proc_ctl = vmx_caps.proc_ctl;
 	v->entry_ctl = vmx_caps.entry_ctl;
-	v->exception_bitmap = BIT(1) | BIT(18);		/* #DB, #MC */
+	/* The delivery of #DB or #AC can raise the next, for ever, and nothing else gets through. */
+	v->exception_bitmap = BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC);
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, v->proc_ctl);

@@ -184,6 +184,7 @@ u64 vmx_exit_qualification(struct vmx_vcpu *v);
 u64 vmx_exit_gpa(struct vmx_vcpu *v);
 u64 vmx_exit_linear(struct vmx_vcpu *v);
 u32 vmx_exit_insn_len(struct vmx_vcpu *v);
+u32 vmx_exit_error_code(struct vmx_vcpu *v);	/* of an exception that has one */
 u32 vmx_exit_insn_info(struct vmx_vcpu *v);
 u32 vmx_vectoring_error_code(struct vmx_vcpu *v);
 
