@@ -141,7 +141,10 @@ int vmx_hardware_get(void)
 
 	cpus_read_lock();
 	mutex_lock(&hardware_lock);
-	if (!hardware_users)
+	/* A machine that reboots has left VMX operation for good. */
+	if (READ_ONCE(vmx_going_down))
+		err = -EBUSY;
+	else if (!hardware_users)
 		err = vmx_on_everywhere();
 	if (!err && !hardware_users++)
 		vmx_crash_arm();
@@ -172,7 +175,7 @@ static int vmx_cpu_online(unsigned int cpu)
 
 	local_irq_save(flags);
 	per_cpu(vmx_cpu, cpu).dying = false;
-	if (hardware_users)
+	if (hardware_users && !READ_ONCE(vmx_going_down))
 		err = vmx_on_here();
 	local_irq_restore(flags);
 	if (err)
@@ -200,7 +203,7 @@ static int vmx_suspend(void)
 
 static void vmx_resume(void)
 {
-	if (hardware_users && vmx_on_here())
+	if (hardware_users && !READ_ONCE(vmx_going_down) && vmx_on_here())
 		pr_err("keel: VMX is gone after resume: VMs will stop with an entry failure\n");
 }
 
@@ -267,6 +270,12 @@ static int probe(void)
 		pr_err("keel: a Xen PV domain cannot enter VMX operation: use an HVM or PVH domain\n");
 		return -EOPNOTSUPP;
 	}
+#ifdef X86_FEATURE_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
+		pr_err("keel: the kernel takes its events by FRED, where NMIs cannot be handed on: boot with fred=off\n");
+		return -EOPNOTSUPP;
+	}
+#endif
 	if (!boot_cpu_has(X86_FEATURE_XSAVE)) {
 		pr_err("keel: the kernel does not use XSAVE, which keel needs: boot without noxsave\n");
 		return -EOPNOTSUPP;

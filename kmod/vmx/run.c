@@ -231,7 +231,9 @@ static void fill_exit(struct vmx_vcpu *v, struct keel_exit *exit, int failed)
 {
 	*exit = (struct keel_exit) { 0 };
 	if (unlikely(failed)) {
-		exit->vmfail = READ_ONCE(vmx_going_down) ? ~0u : vmcs_read(VM_INSTRUCTION_ERROR);
+		/* VMfailInvalid leaves no number, but is no success. */
+		exit->vmfail = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
+		exit->vmfail = exit->vmfail ?: ~0u;
 		return;
 	}
 	exit->raw = vmcs_read(VM_EXIT_REASON);
@@ -388,6 +390,9 @@ void vmx_reset(struct vmx_vcpu *v)
 
 void vmx_dump(struct vmx_vcpu *v, const struct keel_exit *exit)
 {
+	/* No VMCS can be read any more, and the reason is known. */
+	if (READ_ONCE(vmx_going_down))
+		return;
 	pr_warn_ratelimited("keel: VM entry failed: VM-instruction error %u, exit reason %x, qualification %llx\n",
 			    exit->vmfail, exit->raw,
 			    exit->vmfail ? 0 : vmx_exit_qualification(v));

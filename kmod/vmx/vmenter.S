@@ -47,9 +47,12 @@ SYM_FUNC_START(vmx_enter)
 
 	cmp	%rsp, VCPU_HOST_RSP(%rdi)
 	je	.Lrsp_known
-	mov	%rsp, VCPU_HOST_RSP(%rdi)
 	mov	$FIELD_HOST_RSP, %eax
+	/* As all others it faults if VMX has been taken away. */
+.Lwrite_rsp:
 	vmwrite	%rsp, %rax
+	jbe	.Lfailed
+	mov	%rsp, VCPU_HOST_RSP(%rdi)
 .Lrsp_known:
 	/* CF survives until the branch below: nothing between may touch it. */
 	bt	$0, %esi
@@ -85,6 +88,7 @@ SYM_FUNC_START(vmx_enter)
 	vmlaunch
 	jmp	.Lfailed
 
+	_ASM_EXTABLE(.Lwrite_rsp, .Lfailed)
 	_ASM_EXTABLE(.Lresume, .Lfailed)
 	_ASM_EXTABLE(.Llaunch, .Lfailed)
 
