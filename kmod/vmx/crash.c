@@ -61,7 +61,8 @@ static int module_event(struct notifier_block *nb, unsigned long action, void *d
 {
 	struct module *mod = data;
 
-	if (strcmp(mod->name, "kvm_intel") && strcmp(mod->name, "kvm_amd"))
+	/* kvm_amd, which fails to load on this CPU, takes no part. */
+	if (strcmp(mod->name, "kvm_intel"))
 		return NOTIFY_DONE;
 	if (action == MODULE_STATE_COMING)
 		set_flag(&others, true);

@@ -6,15 +6,19 @@
  */
 #include <linux/gfp.h>
 #include <linux/hardirq.h>
+#include <linux/printk.h>
+#include <linux/sched/smt.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
+#include <asm/vmx.h>
 
 #include "vmcs.h"
 
 #define L1D_ORDER	4		/* 64 KiB: twice the largest affected L1D */
 
 static bool l1d_needed;
+static bool l1d_always;			/* l1tf=full: before every entry */
 static u8 *l1d_fill;			/* only where microcode has no flush command */
 
 static bool cpu_needs_flush(void)
@@ -28,9 +32,20 @@ static bool cpu_needs_flush(void)
 	return !(arch_cap & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
+/* A sibling thread fills the L1D while the guest runs: no flush helps against that. */
+static void warn_of_smt(void)
+{
+	if (sched_smt_active() && l1tf_mitigation != L1TF_MITIGATION_FLUSH_NOWARN)
+		pr_warn("keel: L1TF: this CPU runs two threads on a core, and a guest may read what the other one does: boot with l1tf=full,force or nosmt if guests are not trusted\n");
+}
+
 int __init vmx_mitigations_setup(void)
 {
 	l1d_needed = cpu_needs_flush();
+	l1d_always = l1tf_mitigation == L1TF_MITIGATION_FULL ||
+		     l1tf_mitigation == L1TF_MITIGATION_FULL_FORCE;
+	if (l1d_needed)
+		warn_of_smt();
 	if (!l1d_needed || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
 	l1d_fill = (u8 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, L1D_ORDER);
@@ -43,9 +58,23 @@ void vmx_mitigations_teardown(void)
 }
 
 /*
- * Nothing of interest gets into the cache between two exits handled with
- * interrupts off; anything else sets one of the two marks.
+ * Handlers bring the host's data into the cache. Those of these exits touch
+ * the vCPU and what they return to userspace; an interrupt's own handler sets
+ * the other mark.
  */
+static bool handler_is_harmless(u16 reason)
+{
+	return reason == EXIT_REASON_EXTERNAL_INTERRUPT || reason == EXIT_REASON_CPUID ||
+	       reason == EXIT_REASON_IO_INSTRUCTION;
+}
+
+void vmx_l1d_after_exit(struct vmx_vcpu *v, u16 reason)
+{
+	if (unlikely(l1d_needed) && (l1d_always || !handler_is_harmless(reason)))
+		v->l1d_unsafe = true;
+}
+
+/* Whatever may have brought the host's data into the cache has set one of the two marks. */
 noinstr void vmx_flush_l1d(struct vmx_vcpu *v)
 {
 	unsigned int i;

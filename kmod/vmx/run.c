@@ -10,6 +10,7 @@
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
+#include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
@@ -72,7 +73,6 @@ void vmx_switch_to_guest(struct vmx_vcpu *v)
 	write_host_segments(v);
 	load_msrs(v->msr, this_cpu_ptr(&vmx_cpu)->host_msr);
 	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
-	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	v->l1d_unsafe = true;
 	v->host_switched = true;
 }
@@ -255,6 +255,8 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	int failed;
 
 	lockdep_assert_irqs_disabled();
+	/* perf changes it by interrupt: what is read earlier may be written back too late. */
+	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	write_dirty_registers(v);
 	write_host_crs(v);
 	write_host_perf();
@@ -272,6 +274,7 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	swap_xcr0(guest_xcr0, host_xcr0);
 	restore_host_debug(v);
 	fill_exit(v, exit, failed);
+	vmx_l1d_after_exit(v, exit->reason);
 }
 
 void vmx_account_exit(void)
@@ -279,18 +282,33 @@ void vmx_account_exit(void)
 	vtime_account_guest_exit();
 }
 
-/* The gates, the stacks and the unblocking IRET are those of a real NMI or machine check. */
+/*
+ * It came while the thread's own code stood still, as if from user mode: an
+ * error that can be contained costs the thread, and not the machine.
+ */
+static void handle_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
+}
+
+/* The gate, the stack and the IRET that unblocks are those of a real NMI. */
 void vmx_handle_nmi(const struct keel_exit *exit)
 {
 	u32 type = exit->intr_info & INTR_INFO_INTR_TYPE_MASK;
 	u8 vector = exit->intr_info & INTR_INFO_VECTOR_MASK;
 
+	if (unlikely(exit->reason == EXIT_REASON_MCE_DURING_VMENTRY && !exit->vmfail))
+		handle_machine_check();
 	if (exit->reason != EXIT_REASON_EXCEPTION_NMI)
 		return;
 	if (type == INTR_TYPE_NMI_INTR)
 		asm volatile("int $2" : : : "memory");
 	else if (type == INTR_TYPE_HARD_EXCEPTION && vector == X86_TRAP_MC)
-		asm volatile("int $18" : : : "memory");
+		handle_machine_check();
 }
 
 void vmx_set_ept_root(struct vmx_vcpu *v, u64 root)

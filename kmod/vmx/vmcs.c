@@ -94,9 +94,11 @@ static void make_current(struct vmx_vcpu *v, struct vmx_cpu *c)
 {
 	if (c->current_vmcs == v->vmcs)
 		return;
-	/* Another guest ran here: it must not steer this one's indirect branches. */
-	if (c->current_vmcs)
-		indirect_branch_prediction_barrier();
+	/*
+	 * Another guest may have run here, even if its VMCS has moved away or is
+	 * gone: it must not steer this one's indirect branches.
+	 */
+	indirect_branch_prediction_barrier();
 	c->current_vmcs = v->vmcs;
 	if (vmx_op_vmptrld(__pa(v->vmcs)))
 		vmx_insn_failed("vmptrld", __pa(v->vmcs));

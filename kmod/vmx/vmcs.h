@@ -75,6 +75,8 @@ void vmx_flush_everything_here(void);
 int vmx_mitigations_setup(void);
 void vmx_mitigations_teardown(void);
 void vmx_flush_l1d(struct vmx_vcpu *v);
+/* After an exit, before it is handled: its handler may bring what must be flushed. */
+void vmx_l1d_after_exit(struct vmx_vcpu *v, u16 reason);
 
 /* crash.c: a kernel that panics must not leave this CPU in VMX operation. */
 int vmx_crash_setup(void);
