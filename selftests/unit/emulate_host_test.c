@@ -3,6 +3,7 @@
  * What emulate_diff compares on machines that lack something: asked of hosts
  * that only exist here.
  */
+#include <linux/kernel.h>
 #include "emulate_host.h"
 #include "emulate/opcodes.h"
 #include "tap.h"
@@ -72,7 +73,7 @@ static void test_bare_processor(void)
 	static const struct host bare = { .flat32 = true };
 	unsigned int i;
 
-	for (i = 0; i < sizeof(insn) / sizeof(insn[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(insn); i++)
 		tap_ok(host_knows(&bare, &insn[i]), "operation %u needs no feature", insn[i].op);
 	tap_ok(!host_can_meet(&bare, EMU_OP_TZCNT), "TZCNT cannot be met where it is BSF");
 	tap_ok(!host_can_meet(&bare, EMU_OP_LZCNT), "LZCNT cannot be met where it is BSR");
@@ -98,7 +99,7 @@ int main(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		test_row(&rows[i]);
 	test_bare_processor();
 	test_only_64_bit();

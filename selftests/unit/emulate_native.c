@@ -130,7 +130,7 @@ void native_handle(int nr, siginfo_t *info, void *context)
 	native_cpu.rip = rip;
 	abandoned = true;
 	g[REG_RIP] = (greg_t)native_abandon;
-	/* Some kernels return through the stack that is named here: a random one faults for ever. */
+	/* Some kernels return through this stack: a random one faults for ever. */
 	g[REG_RSP] = native_cpu.host_rsp;
 	g[REG_EFL] = 0x202;
 	/* The handler may have interrupted 16 or 32-bit code: SS and CS as they were. */
