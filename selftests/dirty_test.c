@@ -5,6 +5,8 @@
  * they log. migrate_test does the stress, dirty_ring_test the rings.
  */
 #include <linux/keel.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include "kselftest_harness.h"
 #include "keel_test.h"
@@ -58,6 +60,18 @@ static void guest_main(void)
 		act(c->addr, c->how);
 		guest_sync(0);
 	}
+}
+
+static u64 stop;
+
+/* Counts in the slot's first page, without an exit of its own making. */
+static void guest_counts(void)
+{
+	u64 n;
+
+	for (n = 2; !*(volatile u64 *)&stop; n++)
+		guest_write64(BASE, n);
+	guest_done();
 }
 
 FIXTURE(dirty) {
@@ -200,6 +214,33 @@ TEST_F(dirty, by_the_kernel_for_the_guest)
 	/* The clock may be told again whenever the vCPU runs. */
 	EXPECT_LE(1, get_log(self, SLOT, PAGES));
 	EXPECT_TRUE(named(self, 7));
+}
+
+static void *run_on(void *vcpu)
+{
+	vcpu_done(vcpu);
+	return NULL;
+}
+
+/* What has been written when the log is asked for is told, though the guest is not out yet. */
+TEST_F(dirty, by_a_guest_that_does_not_exit)
+{
+	struct vcpu *counts = vcpu_create(self->vm, 1, guest_counts);
+	volatile u64 *written = (u64 *)self->mem;
+	pthread_t thread;
+	u64 before;
+	int i;
+
+	set_slot(self, KVM_MEM_LOG_DIRTY_PAGES);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_on, counts));
+	for (i = 0; i < 100; i++) {
+		for (before = *written; *written == before;)
+			sched_yield();
+		EXPECT_EQ(1, get_log(self, SLOT, PAGES)) TH_LOG("answer %d", i);
+	}
+	GUEST_VAR(self->vm, stop) = 1;
+	pthread_join(thread, NULL);
+	vcpu_free(counts);
 }
 
 TEST_F(dirty, more_than_the_hardware_can_hold)
