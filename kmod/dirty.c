@@ -57,7 +57,8 @@ int dirty_prepare(struct keel_vm *vm, struct slot_change *c, int n)
 
 		if (!logs(new) || vm->dirty_ring_entries)
 			continue;
-		if (c[i].old && c[i].old->npages == new->npages)
+		/* Bit n stands for the same page as before; else what is noted is inherited. */
+		if (c[i].old && c[i].old->base == new->base && c[i].old->npages == new->npages)
 			new->dirty = c[i].old->dirty;
 		if (!new->dirty)
 			new->dirty = new_bitmap(vm, new->npages);
@@ -69,16 +70,57 @@ int dirty_prepare(struct keel_vm *vm, struct slot_change *c, int n)
 	return 0;
 }
 
+/* Words of a bitmap that are gone through without looking whether others want the CPU. */
+#define WORDS_AT_ONCE	4096
+
+/* Bits [@bit, @bit + @n) of @bits, @n at most a word. */
+static unsigned long bits_at(const unsigned long *bits, unsigned long bit, unsigned int n)
+{
+	unsigned int shift = bit % BITS_PER_LONG;
+	const unsigned long *word = &bits[BIT_WORD(bit)];
+	unsigned long val = READ_ONCE(*word) >> shift;
+
+	if (shift + n > BITS_PER_LONG)
+		val |= READ_ONCE(word[1]) << (BITS_PER_LONG - shift);
+	return val & BITMAP_LAST_WORD_MASK(n);
+}
+
+/* Note @count bits of @from, from @bit on, in @to, from @at on. Others mark there as well. */
+static void or_bits(unsigned long *to, unsigned long at, const unsigned long *from,
+		    unsigned long bit, unsigned long count)
+{
+	unsigned long word, words = 0;
+	unsigned int n;
+
+	for (; count; count -= n, bit += n, at += n) {
+		n = min(count, BITS_PER_LONG - at % BITS_PER_LONG);
+		word = bits_at(from, bit, n);
+		if (word)
+			atomic_long_or(word << at % BITS_PER_LONG,
+				       (atomic_long_t *)&to[BIT_WORD(at)]);
+		if (!(++words % WORDS_AT_ONCE))
+			cond_resched();
+	}
+}
+
 void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
 		   gfn_t end)
 {
-	unsigned long bit = first - old->base, after = end - old->base;
+	if (heir->dirty)
+		or_bits(heir->dirty, first - heir->base, old->dirty, first - old->base,
+			end - first);
+}
 
-	if (!heir->dirty)
+void dirty_move(const struct keel_memslot *old, const struct keel_memslot *new)
+{
+	u64 ahead = (new->hva - old->hva) >> PAGE_SHIFT, behind = (old->hva - new->hva) >> PAGE_SHIFT;
+
+	if (!new->dirty)
 		return;
-	for (bit = find_next_bit(old->dirty, after, bit); bit < after;
-	     bit = find_next_bit(old->dirty, after, bit + 1))
-		set_bit(old->base + bit - heir->base, heir->dirty);
+	if (new->hva >= old->hva && ahead < old->npages)
+		or_bits(new->dirty, 0, old->dirty, ahead, min(old->npages - ahead, new->npages));
+	else if (new->hva < old->hva && behind < new->npages)
+		or_bits(new->dirty, behind, old->dirty, 0, min(new->npages - behind, old->npages));
 }
 
 void dirty_free(const struct keel_memslot *slot)
@@ -160,51 +202,53 @@ static void __user *bitmap_at(void __user *address)
 	return in_compat_syscall() ? compat_ptr((unsigned long)address) : address;
 }
 
-/* Have all writes to the pages of @slot that are set in @bits noticed again. */
-static void log_again(struct keel_vm *vm, const struct keel_memslot *slot, u64 first,
-		      const unsigned long *bits, u64 n)
+/* Have all writes to the pages of @slot that are set in @bits noticed again. -EINTR. */
+static int log_again(struct keel_vm *vm, const struct keel_memslot *slot, u64 first,
+		     const unsigned long *bits, u64 n)
 {
-	unsigned long bit;
+	int ret;
 
 	mmu_log_begin(vm);
-	for_each_set_bit(bit, bits, n)
-		mmu_log_again(vm, slot->as, slot->base + first + bit);
+	ret = mmu_log_again(vm, slot->as, slot->base + first, n, bits);
 	mmu_log_end(vm);
+	return ret;
 }
 
 static void take_bits(const struct keel_memslot *slot, unsigned long *bits)
 {
 	u64 i;
 
-	for (i = 0; i < BITS_TO_LONGS(slot->npages); i++)
+	for (i = 0; i < BITS_TO_LONGS(slot->npages); i++) {
 		if (READ_ONCE(slot->dirty[i]))
 			bits[i] = xchg(&slot->dirty[i], 0);
+		if (!(i % WORDS_AT_ONCE))
+			cond_resched();
+	}
 }
 
 static void give_back(const struct keel_memslot *slot, const unsigned long *bits)
 {
-	u64 i;
-
-	for (i = 0; i < BITS_TO_LONGS(slot->npages); i++)
-		if (bits[i])
-			atomic_long_or(bits[i], (atomic_long_t *)&slot->dirty[i]);
+	or_bits(slot->dirty, 0, bits, 0, slot->npages);
 }
 
-/* What is given is gone, and noticed anew; but not if userspace cannot take it. */
+/*
+ * Take the marks and rearm their pages. If the copy to userspace fails, or a
+ * fatal signal comes, put the marks back.
+ */
 static long give_and_clear(struct keel_vm *vm, const struct keel_memslot *slot, void __user *to)
 {
 	size_t size = bitmap_bytes(slot->npages);
 	unsigned long *bits = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	long ret = 0;
+	long ret;
 
 	if (!bits)
 		return -ENOMEM;
 	take_bits(slot, bits);
-	log_again(vm, slot, 0, bits, slot->npages);
-	if (copy_to_user(to, bits, size)) {
-		give_back(slot, bits);
+	ret = log_again(vm, slot, 0, bits, slot->npages);
+	if (!ret && copy_to_user(to, bits, size))
 		ret = -EFAULT;
-	}
+	if (ret)
+		give_back(slot, bits);
 	kvfree(bits);
 	return ret;
 }
@@ -247,20 +291,25 @@ static bool clear_valid(const struct kvm_clear_dirty_log *log, const struct keel
 	       (log->num_pages == left || !(log->num_pages % BITS_PER_LONG));
 }
 
-/* Of the pages that are set in @bits, those that are marked are so no more. */
+/* Clear the marks selected by @bits; leave in @bits only those that were set. */
 static void clear_marks(unsigned long *marks, unsigned long *bits, u64 words)
 {
 	u64 i;
 
-	for (i = 0; i < words; i++)
+	for (i = 0; i < words; i++) {
 		if (bits[i])
 			bits[i] &= atomic_long_fetch_andnot(bits[i], (atomic_long_t *)&marks[i]);
+		if (!(i % WORDS_AT_ONCE))
+			cond_resched();
+	}
 }
 
 static long clear_log(struct keel_vm *vm, const struct kvm_clear_dirty_log *log)
 {
 	const struct keel_memslot *slot = logged_slot(vm, log->slot);
 	unsigned long *bits;
+	size_t size;
+	long ret;
 
 	if (PTR_ERR(slot) == -ENXIO || PTR_ERR(slot) == -EINVAL)
 		return PTR_ERR(slot);
@@ -272,14 +321,21 @@ static long clear_log(struct keel_vm *vm, const struct kvm_clear_dirty_log *log)
 		return -EINVAL;
 	if (!log->num_pages)
 		return 0;
-	bits = vmemdup_user(bitmap_at(log->dirty_bitmap), bitmap_bytes(log->num_pages));
-	if (IS_ERR(bits))
-		return PTR_ERR(bits);
+	size = bitmap_bytes(log->num_pages);
+	bits = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!bits)
+		return -ENOMEM;
+	ret = -EFAULT;
+	if (copy_from_user(bits, bitmap_at(log->dirty_bitmap), size))
+		goto free;
 	clear_marks(slot->dirty + log->first_page / BITS_PER_LONG, bits,
 		    BITS_TO_LONGS(log->num_pages));
-	log_again(vm, slot, log->first_page, bits, log->num_pages);
+	ret = log_again(vm, slot, log->first_page, bits, log->num_pages);
+	if (ret)
+		or_bits(slot->dirty, log->first_page, bits, 0, log->num_pages);
+free:
 	kvfree(bits);
-	return 0;
+	return ret;
 }
 
 long keel_clear_dirty_log(struct keel_vm *vm, void *data)

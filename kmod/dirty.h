@@ -18,8 +18,8 @@
 struct slot_change;
 
 /*
- * Bitmaps for the slots that @changes make, in c->wanted.dirty; one whose size
- * stays keeps its own. 0, or -ENOMEM and all is as before. slots_lock held.
+ * Bitmaps for the slots that @changes make, in c->wanted.dirty; one that keeps
+ * place and size keeps its own. 0, or -ENOMEM and all is as before. slots_lock held.
  */
 int dirty_prepare(struct keel_vm *vm, struct slot_change *changes, int n);
 /* The changes will not be made after all. */
@@ -27,6 +27,8 @@ void dirty_abort(struct slot_change *changes, int n);
 /* What is noted of [@first, @end) in @old is noted in @heir; nobody marks @old any more. */
 void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
 		   gfn_t end);
+/* The same of the pages of host memory that both show, if @new is @old at another place. */
+void dirty_move(const struct keel_memslot *old, const struct keel_memslot *new);
 void dirty_free(const struct keel_memslot *slot);
 
 /* How many slots log writes changes by @by: the hardware's help is needed, or no more. */

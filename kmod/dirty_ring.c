@@ -41,6 +41,7 @@ void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64
 {
 	struct kvm_dirty_gfn *e = entry_at(vcpu->vm, &vcpu->ring, vcpu->ring.head);
 
+	/* Kept room for: see keel_ring_has_room(). */
 	if (WARN_ON_ONCE(used(&vcpu->ring) >= vcpu->vm->dirty_ring_entries)) {
 		keel_vm_kill(vcpu->vm);
 		return;
@@ -52,6 +53,11 @@ void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64
 	WRITE_ONCE(vcpu->ring.head, vcpu->ring.head + 1);
 	if (nearly_full(vcpu))
 		keel_make_request(vcpu, REQ_RING_FULL);
+}
+
+bool keel_ring_has_room(const struct keel_vcpu *vcpu)
+{
+	return !vcpu->vm->dirty_ring_entries || !nearly_full(vcpu);
 }
 
 bool keel_ring_full(struct keel_vcpu *vcpu)
@@ -74,7 +80,7 @@ static void log_again(struct keel_vm *vm, u32 id, u64 offset)
 		return;
 	slot = memory_slot(vm, id >> 16, (u16)id);
 	if (slot && slot->flags & KVM_MEM_LOG_DIRTY_PAGES && offset < slot->npages)
-		mmu_log_again(vm, slot->as, slot->base + offset);
+		mmu_log_again(vm, slot->as, slot->base + offset, 1, NULL);
 }
 
 /* Entries handed back in a row; how many. */
@@ -95,6 +101,7 @@ static u32 take_back(struct keel_vm *vm, struct keel_dirty_ring *ring)
 		offset = READ_ONCE(e->offset);
 		WRITE_ONCE(e->flags, 0);
 		log_again(vm, slot, offset);
+		mmu_log_cond_resched(vm);
 	}
 	n -= ring->taken_back;
 	/* Free for the vCPU, but not before all of it is. */

@@ -281,8 +281,9 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	if (qual & EPT_VIOLATION_ACC_INSTR)
 		access |= ACC_EXEC;
 	r = mmu_page_fault(vcpu, gpa, access);
-	if (r == FAULT_FIXED && access & ACC_WRITE && READ_ONCE(vcpu->vm->logging_slots))
-		keel_dirty_mark_gfn(vcpu, gpa_to_gfn(gpa));
+	/* In the slot that was mapped, whatever has been published meanwhile. */
+	if (r == FAULT_FIXED && access & ACC_WRITE)
+		keel_dirty_written(vcpu, vcpu->mmu.fixed, gpa_to_gfn(gpa));
 	/* On the way to the page, in a table of the guest: not where its data is. */
 	if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
 		gpa = INVALID_GPA;

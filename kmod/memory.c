@@ -219,8 +219,7 @@ static void adapt(struct keel_vm *vm, const struct keel_memslot *old, const stru
 	if (old->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		mmu_log_no_more(vm, p->heir, p->first, p->end);
 	else
-		mmu_log_gfns(vm, old->as, p->first, p->end,
-			     !(vm->dirty_log_flags & KVM_DIRTY_LOG_INITIALLY_SET));
+		mmu_log_prepare(vm, old->as, p->first, p->end);
 }
 
 /*
@@ -243,8 +242,51 @@ static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
 }
 
 /*
- * Nobody marks pages of the slots that are gone any more: what is noted there
- * goes to those that have their pages now.
+ * Must the pages of @old that stay mapped for @heir make their next write known?
+ * They must where logging begins, unless all bits are set anyway. And a ring's
+ * entry names slot and offset: where these change, handing it back would arm
+ * another page, or none.
+ */
+static bool must_arm(const struct keel_vm *vm, const struct keel_memslot *old,
+		     const struct keel_memslot *heir)
+{
+	if (!(heir->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		return false;
+	if (vm->dirty_ring_entries)
+		return !(old->flags & KVM_MEM_LOG_DIRTY_PAGES) || heir->id != old->id ||
+		       heir->base != old->base;
+	return !(old->flags & KVM_MEM_LOG_DIRTY_PAGES) &&
+	       !(vm->dirty_log_flags & KVM_DIRTY_LOG_INITIALLY_SET);
+}
+
+/*
+ * Once @now is in force: a page that was armed earlier, and written to before,
+ * would be taken from the hardware's log for a slot that does not log, and never
+ * be told again.
+ */
+static void arm(struct keel_vm *vm, const struct keel_memslots *now, const struct slot_change *c,
+		int n)
+{
+	struct piece p;
+
+	for (; n--; c++) {
+		if (!c->old)
+			continue;
+		p = all_of(c->old);
+		while (next_piece(now, c->old, &p)) {
+			if (!p.heir || !must_arm(vm, c->old, p.heir))
+				continue;
+			mmu_log_begin(vm);
+			mmu_log_again(vm, p.heir->as, p.first, p.end - p.first, NULL);
+			mmu_log_end(vm);
+		}
+	}
+}
+
+/*
+ * No reader of the old snapshot is left to mark pages of the slots that are gone:
+ * pass on what is noted there, to the slots that have the pages now, and to the
+ * slot itself where it has moved.
  */
 static void inherit_dirty(const struct keel_memslots *now, const struct slot_change *c, int n)
 {
@@ -257,6 +299,8 @@ static void inherit_dirty(const struct keel_memslots *now, const struct slot_cha
 		while (next_piece(now, c->old, &p))
 			if (p.heir)
 				dirty_inherit(c->old, p.heir, p.first, p.end);
+		if (c->slot)
+			dirty_move(c->old, c->slot);
 		dirty_free(c->old);
 	}
 }
@@ -467,6 +511,8 @@ int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
 	STAT(vm, memslot_updates);
 	trace_phase(vm, as, UPDATE_PUBLISHED, u.next);
 	test_point(TEST_PUBLISHED);
+	if (vm->logging_slots)
+		arm(vm, u.next, c, n);
 	finish(vm, as, c, n);
 	if (more < 0)
 		dirty_count_slots(vm, more);

@@ -126,6 +126,16 @@ static bool can_replace(u64 old, u64 new)
 		!(old & ~new & SPTE_RIGHTS));
 }
 
+/* Put @new in the place of @old, and keep what the hardware has noted in that to the last. */
+static void replace_leaf(struct keel_vm *vm, struct keel_table *t, unsigned int i, u64 old,
+			 u64 new)
+{
+	u64 late = table_set(vm, t, i, new) & ~old & (SPTE_ACCESSED | SPTE_DIRTY);
+
+	if (unlikely(late))
+		atomic64_or(late, (atomic64_t *)&t->spt[i]);
+}
+
 static int fault_map(struct fault *f)
 {
 	struct keel_vm *vm = f->vcpu->vm;
@@ -147,7 +157,8 @@ static int fault_map(struct fault *f)
 	} else if (spte_is_present(old)) {
 		if (!(new & ~old & SPTE_RIGHTS))
 			return FAULT_RETRY;
-		new |= old & (SPTE_ACCESSED | SPTE_DIRTY);
+		replace_leaf(vm, t, i, old, new | (old & (SPTE_ACCESSED | SPTE_DIRTY)));
+		return FAULT_FIXED;
 	}
 	table_set(vm, t, i, new);
 	return FAULT_FIXED;
@@ -196,8 +207,10 @@ int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access)
 	f.slot = memslots_find(f.slots, gfn);
 	test_point(TEST_LOOKED_UP);
 	ret = f.slot ? map_ram(&f) : mmio_mark(&f);
-	if (ret == FAULT_FIXED)
+	if (ret == FAULT_FIXED) {
 		STAT(vcpu, page_fixed);
+		vcpu->mmu.fixed = f.slot;
+	}
 	return ret;
 }
 

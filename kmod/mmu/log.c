@@ -5,6 +5,8 @@
  * or the leaf is not writable and the first write faults: log.c arms leaves for
  * that, the fault disarms them. In such a slot no leaf is huge.
  */
+#include <linux/sched/signal.h>
+
 #include "fault.h"
 
 /* The hardware keeps a log of its own; constant after mmu_setup(). */
@@ -40,17 +42,35 @@ void mmu_log_end(struct keel_vm *vm)
 	spin_unlock(&vm->mmu.lock);
 }
 
-void mmu_log_again(struct keel_vm *vm, int as, gfn_t gfn)
+int mmu_log_again(struct keel_vm *vm, int as, gfn_t first, u64 npages, const unsigned long *bits)
 {
 	struct spte_iter it;
 	struct zap z;
+	int ret = 0;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	zap_init(&z, vm);
+	iter_init(&it, vm->mmu.table[as], first, first + npages);
+	while (!ret && iter_find(&it)) {
+		if (spte_is_leaf(it.spte) && (!bits || test_bit(it.gfn - first, bits)))
+			arm(&z, &it);
+		iter_advance(&it);
+		if (!zap_give_way(&z))
+			continue;
+		iter_restart(&it);
+		if (bits && fatal_signal_pending(current))
+			ret = -EINTR;
+	}
+	zap_finish(&z);
+	return ret;
+}
+
+void mmu_log_cond_resched(struct keel_vm *vm)
+{
+	struct zap z;
 
 	zap_init(&z, vm);
-	iter_init(&it, vm->mmu.table[as], gfn, gfn + 1);
-	if (iter_find(&it) && spte_is_leaf(it.spte))
-		arm(&z, &it);
 	zap_give_way(&z);
-	zap_finish(&z);
 }
 
 /* --- a slot begins to log ------------------------------------------------ */
@@ -90,7 +110,7 @@ static void make_small(struct zap *z, struct spte_iter *it, struct list_head *ta
 	split_or_zap(z, it->table, it->index, tables);
 }
 
-void mmu_log_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool armed)
+void mmu_log_prepare(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
 {
 	LIST_HEAD(tables);
 	struct spte_iter it;
@@ -104,8 +124,6 @@ void mmu_log_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool armed
 			make_small(&z, &it, &tables);
 			continue;
 		}
-		if (armed && spte_is_leaf(it.spte))
-			arm(&z, &it);
 		iter_advance(&it);
 		if (zap_give_way(&z))
 			iter_restart(&it);

@@ -75,13 +75,16 @@ struct mmio_cache {
  * @spare:	tables allocated before mmu.lock is taken
  * @verdict:	of the last fault or misconfiguration that asked for emulation
  * @cache:	see cache.c
+ * @fixed:	the slot that the last FAULT_FIXED has mapped; while SRCU is held
  * @code:	the walk of the last instruction fetch: see walk.c
+ * @write:	the walk of the last write to a device
  */
 struct keel_mmu_vcpu {
 	struct keel_table *spare[MMU_SPARE_TABLES];
 	int nr_spare;
 	struct mmio_verdict verdict;
 	struct mmio_cache cache;
+	const struct keel_memslot *fixed;
 	struct walk code, write;
 };
 
@@ -187,17 +190,24 @@ void mmu_one_flush_end(struct keel_vm *vm);
 void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end);
 
 /*
- * Dirty logging. Begin to log: let no leaf in [@first, @end) be huge and, if
- * @armed, each make its next write known. Lock held; may yield; may sleep.
- * No more: what could be mapped as huge again is removed, to be so.
+ * Dirty logging. Prepare for it: let no leaf in [@first, @end) be huge. Lock
+ * held; may yield; may sleep. No more: what could be mapped as huge again is
+ * removed, to be so.
  */
-void mmu_log_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool armed);
+void mmu_log_prepare(struct keel_vm *vm, int as, gfn_t first, gfn_t end);
 void mmu_log_no_more(struct keel_vm *vm, const struct keel_memslot *slot, gfn_t first, gfn_t end);
 
-/* Have the next write to @gfn made known, between begin and end. May sleep. */
+/*
+ * Between begin and end, which take and release the lock: have the next write
+ * made known to those of @npages pages from @first on that are set in @bits, or
+ * to all. Costs as much as is mapped there. May sleep. -EINTR: a fatal signal
+ * has come, and @bits was given.
+ */
 void mmu_log_begin(struct keel_vm *vm);
-void mmu_log_again(struct keel_vm *vm, int as, gfn_t gfn);
+int mmu_log_again(struct keel_vm *vm, int as, gfn_t first, u64 npages, const unsigned long *bits);
 void mmu_log_end(struct keel_vm *vm);
+/* Give way where nothing is found that would. */
+void mmu_log_cond_resched(struct keel_vm *vm);
 
 /*
  * Let no huge leaf reach across the start of @gfn. First get what tables that
