@@ -206,7 +206,10 @@ static bool enter(struct keel_vcpu *vcpu, struct keel_exit *exit)
 	}
 	load_fpu();
 	vmx_run(&vcpu->vmx, exit);
-	/* Who sees the vCPU outside sees all that it did inside. */
+	/* A CPU that has waited for the guest to be left finds marked what it has written to. */
+	if (unlikely(vcpu->vmx.logging))
+		keel_dirty_drain(vcpu);
+	/* Pairs with leaving_guest(): a CPU that reads VCPU_OUTSIDE sees all that was written before. */
 	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
 	vmx_handle_nmi(exit);
 	return true;
@@ -243,8 +246,6 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 		return RUN_RESUME;
 	}
 	STAT(vcpu, exits);
-	if (unlikely(vcpu->vmx.logging))
-		keel_dirty_drain(vcpu);
 	keel_requeue_vectoring(vcpu, &exit);
 	return keel_handle_exit(vcpu, &exit);
 }
