@@ -249,7 +249,7 @@ int keel_set_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	if (!exists(vcpu, index))
 		return -EINVAL;
 	if (is_wall_clock(index)) {
-		/* Userspace must take from the ring first; a guest's write comes with room for it. */
+		/* Userspace must take from the ring first; a guest has room for its writes. */
 		if (host && val && !keel_ring_has_room(vcpu))
 			return -EBUSY;
 		set_wall_clock(vcpu, val);

@@ -113,7 +113,8 @@ void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *he
 
 void dirty_move(const struct keel_memslot *old, const struct keel_memslot *new)
 {
-	u64 ahead = (new->hva - old->hva) >> PAGE_SHIFT, behind = (old->hva - new->hva) >> PAGE_SHIFT;
+	u64 ahead = (new->hva - old->hva) >> PAGE_SHIFT;
+	u64 behind = (old->hva - new->hva) >> PAGE_SHIFT;
 
 	if (!new->dirty)
 		return;

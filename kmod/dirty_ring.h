@@ -39,7 +39,7 @@ bool keel_ring_covers(const struct keel_vm *vm, unsigned long pgoff, unsigned lo
 /* Page @offset of @slot was written to. vCPU mutex held. */
 void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64 offset);
 
-/* May an ioctl write to guest memory? Not to the ring's last entries, which a running guest needs. */
+/* May an ioctl write to guest memory? The ring's last entries are for a running guest. */
 bool keel_ring_has_room(const struct keel_vcpu *vcpu);
 
 /* A request: too little is left. True: kvm_run says so. */

@@ -158,7 +158,7 @@ static int handle_breakpoint(struct keel_vcpu *vcpu, const struct keel_exit *exi
 	return keel_debug_exit(vcpu, X86_TRAP_BP, 0);
 }
 
-/* Has the guest asked for alignment checks? A host without split-lock detection raises no other #AC. */
+/* Has the guest asked for the check? Without split-lock detection there is no other #AC. */
 static bool is_guests_alignment_check(struct keel_vcpu *vcpu)
 {
 	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))

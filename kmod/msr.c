@@ -585,12 +585,16 @@ void keel_msr_reset(struct keel_vcpu *vcpu)
 
 int keel_guest_rdmsr(struct keel_vcpu *vcpu, u32 index, u64 *val)
 {
-	return keel_msr_allowed(vcpu, index, false) ? keel_get_msr(vcpu, index, val, false) : -EPERM;
+	if (!keel_msr_allowed(vcpu, index, false))
+		return -EPERM;
+	return keel_get_msr(vcpu, index, val, false);
 }
 
 int keel_guest_wrmsr(struct keel_vcpu *vcpu, u32 index, u64 val)
 {
-	return keel_msr_allowed(vcpu, index, true) ? keel_set_msr(vcpu, index, val, false) : -EPERM;
+	if (!keel_msr_allowed(vcpu, index, true))
+		return -EPERM;
+	return keel_set_msr(vcpu, index, val, false);
 }
 
 int keel_rdmsr_exit(struct keel_vcpu *vcpu)

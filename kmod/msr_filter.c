@@ -101,7 +101,7 @@ static int complete_rdmsr(struct keel_vcpu *vcpu)
 	return complete_wrmsr(vcpu);
 }
 
-bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 exit, u32 index, u64 val, int err)
+bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 index, u64 val, int err, bool write)
 {
 	struct kvm_run *run = vcpu->run;
 	u32 reason = exit_reason_of(err);
@@ -113,13 +113,16 @@ bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 exit, u32 index, u64 val, int 
 	run->msr.reason = reason;
 	run->msr.index = index;
 	run->msr.data = val;
-	run->exit_reason = exit;
+	if (write)
+		run->exit_reason = KVM_EXIT_X86_WRMSR;
+	else
+		run->exit_reason = KVM_EXIT_X86_RDMSR;
 	return true;
 }
 
 int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err)
 {
-	if (!keel_msr_to_user(vcpu, KVM_EXIT_X86_RDMSR, index, 0, err)) {
+	if (!keel_msr_to_user(vcpu, index, 0, err, false)) {
 		keel_inject_gp(vcpu);
 		return RUN_RESUME;
 	}
@@ -129,7 +132,7 @@ int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err)
 
 int keel_wrmsr_failed(struct keel_vcpu *vcpu, u32 index, u64 val, int err)
 {
-	if (!keel_msr_to_user(vcpu, KVM_EXIT_X86_WRMSR, index, val, err)) {
+	if (!keel_msr_to_user(vcpu, index, val, err, true)) {
 		keel_inject_gp(vcpu);
 		return RUN_RESUME;
 	}

@@ -23,10 +23,10 @@ int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err);
 int keel_wrmsr_failed(struct keel_vcpu *vcpu, u32 index, u64 val, int err);
 
 /*
- * True: userspace has asked to be told of failures like @err, and kvm_run now describes the one of
- * @index as @exit, KVM_EXIT_X86_RDMSR or _WRMSR. What is to be done with the answer is the caller's.
+ * True: userspace has asked to be told of failures like @err, and kvm_run now
+ * describes this one, of reading or writing @index. The answer is the caller's.
  */
-bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 exit, u32 index, u64 val, int err);
+bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 index, u64 val, int err, bool write);
 
 /* REQ_MSR_FILTER: let the hardware tell of all accesses, or not. Loaded. */
 void keel_msr_filter_changed(struct keel_vcpu *vcpu);

@@ -209,7 +209,7 @@ static bool enter(struct keel_vcpu *vcpu, struct keel_exit *exit)
 	/* A CPU that has waited for the guest to be left finds marked what it has written to. */
 	if (unlikely(vcpu->vmx.logging))
 		keel_dirty_drain(vcpu);
-	/* Pairs with leaving_guest(): a CPU that reads VCPU_OUTSIDE sees all that was written before. */
+	/* Pairs with leaving_guest(): a CPU that reads VCPU_OUTSIDE sees all writes of before. */
 	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
 	vmx_handle_nmi(exit);
 	return true;

@@ -65,6 +65,8 @@ FIXTURE(stale_code) {
 	u64 emulated;
 };
 
+typedef FIXTURE_DATA(stale_code) fixture_t;
+
 FIXTURE_SETUP(stale_code)
 {
 	u64 pte;
@@ -107,7 +109,7 @@ static void load(struct vm *vm, u64 gpa, const void *code, size_t len)
 #define TO_CR8	"\x44\x0f\x22\xc0"
 
 /* Has it been emulated at all? Otherwise the test has asked the processor alone. */
-static bool was_emulated(FIXTURE_DATA(stale_code) *self)
+static bool was_emulated(fixture_t *self)
 {
 	return counter(self->vcpu->fd, "emulated") > self->emulated;
 }
@@ -134,7 +136,7 @@ static void ask_userspace(struct vm *vm)
 	vm_ioctl(vm, KVM_ENABLE_CAP, &cap);
 }
 
-static void prepare_msr(FIXTURE_DATA(stale_code) *self)
+static void prepare_msr(fixture_t *self)
 {
 	GUEST_VAR(self->vm, guest_rcx) = MSR_SYSENTER_CS;
 	GUEST_VAR(self->vm, guest_rax) = (u32)VALUE;

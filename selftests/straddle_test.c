@@ -104,6 +104,8 @@ FIXTURE(straddle) {
 	u8 device[3 * PAGE];	/* from the page before it on */
 };
 
+typedef FIXTURE_DATA(straddle) fixture_t;
+
 FIXTURE_SETUP(straddle)
 {
 	self->vm = vm_create();
@@ -128,7 +130,7 @@ static void fill(u8 *p, unsigned int n, u32 seed)
 }
 
 /* What an operand that begins at @gpa consists of, wherever its bytes are. */
-static u8 *byte_at(FIXTURE_DATA(straddle) *self, u64 gpa)
+static u8 *byte_at(fixture_t *self, u64 gpa)
 {
 	if (gpa >= SLOT_GPA && gpa < SLOT_GPA + PAGE)
 		return self->ram + (gpa - SLOT_GPA);
@@ -136,7 +138,7 @@ static u8 *byte_at(FIXTURE_DATA(straddle) *self, u64 gpa)
 }
 
 /* Answer for the device until the guest reports. */
-static void serve(struct __test_metadata *_metadata, FIXTURE_DATA(straddle) *self)
+static void serve(struct __test_metadata *_metadata, fixture_t *self)
 {
 	struct kvm_run *run = self->vcpu->run;
 	unsigned int i;
@@ -163,7 +165,7 @@ struct outcome {
 	u64 moved;		/* how far rdi went */
 };
 
-static void run_at(struct __test_metadata *_metadata, FIXTURE_DATA(straddle) *self,
+static void run_at(struct __test_metadata *_metadata, fixture_t *self,
 		   const struct family *f, u64 gpa, struct outcome *o)
 {
 	bool plain = gpa == PLAIN_GPA;
@@ -199,7 +201,7 @@ static void expect_same(struct __test_metadata *_metadata, const struct family *
 		EXPECT_EQ(right->moved, o->moved);
 }
 
-static void try_all(struct __test_metadata *_metadata, FIXTURE_DATA(straddle) *self, u64 border)
+static void try_all(struct __test_metadata *_metadata, fixture_t *self, u64 border)
 {
 	struct outcome right, o;
 	unsigned int i, before;
@@ -227,16 +229,16 @@ TEST_F(straddle, from_a_device_into_ram)
 
 /* No device is needed where code of this kind is emulated for want of unrestricted guest. */
 GUEST_CODE16(stores16,
-	"mov $0x1122, %ax\n"
-	"mov $0x3344, %dx\n"
-	"xor %bx, %bx\n"
-	"mov %bx, %es\n"
-	"mov $0x3001, %di\n stosw\n stosl\n"
-	"mov $0x3011, %di\n mov $3, %cx\n rep stosw\n"
-	"mov $0x3001, %si\n mov $0x3023, %di\n mov $2, %cx\n rep movsl\n"
-	"mov %ax, 0x3031\n mov %eax, 0x3035\n"
-	"mov $0x3045, %sp\n push %ax\n pushl %eax\n"
-	"hlt\n");
+	     "mov $0x1122, %ax\n"
+	     "mov $0x3344, %dx\n"
+	     "xor %bx, %bx\n"
+	     "mov %bx, %es\n"
+	     "mov $0x3001, %di\n stosw\n stosl\n"
+	     "mov $0x3011, %di\n mov $3, %cx\n rep stosw\n"
+	     "mov $0x3001, %si\n mov $0x3023, %di\n mov $2, %cx\n rep movsl\n"
+	     "mov %ax, 0x3031\n mov %eax, 0x3035\n"
+	     "mov $0x3045, %sp\n push %ax\n pushl %eax\n"
+	     "hlt\n");
 
 TEST_F(straddle, odd_addresses_in_real_mode)
 {

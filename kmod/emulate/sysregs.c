@@ -90,9 +90,9 @@ static enum emu_result take_answer(struct keel_vcpu *vcpu, u64 *val)
 }
 
 /* A failure is the guest's, as at a VM exit, unless userspace wants to answer. */
-static enum emu_result msr_result(struct keel_vcpu *vcpu, u32 exit, u32 nr, u64 val, int err)
+static enum emu_result msr_result(struct keel_vcpu *vcpu, u32 nr, u64 val, int err, bool write)
 {
-	return err && keel_msr_to_user(vcpu, exit, nr, val, err) ? EMU_USER : legal(err);
+	return err && keel_msr_to_user(vcpu, nr, val, err, write) ? EMU_USER : legal(err);
 }
 
 static enum emu_result get_msr(struct keel_vcpu *vcpu, u32 nr, u64 *val)
@@ -102,7 +102,7 @@ static enum emu_result get_msr(struct keel_vcpu *vcpu, u32 nr, u64 *val)
 	if (vcpu->emulation.msr_answered)
 		return take_answer(vcpu, val);
 	err = keel_guest_rdmsr(vcpu, nr, val);
-	return msr_result(vcpu, KVM_EXIT_X86_RDMSR, nr, 0, err);
+	return msr_result(vcpu, nr, 0, err, false);
 }
 
 static enum emu_result set_msr(struct keel_vcpu *vcpu, u32 nr, u64 val)
@@ -112,7 +112,7 @@ static enum emu_result set_msr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 	if (vcpu->emulation.msr_answered)
 		return take_answer(vcpu, &val);
 	err = keel_guest_wrmsr(vcpu, nr, val);
-	return msr_result(vcpu, KVM_EXIT_X86_WRMSR, nr, val, err);
+	return msr_result(vcpu, nr, val, err, true);
 }
 
 /* The guest's debugger wants to know of every access. */

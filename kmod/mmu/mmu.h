@@ -165,7 +165,7 @@ int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad
 /* The same to fetch an instruction, ACC_EXEC: quick where the last one was fetched. Sets them. */
 int mmu_walk_code(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
 		  struct walk_fault *fault);
-/* The same to write, ACC_WRITE, where the hardware has met a device: quick on the page of the last. */
+/* The same to write to a device, ACC_WRITE: quick on the page of the last write. */
 int mmu_walk_write(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, gpa_t *gpa,
 		   struct walk_fault *fault);
 

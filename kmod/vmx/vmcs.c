@@ -145,7 +145,7 @@ static void write_controls(struct vmx_vcpu *v)
 {
 	v->proc_ctl = vmx_caps.proc_ctl;
 	v->entry_ctl = vmx_caps.entry_ctl;
-	/* The delivery of #DB or #AC can raise the next, for ever, and nothing else gets through. */
+	/* The delivery of #DB or #AC can raise the next, for ever: nothing else gets through. */
 	v->exception_bitmap = BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC);
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
