@@ -5,6 +5,7 @@
  * Zones are a snapshot for each bus, replaced as a whole, read under SRCU.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -52,7 +53,8 @@ static bool put(struct kvm_coalesced_mmio_ring *ring, int bus, u64 addr, const v
 	next = (last + 1) % KVM_COALESCED_MMIO_MAX;
 	if (READ_ONCE(ring->first) == next)
 		return false;
-	entry = &ring->coalesced_mmio[last];
+	/* Userspace can write the index: it must not lead elsewhere by speculation either. */
+	entry = &ring->coalesced_mmio[array_index_nospec(last, KVM_COALESCED_MMIO_MAX)];
 	entry->phys_addr = addr;
 	entry->len = len;
 	memcpy(entry->data, data, len);

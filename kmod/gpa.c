@@ -6,6 +6,7 @@
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "dirty.h"
@@ -34,6 +35,8 @@ static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_
 		slot = find_slot(vcpu, gfn);
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
 		return NULL;
+	/* The guest chooses it: it must not lead out of the slot by speculation either. */
+	gfn = slot->base + array_index_nospec(gfn - slot->base, slot->npages);
 	*hva = memslot_hva(slot, gfn) + offset_in_page(gpa);
 	return slot;
 }

@@ -5,6 +5,7 @@
  * check of the host's never gets here.
  */
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/mce.h>
@@ -35,11 +36,20 @@ void keel_mce_reset(struct keel_vcpu *vcpu)
 
 /* --- registers ----------------------------------------------------------- */
 
+/* Guest and userspace choose the number: it must not lead elsewhere by speculation either. */
+static u64 *bank_at(struct keel_mce *m, u32 n)
+{
+	unsigned int nr = nr_banks(m);
+
+	return n < nr ? m->bank[array_index_nospec(n, nr)] : NULL;
+}
+
 static u64 *bank_register(struct keel_mce *m, u32 index)
 {
 	u32 n = index - BANKS_FIRST;
+	u64 *bank = bank_at(m, n / 4);
 
-	return n / 4 < nr_banks(m) ? &m->bank[n / 4][n % 4] : NULL;
+	return bank ? &bank[n % 4] : NULL;
 }
 
 /* Userspace reads the register that is not there as well: it is in the list of what to save. */
@@ -170,11 +180,10 @@ static void raise_uncorrected(struct keel_vcpu *vcpu, u64 *bank, const struct kv
 long keel_set_mce(struct keel_vcpu *vcpu, void *data)
 {
 	const struct kvm_x86_mce *in = data;
-	u64 *bank;
+	u64 *bank = bank_at(&vcpu->mce, in->bank);
 
-	if (in->bank >= nr_banks(&vcpu->mce) || !(in->status & MCI_STATUS_VAL))
+	if (!bank || !(in->status & MCI_STATUS_VAL))
 		return -EINVAL;
-	bank = vcpu->mce.bank[in->bank];
 	if (in->status & MCI_STATUS_UC)
 		raise_uncorrected(vcpu, bank, in);
 	else if (!(bank[STATUS] & MCI_STATUS_VAL) || !(bank[STATUS] & MCI_STATUS_UC))

@@ -5,6 +5,7 @@
  * save it. Nothing illegal gets past this file: what vmx/ is given can be
  * loaded into the processor. The ioctls are in msr_io.c.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
 #include <asm/kvm_para.h>
@@ -259,6 +260,15 @@ static int set_mtrr_default(struct keel_vcpu *vcpu, u32 index, u64 val, bool hos
 	return 0;
 }
 
+/*
+ * Guest and userspace choose the number, which is in the range: it must not
+ * lead elsewhere by speculation either.
+ */
+static u64 *variable_mtrr(struct keel_msrs *m, u32 index)
+{
+	return &m->mtrr_variable[array_index_nospec(index - MTRR_VARIABLE, 2 * NR_VAR_MTRR)];
+}
+
 /* Base registers have even numbers, masks odd ones. */
 static int set_mtrr_variable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
@@ -267,7 +277,7 @@ static int set_mtrr_variable(struct keel_vcpu *vcpu, u32 index, u64 val, bool ho
 
 	if ((val & ~legal) || (!mask && !memory_type_valid(val, false)))
 		return -EINVAL;
-	vcpu->msrs->mtrr_variable[index - MTRR_VARIABLE] = val;
+	*variable_mtrr(vcpu->msrs, index) = val;
 	return 0;
 }
 
@@ -309,11 +319,11 @@ static u64 *kept(struct keel_vcpu *vcpu, u32 index)
 	case MTRR_DEFAULT:
 		return &m->mtrr_default;
 	case MTRR_VARIABLE ... MTRR_VARIABLE + 2 * NR_VAR_MTRR - 1:
-		return &m->mtrr_variable[index - MTRR_VARIABLE];
+		return variable_mtrr(m, index);
 	case MTRR_FIXED_64K:
 	case MTRR_FIXED_16K ... MTRR_FIXED_16K + 1:
 	case MTRR_FIXED_4K ... MTRR_FIXED_4K + 7:
-		return &m->mtrr_fixed[fixed_mtrr(index)];
+		return &m->mtrr_fixed[array_index_nospec(fixed_mtrr(index), NR_FIXED_MTRR)];
 	default:
 		return NULL;
 	}

@@ -5,6 +5,7 @@
  * is, and what it takes when it is allowed, is the matter of msr.c.
  */
 #include <linux/bitmap.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -42,9 +43,11 @@ static bool filter_allows(const struct msr_filter *f, u32 index, u32 direction)
 
 	for (i = 0; i < f->nr; i++) {
 		const struct msr_range *r = &f->range[i];
+		u32 n = index - r->base;
 
-		if (index - r->base < r->nr && (r->flags & direction))
-			return test_bit(index - r->base, r->allowed);
+		/* The guest chooses it: it must not lead elsewhere by speculation either. */
+		if (n < r->nr && (r->flags & direction))
+			return test_bit(array_index_nospec(n, r->nr), r->allowed);
 	}
 	return f->default_allow;
 }
