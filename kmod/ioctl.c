@@ -279,6 +279,7 @@ static const struct keel_ioctl vm_ioctls[] = {
 	{ KVM_REGISTER_COALESCED_MMIO,	0,	.vm = keel_register_coalesced },
 	{ KVM_UNREGISTER_COALESCED_MMIO, 0,	.vm = keel_unregister_coalesced },
 	{ KVM_X86_SET_MSR_FILTER,	0,	.vm = keel_set_msr_filter },
+	{ COMPAT_SET_MSR_FILTER,	0,	.vm = keel_set_msr_filter_compat },
 };
 
 static const struct keel_ioctl vcpu_ioctls[] = {

@@ -5,6 +5,7 @@
  * is, and what it takes when it is allowed, is the matter of msr.c.
  */
 #include <linux/bitmap.h>
+#include <linux/compat.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -221,6 +222,25 @@ long keel_set_msr_filter(struct keel_vm *vm, void *data)
 	synchronize_srcu_expedited(&vm->srcu);
 	free_filter(f);
 	return 0;
+}
+
+/* A 64-bit program could use the number too, but not what it stands for. */
+long keel_set_msr_filter_compat(struct keel_vm *vm, void *data)
+{
+	const struct msr_filter_compat *in = data;
+	struct kvm_msr_filter wide = { .flags = in->flags };
+	int i;
+
+	if (!in_compat_syscall())
+		return -ENOTTY;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++)
+		wide.ranges[i] = (struct kvm_msr_filter_range) {
+			.flags = in->ranges[i].flags,
+			.nmsrs = in->ranges[i].nmsrs,
+			.base = in->ranges[i].base,
+			.bitmap = (__u8 __force *)compat_ptr(in->ranges[i].bitmap),
+		};
+	return keel_set_msr_filter(vm, &wide);
 }
 
 long keel_enable_user_msr(struct keel_vm *vm, const u64 *args)

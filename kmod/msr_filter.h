@@ -6,6 +6,9 @@
 #ifndef KEEL_MSR_FILTER_H
 #define KEEL_MSR_FILTER_H
 
+#include <linux/compat.h>
+#include <linux/kvm.h>
+
 #include "types.h"
 
 struct keel_vm;
@@ -33,8 +36,24 @@ void keel_msr_filter_changed(struct keel_vcpu *vcpu);
 
 void keel_msr_filter_free(struct keel_vm *vm);
 
+/*
+ * KVM_X86_SET_MSR_FILTER as a 32-bit program writes it: the one request whose
+ * size, and with it the number, depends on that of a pointer.
+ */
+struct msr_filter_compat {
+	u32 flags;
+	struct {
+		u32 flags, nmsrs, base;
+		compat_uptr_t bitmap;
+	} ranges[KVM_MSR_FILTER_MAX_RANGES];
+};
+
+#define COMPAT_SET_MSR_FILTER	_IOW(KVMIO, _IOC_NR(KVM_X86_SET_MSR_FILTER),	\
+				     struct msr_filter_compat)
+
 /* KVM_CAP_X86_USER_SPACE_MSR, KVM_X86_SET_MSR_FILTER. */
 long keel_enable_user_msr(struct keel_vm *vm, const u64 *args);
 long keel_set_msr_filter(struct keel_vm *vm, void *data);
+long keel_set_msr_filter_compat(struct keel_vm *vm, void *data);
 
 #endif
