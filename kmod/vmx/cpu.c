@@ -117,7 +117,7 @@ static void vmx_off_ipi(void *unused)
 static void explain_failure(int err)
 {
 	if (err == -EBUSY)
-		pr_err_ratelimited("keel: another hypervisor uses VMX: stop its VMs (modprobe -r kvm_intel), then try again\n");
+		pr_err_ratelimited("keel: another hypervisor uses VMX: stop its VMs (modprobe -r kvm_intel; from Linux 6.12 on kvm.enable_virt_at_load=0 makes it give VMX back), then try again\n");
 	else
 		pr_err_ratelimited("keel: entering VMX operation failed (%d): see whether the firmware enables VMX on all CPUs\n",
 				   err);
