@@ -281,25 +281,63 @@ static bool accept_new(struct keel_vcpu *vcpu, u32 shadow)
 	return false;
 }
 
+/* TF traps after each instruction, unless it is to trap after branches only. */
+static bool steps(struct keel_vcpu *vcpu)
+{
+	u64 debugctl;
+
+	return vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF &&
+	       !(vmx_get_msr(&vcpu->vmx, MSR_IA32_DEBUGCTLMSR, &debugctl) &&
+		 debugctl & DEBUGCTLMSR_BTF);
+}
+
 /*
  * A single-step trap that an interrupt shadow holds back must be told to the
- * hardware: it insists that TF in a shadow comes with a pending trap.
+ * hardware: in a shadow it insists on a pending trap if the guest steps, and on
+ * none if it does not.
  */
 static void sync_pending_debug(struct keel_vcpu *vcpu, u32 shadow)
 {
-	if (!(shadow & INT_SHADOW) || !(vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF))
+	u64 pending;
+
+	if (!(shadow & INT_SHADOW))
 		return;
-	vmx_set_pending_debug(&vcpu->vmx, vmx_pending_debug(&vcpu->vmx) | DR_STEP);
+	pending = vmx_pending_debug(&vcpu->vmx) & ~DR_STEP;
+	vmx_set_pending_debug(&vcpu->vmx, pending | (steps(vcpu) ? DR_STEP : 0));
+}
+
+/*
+ * Userspace sets flags, shadow and events one by one, and VM entry refuses what
+ * does not go together: a shadow of STI without IF, or one of any kind with an
+ * event that has been accepted already, and virtual-8086 mode within long mode.
+ * Returns the interruptibility state that is left.
+ */
+static u32 make_enterable(struct keel_vcpu *vcpu)
+{
+	const struct keel_events *ev = &vcpu->events;
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u32 old = vmx_interruptibility(v), new = old;
+
+	if (vmx_rflags(v) & X86_EFLAGS_VM && vmx_efer(v) & EFER_LMA)
+		vmx_set_rflags(v, vmx_rflags(v) & ~X86_EFLAGS_VM);
+	if (!(vmx_rflags(v) & X86_EFLAGS_IF))
+		new &= ~GUEST_INTR_STATE_STI;
+	if (ev->nmi.injected || ev->interrupt.injected)
+		new &= ~INT_SHADOW;
+	if (new != old)
+		vmx_set_interruptibility(v, new);
+	return new;
 }
 
 void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
-	u32 shadow = vmx_interruptibility(&vcpu->vmx);
 	bool nmi_behind_sti, nmi, irq;
+	u32 shadow;
 
 	if (ev->triple_fault)
 		return;
+	shadow = make_enterable(vcpu);
 	ev->window_wanted = READ_ONCE(vcpu->run->request_interrupt_window);
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = inject(vcpu) || (accept_new(vcpu, shadow) && inject(vcpu));

@@ -403,11 +403,13 @@ void keel_unlock_and_retire(struct keel_vm *vm, void *old);
 
 /*
  * Userspace has set registers or events: the instruction that waits for an
- * answer may be another now. It starts from the beginning.
+ * answer may be another now. It starts from the beginning; and what was set may
+ * need to be made fit for an entry, see keel_inject_events().
  */
 static inline void keel_drop_answer(struct keel_vcpu *vcpu)
 {
 	vcpu->emulation.decoded = false;
+	keel_make_request(vcpu, REQ_EVENT);
 }
 
 /* A broken invariant: the VM answers -EIO from now on. */
