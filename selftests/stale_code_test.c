@@ -14,6 +14,9 @@
 #define DEVICE_GVA	0x8000200000UL	/* a page of the device, mapped read-only */
 #define A_GPA		DATA_GPA
 #define B_GPA		(DATA_GPA + PAGE)
+#define USER_GVA	0x8000126000UL	/* code and stack of user code */
+#define USER_GPA	(DATA_GPA + 2 * PAGE)
+#define PTE_GVA		0x8000127000UL	/* the page of CODE_GVA's page-table entry */
 #define RET		0xc3
 #define ENTRY		16		/* of the instruction in its page; RET at 0 */
 #define MSR_SYSENTER_CS	0x174
@@ -239,22 +242,90 @@ TEST_F(stale_code, a_lower_task_priority_is_told_to_userspace)
 	EXPECT_EQ(0, vcpu_sync(self->vcpu));
 }
 
-/* Two loads first: the verdict on the page is in the tables and in the vCPU's cache. */
-TEST_F(stale_code, a_load_does_not_become_a_store_to_a_read_only_page)
-{
-	int exit;
+/*
+ * The same trick of user code, which can write to its own page-table entry here:
+ * rbx is the code, rcx the entry for page B, which is at rdx, rdi the device.
+ */
+extern const u8 user_code[], user_code_end[];
+asm(".pushsection .rodata\n"
+    "user_code:\n"
+    "call *%rbx\n"
+    "mov %rcx, (%rdx)\n"
+    "add $16, %rbx\n"
+    "call *%rbx\n"
+    "ud2\n"
+    "user_code_end:\n"
+    ".popsection\n");
 
-	GUEST_VAR(self->vm, guest_rdi) = DEVICE_GVA;
+static void on_user_fault(struct guest_trap *trap)
+{
+	guest_sync3(trap->vector, trap->error, 0);
+}
+
+static void guest_prepare(void)
+{
+	guest_handler[6] = on_user_fault;
+	guest_handler[14] = on_user_fault;
+	guest_sync(0);
+}
+
+static void prepare_user(fixture_t *self)
+{
+	u64 pte = vm_pte_gpa(self->vm, CODE_GVA);
+
+	vcpu_set_long(self->vcpu, guest_prepare);
+	vcpu_sync(self->vcpu);
+	/* RSP0: where its handler's stack is. */
+	*(u64 *)(vm_hva(self->vm, TSS_GPA) + 4) = STACKS_GPA + STACK_SIZE;
+	vm_load(self->vm, USER_GPA, user_code, user_code_end);
+	vm_map(self->vm, CODE_GVA, A_GPA, PT_P | PT_W | PT_U);
+	vm_map(self->vm, USER_GVA, USER_GPA, PT_P | PT_W | PT_U);
+	vm_map(self->vm, PTE_GVA, pte & ~(PAGE - 1), PT_P | PT_W | PT_U);
+	vm_map(self->vm, DEVICE_GVA, MMIO_GPA, PT_P | PT_U | PT_A | PT_D);
+}
+
+/* Enter user code, with page A in the tables and no translation of before. */
+static void enter_user(fixture_t *self)
+{
+	u64 flags = PT_P | PT_W | PT_U | PT_A | PT_D, pte = vm_pte_gpa(self->vm, CODE_GVA);
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	*(u64 *)vm_hva(self->vm, pte) = A_GPA | flags;
+	vcpu_get_sregs(self->vcpu, &s);
+	s.cs.selector = 0x43;
+	s.cs.dpl = 3;
+	s.ss.selector = 0x4b;
+	s.ss.dpl = 3;
+	vcpu_set_sregs(self->vcpu, &s);
+	vcpu_get_regs(self->vcpu, &r);
+	r.rip = USER_GVA;
+	r.rsp = USER_GVA + PAGE;
+	r.rbx = CODE_GVA;
+	r.rcx = B_GPA | flags;
+	r.rdx = PTE_GVA + pte % PAGE;
+	r.rdi = DEVICE_GVA;
+	r.rflags = 2;
+	vcpu_set_regs(self->vcpu, &r);
+}
+
+/* Loads first: the verdict on the page is in the tables and in the vCPU's cache. */
+TEST_F(stale_code, a_load_of_user_code_does_not_become_a_store_to_a_read_only_page)
+{
+	int i;
+
+	prepare_user(self);
 	LOAD(self, FETCH, FETCH);
-	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
-	EXPECT_EQ(0, vcpu_sync(self->vcpu));
-	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
-	EXPECT_EQ(0, vcpu_sync(self->vcpu));
+	for (i = 0; i < 2; i++) {
+		enter_user(self);
+		ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+		EXPECT_EQ(6, vcpu_sync(self->vcpu));
+	}
 	LOAD(self, FETCH, STORE);
-	exit = vcpu_next(self->vcpu);
-	ASSERT_EQ(GUEST_SYNC, exit);
+	enter_user(self);
+	ASSERT_EQ(GUEST_SYNC, vcpu_next(self->vcpu));
 	EXPECT_EQ(14, self->vcpu->arg[0]);
-	EXPECT_EQ(3, self->vcpu->arg[1]);
+	EXPECT_EQ(7, self->vcpu->arg[1]);
 }
 
 KEEL_TEST_MAIN

