@@ -247,15 +247,19 @@ TEST_F(stale_code, a_lower_task_priority_is_told_to_userspace)
  * rbx is the code, rcx the entry for page B, which is at rdx, rdi the device.
  */
 extern const u8 user_code[], user_code_end[];
-asm(".pushsection .rodata\n"
-    "user_code:\n"
-    "call *%rbx\n"
-    "mov %rcx, (%rdx)\n"
-    "add $16, %rbx\n"
-    "call *%rbx\n"
-    "ud2\n"
-    "user_code_end:\n"
-    ".popsection\n");
+
+#define USER_TEXT		\
+	".pushsection .rodata\n"\
+	"user_code:\n"		\
+	"call *%rbx\n"		\
+	"mov %rcx, (%rdx)\n"	\
+	"add $16, %rbx\n"	\
+	"call *%rbx\n"		\
+	"ud2\n"			\
+	"user_code_end:\n"	\
+	".popsection\n"
+
+asm(USER_TEXT);
 
 static void on_user_fault(struct guest_trap *trap)
 {
