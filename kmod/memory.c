@@ -40,12 +40,6 @@
 #include "trace.h"
 
 /*
- * So many snapshots may be published without an even generation in between,
- * however fast updates follow each other: then one waits, and gives it.
- */
-#define MAX_AHEAD	16
-
-/*
  * struct slot_chunk - the current slots of so many ids in a row, or NULL
  *
  * One page; made when one of the ids is first used, and kept.
@@ -60,15 +54,11 @@ struct slot_chunk {
 /*
  * struct keel_slot_index - the writer's side of a VM's slots
  * @chunk:	the current ones by id, for each address space
- * @published:	snapshots so far, by address space
- * @ahead:	how many of them since the last even generation
  * @since:	when the update in progress began, if someone traces it
  */
 struct keel_slot_index {
 	struct slot_chunk *chunk[KEEL_ADDRESS_SPACES][NR_CHUNKS];
 	struct memslot_pool pool;
-	u64 published[KEEL_ADDRESS_SPACES];
-	unsigned int ahead[KEEL_ADDRESS_SPACES];
 	u64 since[KEEL_ADDRESS_SPACES];
 };
 
@@ -389,7 +379,10 @@ static bool being_read(struct keel_vm *vm)
 	return reading;
 }
 
-/* Nobody knows an older snapshot: let the verdicts of this one count. */
+/*
+ * Nobody knows an older snapshot that had an even generation: let the verdicts of
+ * this one count.
+ */
 static void settle(struct keel_vm *vm, int as)
 {
 	struct keel_memslots *set = writable_slots(vm, as);
@@ -397,7 +390,6 @@ static void settle(struct keel_vm *vm, int as)
 
 	if (!(memslots_generation(set) & KEEL_GEN_UPDATE_IN_PROGRESS))
 		return;
-	vm->slot_index->ahead[as] = 0;
 	trace_phase(vm, as, UPDATE_GRACE, set);
 	/* Before the number can be matched, and after the last reader that could store it. */
 	if (mmu_number_wraps(memslots_generation(set), next)) {
@@ -411,9 +403,15 @@ static void settle(struct keel_vm *vm, int as)
 }
 
 /*
- * Settle what additions have left, and free what readers kept. Whatever was
- * published while this waited is left to the next time: its readers may be of
- * the snapshot before it.
+ * Settle what additions have left, and free what readers kept.
+ *
+ * The flagged number tells the odd phases apart: no two of them share one. If it
+ * is the same after the grace period as before, the phase had begun before, so no
+ * reader is left of a snapshot that had an even generation. Snapshots published
+ * within the phase may have readers still. Their generation stays odd for good,
+ * and what it is noted in is never believed and never marked; so the number that
+ * the last of them is given now cannot have been stored by anybody. This is why a
+ * stream of additions needs no pause for verdicts to count again.
  */
 static void grace_work(struct work_struct *work)
 {
@@ -425,7 +423,8 @@ static void grace_work(struct work_struct *work)
 	int as;
 
 	mutex_lock(&vm->slots_lock);
-	memcpy(seen, index->published, sizeof(seen));
+	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
+		seen[as] = memslots_generation(writable_slots(vm, as));
 	retired = memslots_take_retired(&index->pool);
 	mmu_take_dead(vm, &tables);
 	mutex_unlock(&vm->slots_lock);
@@ -434,7 +433,7 @@ static void grace_work(struct work_struct *work)
 	mutex_lock(&vm->slots_lock);
 	memslots_reuse(&index->pool, retired);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
-		if (index->published[as] == seen[as])
+		if (memslots_generation(writable_slots(vm, as)) == seen[as])
 			settle(vm, as);
 	mutex_unlock(&vm->slots_lock);
 }
@@ -450,7 +449,7 @@ static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int 
 	if (wait)
 		mmu_take_dead(vm, &tables);
 	if (being_read(vm)) {
-		if (!wait && vm->slot_index->ahead[as] < MAX_AHEAD) {
+		if (!wait) {
 			queue_work(system_highpri_wq, &vm->grace);
 			return;
 		}
@@ -506,8 +505,6 @@ int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
 		replace_slots(vm, as, u.next, c, n, &tables);
 	else
 		rcu_assign_pointer(vm->memslots[as], u.next);
-	index->published[as]++;
-	index->ahead[as]++;
 	STAT(vm, memslot_updates);
 	trace_phase(vm, as, UPDATE_PUBLISHED, u.next);
 	test_point(TEST_PUBLISHED);

@@ -743,24 +743,6 @@ TEST_F(protocol, addition_does_not_wait_for_readers)
 	EXPECT_EQ('m', source(self->vcpu, X));
 }
 
-/* However many come while somebody reads, in between there is an even generation. */
-TEST_F(protocol, stream_of_additions_settles_now_and_then)
-{
-	u64 start = now_ms(), before;
-	pthread_t thread;
-	void *result;
-	int i;
-
-	REQUIRE_CONTROL();
-	before = generation(self->vm, 0);
-	thread = begin_read(self);
-	for (i = 0; i < 100; i++)
-		vm_set_slot(self->vm, 100 + i, 0, ELSEWHERE + 2 * i * PAGE, PAGE, self->other);
-	EXPECT_LE(HOLD_MS / 2, now_ms() - start);
-	EXPECT_LT(before, generation(self->vm, 0) & ~1UL);
-	pthread_join(thread, &result);
-}
-
 /*
  * A vCPU that knows of no slot marks the page as MMIO, while another has mapped
  * it already: the mapping must not be left in a TLB that nobody will flush.

@@ -21,7 +21,8 @@
  *   of the protocol. Table levels, access rights and the SMM address space
  *   neither; the other address space is a constant (see WRONG_AS).
  * - An SRCU read section opens with the first look and closes with the last:
- *   opened earlier or closed later it would only keep the writer waiting.
+ *   opened earlier or closed later it would only keep the writer waiting. A fault
+ *   that waits for the host's page is in none, and looks up again afterwards.
  *
  * Ghosts, which the code has not: a slot is its identity (the version that
  * added it, plus one; 0 is none), verdicts know the version that they were
@@ -36,9 +37,6 @@
 #endif
 #ifndef ROUND
 #define ROUND	2	/* an MMIO entry stores the number modulo this */
-#endif
-#ifndef AHEAD
-#define AHEAD	2	/* ASYNC: so many updates may share an odd phase */
 #endif
 
 /* What must hold. EFFECTS alone: what a guest or userspace can see; else all rules. */
@@ -66,6 +64,7 @@ byte lock;		/* mmu.lock: 0 free, 1 and 2 vCPUs, WRITER, SETTLER */
 bit slots_lock;
 bit reading[2];		/* in an SRCU read section */
 bit waited[2];		/* in one that the grace period waits for */
+bit delays[2];		/* ASYNC: in one that a delete waits for */
 
 #define WRITER	3
 #define SETTLER	4
@@ -121,13 +120,20 @@ byte tlb[4];		/* of vCPU i for gfn g: the slot, or 0 */
 #define LOOK		11
 #define TOUCH		12
 #define EXIT		13
+#define PAGE		14
 
 #define NONE		ROUND	/* no number is that */
+
+#ifdef ASYNC
+#define READ_END(vcpu)	reading[vcpu] = 0; waited[vcpu] = 0; delays[vcpu] = 0
+#else
+#define READ_END(vcpu)	reading[vcpu] = 0; waited[vcpu] = 0
+#endif
 
 /* The access ends: unlock SRCU, forget what was private to it. */
 inline done()
 {
-	reading[me] = 0; waited[me] = 0;
+	READ_END(me);
 	p = 0; s = 0; low = 0; number = 0; ver = 0; gen = 0; g = 0;
 #ifdef FORGETFUL
 	c_valid = 0; c_gfn = 0; c_gen = 0; c_ver = 0;
@@ -218,7 +224,10 @@ inline look_up()
 	p = pub; s = SLOT(p, g);
 	printf("vcpu%d: looks gfn %d up in version %d: slot %d\n", me, g, p, s);
 	if
-	:: s -> pc = MAP
+	:: s ->
+		/* wait_for_page(): the host's page may take for ever. */
+		READ_END(me);
+		pc = PAGE
 	:: else -> pc = VERDICT
 	fi
 }
@@ -314,6 +323,18 @@ end:	do
 	/* fault_handle() of an access that was no EPT violation. */
 	:: d_step { pc == FAULT -> look_up() }
 
+	/* same_slot_again(): what was found before counts only if it is found again. */
+	:: d_step { pc == PAGE ->
+		reading[me] = 1;
+#ifndef PAGE_UNCHECKED
+		p = pub;
+#endif
+		if
+		:: SLOT(p, g) == s -> pc = MAP
+		:: else ->
+			printf("vcpu%d: does not map gfn %d: the slot has gone meanwhile\n", me, g);
+			done()
+		fi }
 	/* map_ram(): between lock and unlock others see the entry change, and nothing else. */
 	:: d_step { pc == MAP && lock == 0 ->
 		if
@@ -431,7 +452,39 @@ inline publish()
 	pub = v
 }
 
-#define MAY_BEGIN	(slots_lock == 0 && pub < UPDATES && pub - settled < AHEAD)
+#define MAY_BEGIN	(slots_lock == 0 && pub < UPDATES)
+
+inline zap_mmio(gfn)
+{
+	if
+	:: spte[gfn] == MMIO -> spte[gfn] = EMPTY; spte_number[gfn] = 0; spte_ver[gfn] = 0
+	:: else
+	fi
+}
+
+/* mmu_zap_mmio(): lets others have the lock between two tables. */
+inline mmu_zap_mmio(t)
+{
+	if
+	:: WRAPS(generation[t], NEXT(generation[t])) ->
+		d_step { lock == 0 -> printf("settler: the numbers come round: removes MMIO entries\n"); zap_mmio(0) }
+		d_step { lock == 0 -> zap_mmio(1) }
+	:: else
+	fi
+}
+
+/* memslots_settle() */
+inline settle(t)
+{
+	RULE(!WRAPS(generation[t], NEXT(generation[t])) || (spte[0] != MMIO && spte[1] != MMIO),
+		     "P4: the numbers come round and there is an MMIO entry of the round before\n");
+#ifndef ONE_INCREMENT
+	generation[t] = NEXT(generation[t]);
+#endif
+	settled = t;
+	printf("settler: version %d has generation %d now, number %d\n", t, generation[t],
+	       NUMBER(generation[t]))
+}
 
 /*
  * The ioctl. slots_lock is held from begin to end, or, with ASYNC, until the
@@ -480,11 +533,30 @@ proctype writer()
 			d_step { publish() }
 		fi;
 #ifdef ASYNC
-		/* An add returns at once; what removes waits until it has been settled. */
-		d_step { slots_lock = 0 }
+		/*
+		 * An add returns at once. What removes has a grace period of its own:
+		 * readers of the snapshot before it may be none of the settler's.
+		 */
+		d_step { slots_lock = 0;
+#ifndef DELETE_RETURNS_AT_ONCE
+			if
+			:: removed -> delays[0] = reading[0]; delays[1] = reading[1]
+			:: else
+			fi
+#endif
+			}
 #ifndef DELETE_RETURNS_AT_ONCE
 		if
-		:: removed -> settled >= v
+		:: removed ->
+			delays[0] == 0 && delays[1] == 0;
+			d_step { slots_lock == 0 -> slots_lock = 1 }
+			if
+			:: ODD(generation[v]) ->
+				mmu_zap_mmio(v);
+				d_step { settle(v) }
+			:: else
+			fi;
+			d_step { slots_lock = 0 }
 		:: else
 		fi;
 #endif
@@ -502,55 +574,30 @@ proctype writer()
 	od
 }
 
-inline zap_mmio(gfn)
-{
-	if
-	:: spte[gfn] == MMIO -> spte[gfn] = EMPTY; spte_number[gfn] = 0; spte_ver[gfn] = 0
-	:: else
-	fi
-}
-
-/* mmu_zap_mmio(): lets others have the lock between two tables. */
-inline mmu_zap_mmio()
-{
-	if
-	:: WRAPS(generation[t], NEXT(generation[t])) ->
-		d_step { lock == 0 -> printf("settler: the numbers come round: removes MMIO entries\n"); zap_mmio(0) }
-		d_step { lock == 0 -> zap_mmio(1) }
-	:: else
-	fi
-}
-
-/* memslots_settle() */
-inline settle()
-{
-	RULE(!WRAPS(generation[t], NEXT(generation[t])) || (spte[0] != MMIO && spte[1] != MMIO),
-		     "P4: the numbers come round and there is an MMIO entry of the round before\n");
-#ifndef ONE_INCREMENT
-	generation[t] = NEXT(generation[t]);
-#endif
-	settled = t;
-	printf("settler: version %d has generation %d now, number %d\n", t, generation[t],
-	       NUMBER(generation[t]))
-}
-
 /*
  * Steps 4 to 6 of an update. The code has them in the ioctl's own thread, which
- * is the same as waiting for another one. With ASYNC it is a worker: it takes
- * what was published last, waits for a grace period that began later, and if
- * nothing was published meanwhile, settles that.
+ * is the same as waiting for another one. With ASYNC it is a worker: it waits
+ * for a grace period that began when the flag was set already, and settles what
+ * was published last by then. Readers of what was published in between may be
+ * left: they have noted an odd generation.
  */
 proctype settler()
 {
 	byte t;
+#ifdef ASYNC
+	byte phase;	/* the flagged number that was there as the wait began */
+#endif
 
 end:	do
 	:: d_step { pub > settled ->
 		t = pub;
+#ifdef ASYNC
+		phase = generation[t];
+#endif
 		printf("settler: waits until nobody reads what is older than version %d\n", t);
 		waited[0] = reading[0]; waited[1] = reading[1] }
 #ifdef ZAP_BEFORE_GRACE
-		mmu_zap_mmio();
+		mmu_zap_mmio(t);
 #endif
 #ifdef NO_GRACE
 		d_step { waited[0] = 0; waited[1] = 0 }
@@ -558,30 +605,36 @@ end:	do
 		waited[0] == 0 && waited[1] == 0;
 #endif
 #ifdef ASYNC
-#ifndef SETTLE_UNLOCKED
-		d_step { slots_lock == 0 -> slots_lock = 1 }
+#ifdef SETTLE_UNLOCKED
+		d_step { t = pub }
+#else
+		d_step { slots_lock == 0 -> slots_lock = 1; t = pub }
 #endif
 		if
-		:: pub != t
-		:: pub == t ->
+#ifndef SETTLE_ANY_PHASE
+		:: generation[t] != phase
+#else
+		:: !ODD(generation[t])
+#endif
+		:: else ->
 #endif
 #if !defined(NO_WRAP_ZAP) && !defined(ZAP_BEFORE_GRACE) && !defined(ZAP_AFTER_SETTLE)
-		mmu_zap_mmio();
+		mmu_zap_mmio(t);
 #endif
 #ifdef ZAP_AFTER_SETTLE
 		if
 		:: WRAPS(generation[t], NEXT(generation[t])) ->
-			d_step { settle() }
+			d_step { settle(t) }
 			d_step { lock == 0 -> zap_mmio(0) }
 			d_step { lock == 0 -> zap_mmio(1) }
-		:: else -> d_step { settle() }
+		:: else -> d_step { settle(t) }
 		fi;
 #else
-		d_step { settle() }
+		d_step { settle(t) }
 #endif
 #ifdef ASYNC
 		fi;
-		d_step { t = 0; slots_lock = 0 }
+		d_step { t = 0; phase = 0; slots_lock = 0 }
 #else
 		d_step { t = 0 }
 #endif

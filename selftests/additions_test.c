@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes of slots while somebody sleeps in one of them, because its memory is
+ * missing: whoever supplies it may want to add slots first, and must not wait.
+ * A vCPU that has faulted on it holds up nothing; an instruction that the kernel
+ * carries out holds up what takes away. The rules of generations are in
+ * protocol_test.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+#include "kselftest_harness.h"
+#include "control.h"
+#include "guest.h"
+#include "pending.h"
+
+#define X		MMIO_GPA		/* in no slot */
+#define MISSING		0x20000000UL		/* shows the memory that is missing */
+#define ELSEWHERE	0x30000000UL		/* slots that nobody looks at */
+#define DEVICE		0xdeadUL
+#define MEMORY		0x3e30UL
+#define OTHER		0x07e5UL
+#define MANY		200
+#define HOLD_MS		400
+
+enum { READ, COPY };
+
+static struct order {
+	u64 op, from, to;
+} order[2];
+
+static void guest_obey(volatile struct order *o)
+{
+	u64 result = 0, from, to;
+
+	for (;;) {
+		guest_sync(result);
+		from = o->from;
+		to = o->to;
+		if (o->op == READ)
+			result = guest_read64(from);
+		else
+			asm volatile("movsq" : "+S"(from), "+D"(to) : : "memory");
+	}
+}
+
+static void guest_main0(void)
+{
+	guest_obey(&order[0]);
+}
+
+static void guest_main1(void)
+{
+	guest_obey(&order[1]);
+}
+
+/* One order of a vCPU, run in a thread. */
+struct run {
+	struct vcpu *vcpu;
+	u64 result;
+	int exits;		/* for MMIO */
+	struct pending_call call;
+};
+
+static void run_order(void *arg)
+{
+	struct run *r = arg;
+	u64 answer = DEVICE;
+	int reason;
+
+	while ((reason = vcpu_next(r->vcpu)) == KVM_EXIT_MMIO) {
+		CHECK(!r->vcpu->run->mmio.is_write, "a write");
+		memcpy(r->vcpu->run->mmio.data, &answer, sizeof(answer));
+		r->exits++;
+	}
+	CHECK(reason == GUEST_SYNC, "exit %d", reason);
+	r->result = r->vcpu->arg[0];
+}
+
+static void give(struct run *r, u64 op, u64 from, u64 to)
+{
+	struct order *o = &GUEST_VAR(r->vcpu->vm, order)[r->vcpu->id];
+
+	*o = (struct order){ .op = op, .from = from, .to = to };
+	r->exits = 0;
+}
+
+static u64 read_at(struct run *r, u64 gpa)
+{
+	give(r, READ, gpa, 0);
+	run_order(r);
+	return r->result;
+}
+
+static void start(struct run *r, u64 op, u64 from, u64 to)
+{
+	give(r, op, from, to);
+	pending_start(&r->call, run_order, r);
+}
+
+FIXTURE(additions) {
+	struct vm *vm;
+	struct run run[2];
+	struct pending missing;
+	u8 *other;		/* begins with OTHER */
+	bool usable;
+	int added;
+};
+
+typedef FIXTURE_DATA(additions) fixture_t;
+
+FIXTURE_SETUP(additions)
+{
+	int i;
+
+	if (!test_is_wanted(_metadata->name))
+		SKIP(longjmp(_metadata->env, 1), "not asked for");
+	self->vm = vm_create();
+	for (i = 0; i < 2; i++) {
+		self->run[i].vcpu = vcpu_create(self->vm, i, i ? guest_main1 : guest_main0);
+		run_order(&self->run[i]);
+		/* The guest's own pages are mapped from now on. */
+		read_at(&self->run[i], X + (1 + i) * PAGE);
+	}
+	self->other = anon_alloc(PAGE);
+	*(u64 *)self->other = OTHER;
+	self->usable = pending_open(&self->missing, 1) && dev_is_keel();
+	vm_set_slot(self->vm, 1, 0, MISSING, PAGE, self->missing.mem);
+	vm_set_slot(self->vm, 2, 0, ELSEWHERE, PAGE, self->other);
+}
+
+FIXTURE_TEARDOWN(additions)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		vcpu_free(self->run[i].vcpu);
+	vm_free(self->vm);
+	if (self->missing.size)
+		pending_close(&self->missing);
+	munmap(self->other, PAGE);
+}
+
+/* On kvm-intel updates wait for every vCPU. */
+#define REQUIRE_USERFAULTFD() REQUIRE(self->usable)
+
+static void add(fixture_t *self)
+{
+	self->added++;
+	vm_set_slot(self->vm, 100 + self->added, 0, ELSEWHERE + 2 * self->added * PAGE, PAGE,
+		    self->other);
+}
+
+static void add_many(void *arg)
+{
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		add(arg);
+}
+
+static void delete_elsewhere(void *arg)
+{
+	fixture_t *self = arg;
+
+	vm_set_slot(self->vm, 2, 0, ELSEWHERE, 0, NULL);
+}
+
+/* --- a fault that waits for its page ---------------------------------------- */
+
+/* vCPU 0 reads the missing page, and sleeps. */
+static void begin_fault(fixture_t *self)
+{
+	start(&self->run[0], READ, MISSING, 0);
+	pending_wait(&self->missing);
+}
+
+static void end_fault(fixture_t *self)
+{
+	pending_serve(&self->missing, MEMORY);
+	pending_join(&self->run[0].call);
+}
+
+TEST_F(additions, many_return_while_a_fault_is_pending)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_fault(self);
+	pending_start(&c, add_many, self);
+	EXPECT_TRUE(pending_returns(&c));
+	EXPECT_FALSE(pending_returned(&self->run[0].call));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(MEMORY, self->run[0].result);
+}
+
+/* --- an instruction that waits for its page ---------------------------------- */
+
+/* vCPU 0 copies from a device to the missing page: the kernel does, and sleeps. */
+static void begin_copy(fixture_t *self)
+{
+	start(&self->run[0], COPY, X, MISSING);
+	pending_wait(&self->missing);
+}
+
+TEST_F(additions, many_return_while_an_instruction_is_pending)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_copy(self);
+	pending_start(&c, add_many, self);
+	EXPECT_TRUE(pending_returns(&c));
+	EXPECT_FALSE(pending_returned(&self->run[0].call));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(1, self->run[0].exits);
+	EXPECT_EQ(DEVICE, *(u64 *)self->missing.mem);
+	/* What has been added meanwhile is there. */
+	EXPECT_EQ(OTHER, read_at(&self->run[1], ELSEWHERE + 2 * MANY * PAGE));
+}
+
+/* The instruction works with the slots that it began with, so they must stay. */
+TEST_F(additions, deletion_waits_for_an_instruction)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_copy(self);
+	pending_start(&c, delete_elsewhere, self);
+	usleep(HOLD_MS * 1000);
+	EXPECT_FALSE(pending_returned(&c));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(DEVICE, *(u64 *)self->missing.mem);
+}
+
+/* --- readers that come one after the other, held in a test build ------------- */
+
+static u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Begin to read what nobody has touched before, and be held after the look-up. */
+static void begin_held(fixture_t *self, int i)
+{
+	set_delay(self->vm, "looked_up", HOLD_MS);
+	start(&self->run[i], READ, X + (3 + i) * PAGE, 0);
+	while (get_delay(self->vm, "looked_up"))
+		sched_yield();
+}
+
+/* Add slots until @end; has there been an even generation after @before? */
+static bool add_until(fixture_t *self, u64 end, u64 before)
+{
+	bool settled = false;
+
+	while (now_ms() < end) {
+		add(self);
+		settled |= (generation(self->vm, 0) & ~1UL) > before;
+		usleep(1000);
+	}
+	return settled;
+}
+
+/*
+ * One reader that began before the first addition, and one that began between
+ * two of them and outlasts it. Only the first keeps the flag set.
+ */
+TEST_F(additions, stream_settles_though_later_readers_are_left)
+{
+	u64 before, begin;
+
+	REQUIRE(has_control(self->vm));
+	before = generation(self->vm, 0);
+	begin = now_ms();
+	begin_held(self, 0);
+	EXPECT_FALSE(add_until(self, begin + HOLD_MS / 2, before));
+	begin_held(self, 1);
+	EXPECT_TRUE(add_until(self, begin + HOLD_MS * 5 / 4, before));
+	EXPECT_FALSE(pending_returned(&self->run[1].call));
+	pending_join(&self->run[0].call);
+	pending_join(&self->run[1].call);
+}
+
+KEEL_TEST_MAIN
