@@ -170,13 +170,11 @@ static void write_page(struct keel_vcpu *vcpu, gpa_t gpa)
 
 void keel_clock_update(struct keel_vcpu *vcpu)
 {
-	int idx;
-
 	if (!in_use(vcpu))
 		return;
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	write_page(vcpu, page_of(vcpu));
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 }
 
 void keel_clock_tsc_changed(struct keel_vcpu *vcpu)
@@ -213,14 +211,12 @@ static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
 
 static void set_wall_clock(struct keel_vcpu *vcpu, u64 val)
 {
-	int idx;
-
 	WRITE_ONCE(vcpu->vm->clock.wall_clock, val);
 	if (!val)
 		return;
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	write_wall_clock(vcpu, val);
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 }
 
 static bool is_wall_clock(u32 index)

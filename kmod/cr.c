@@ -97,11 +97,11 @@ static void translation_changed(struct keel_vcpu *vcpu)
 int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 {
 	u64 pdptr[4];
-	int idx, err;
+	int err;
 
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	err = keel_gpa_read(vcpu, cr3 & 0xffffffe0, pdptr, sizeof(pdptr));
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	if (err == -EFAULT)
 		return err;
 	if (err || !keel_pdptrs_valid(vcpu, pdptr))

@@ -171,14 +171,13 @@ void keel_dirty_drain(struct keel_vcpu *vcpu)
 {
 	const u64 *gpa;
 	unsigned int n = vmx_take_log(&vcpu->vmx, &gpa);
-	int idx;
 
 	if (!n)
 		return;
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	while (n--)
 		keel_dirty_mark_gfn(vcpu, gpa_to_gfn(*gpa++));
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 }
 
 /* --- ioctls ------------------------------------------------------------- */

@@ -352,13 +352,13 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 /* A string between a port and a device takes the emulator. */
 static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
-	int r = keel_io_exit(vcpu), idx;
+	int r = keel_io_exit(vcpu);
 
 	if (likely(r != -ENXIO))
 		return r;
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	r = keel_emulate(vcpu, INVALID_GPA, false);
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	return r;
 }
 
@@ -422,10 +422,12 @@ static const struct handler handlers[] = {
 static int call_with_slots(struct keel_vcpu *vcpu, const struct keel_exit *exit,
 			   const struct handler *h)
 {
-	int idx = keel_read_slots(vcpu);
-	int r = h->handle(vcpu, exit);
+	int r;
 
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots(vcpu);
+	r = h->handle(vcpu, exit);
+
+	keel_read_slots_end(vcpu);
 	return r;
 }
 

@@ -324,7 +324,7 @@ static int string_io(struct keel_vcpu *vcpu)
 	u32 info = vmx_exit_insn_info(&vcpu->vmx);
 	struct keel_pio *pio = &vcpu->pio;
 	enum vmx_seg seg = pio->in ? SEG_ES : INFO_SEG(info);
-	int idx, r;
+	int r;
 
 	pio->addr_bytes = INFO_ADDR_BYTES(info);
 	pio->linear = vmx_exit_linear(&vcpu->vmx);
@@ -337,9 +337,9 @@ static int string_io(struct keel_vcpu *vcpu)
 		keel_queue_exception_error(vcpu, seg == SEG_SS ? 12 : 13, 0);
 		return RUN_RESUME;
 	}
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	r = start_string(vcpu);
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	return r;
 }
 

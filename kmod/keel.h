@@ -291,6 +291,7 @@ struct keel_vcpu {
 	int cpu;			/* CPU it is loaded on, or -1 */
 	int mode;			/* enum keel_vcpu_mode */
 	int slots_held;			/* nested keel_read_slots(); updates look at it */
+	int slots_idx;			/* of SRCU, while @slots_held */
 	unsigned long requests;		/* bits: enum keel_request */
 	struct fpu_guest fpu;
 
@@ -364,21 +365,31 @@ static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, i
 /*
  * A vCPU's read section of the slots, around all that it looks up for one
  * access. SRCU lets an update wait for its end; @slots_held lets it see that
- * there is nothing to wait for. Returns what the end must be given. vCPU mutex
- * held.
+ * there is nothing to wait for. Sections nest; the outermost one counts. vCPU
+ * mutex held.
  */
-static inline int keel_read_slots(struct keel_vcpu *vcpu)
+static inline void keel_read_slots(struct keel_vcpu *vcpu)
 {
+	if (vcpu->slots_held) {
+		WRITE_ONCE(vcpu->slots_held, vcpu->slots_held + 1);
+		__acquire(&vcpu->vm->srcu);
+		return;
+	}
 	/* Written before a snapshot is read: pairs with being_read(). */
-	smp_store_mb(vcpu->slots_held, vcpu->slots_held + 1);
-	return srcu_read_lock(&vcpu->vm->srcu);
+	smp_store_mb(vcpu->slots_held, 1);
+	vcpu->slots_idx = srcu_read_lock(&vcpu->vm->srcu);
 }
 
-static inline void keel_read_slots_end(struct keel_vcpu *vcpu, int idx)
+static inline void keel_read_slots_end(struct keel_vcpu *vcpu)
 {
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	/* Who sees that it has ended sees all that it did. */
-	smp_store_release(&vcpu->slots_held, vcpu->slots_held - 1);
+	if (vcpu->slots_held > 1) {
+		WRITE_ONCE(vcpu->slots_held, vcpu->slots_held - 1);
+		__release(&vcpu->vm->srcu);
+		return;
+	}
+	srcu_read_unlock(&vcpu->vm->srcu, vcpu->slots_idx);
+	/* Pairs with being_read(): a writer that reads 0 sees all that the section did. */
+	smp_store_release(&vcpu->slots_held, 0);
 }
 
 /* The snapshot that the vCPU's accesses are looked up in: one for all of an instruction. */

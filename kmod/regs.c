@@ -289,12 +289,11 @@ long keel_translate(struct keel_vcpu *vcpu, void *data)
 	struct kvm_translation *t = data;
 	struct walk_fault fault;
 	gpa_t gpa = INVALID_GPA;
-	int idx;
 
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	if (mmu_walk(vcpu, t->linear_address, ACC_READ, false, &gpa, &fault))
 		gpa = INVALID_GPA;
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	t->physical_address = gpa;
 	t->valid = gpa != INVALID_GPA;
 	t->writeable = 1;

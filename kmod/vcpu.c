@@ -341,14 +341,14 @@ static void give_run_output(struct keel_vcpu *vcpu)
 static int complete_exit(struct keel_vcpu *vcpu)
 {
 	int (*complete)(struct keel_vcpu *) = vcpu->complete;
-	int idx, r;
+	int r;
 
 	if (!complete)
 		return RUN_RESUME;
 	vcpu->complete = NULL;
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	r = complete(vcpu);
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	return r;
 }
 

@@ -195,6 +195,100 @@ TEST_F(additions, many_return_while_a_fault_is_pending)
 	EXPECT_EQ(MEMORY, self->run[0].result);
 }
 
+/* The fault is no reader of the old slots, so verdicts count again at once. */
+TEST_F(additions, verdicts_are_kept_while_a_fault_is_pending)
+{
+	struct vcpu *vcpu = self->run[1].vcpu;
+	u64 hits, n;
+
+	REQUIRE_USERFAULTFD();
+	REQUIRE(counter_find(vcpu->fd, "mmio_spte_hit", &n) && parameter_is_on("mmio_caching"));
+	begin_fault(self);
+	add(self);
+	read_at(&self->run[1], X);
+	usleep(100000);
+	read_at(&self->run[1], X);
+	hits = counter(vcpu->fd, "mmio_spte_hit");
+	EXPECT_EQ(DEVICE, read_at(&self->run[1], X));
+	EXPECT_EQ(hits + 1, counter(vcpu->fd, "mmio_spte_hit"));
+	EXPECT_FALSE(pending_returned(&self->run[0].call));
+	end_fault(self);
+}
+
+TEST_F(additions, deletion_does_not_wait_for_a_fault)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_fault(self);
+	pending_start(&c, delete_elsewhere, self);
+	EXPECT_TRUE(pending_returns(&c));
+	EXPECT_FALSE(pending_returned(&self->run[0].call));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(MEMORY, self->run[0].result);
+}
+
+/* Other memory takes the place of what is missing. */
+static void replace_missing(void *arg)
+{
+	fixture_t *self = arg;
+
+	vm_set_slot(self->vm, 1, 0, MISSING, 0, NULL);
+	vm_set_slot(self->vm, 1, 0, MISSING, PAGE, self->other);
+}
+
+TEST_F(additions, fault_that_has_waited_finds_the_slots_of_now)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_fault(self);
+	pending_start(&c, replace_missing, self);
+	EXPECT_TRUE(pending_returns(&c));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(OTHER, self->run[0].result);
+	EXPECT_EQ(OTHER, read_at(&self->run[0], MISSING));
+}
+
+/* What has become of memory that no slot shows any more is no error of the vCPU's. */
+TEST_F(additions, fault_outlives_the_memory_it_has_waited_for)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_fault(self);
+	pending_start(&c, replace_missing, self);
+	EXPECT_TRUE(pending_returns(&c));
+	pending_close(&self->missing);
+	pending_join(&c);
+	pending_join(&self->run[0].call);
+	EXPECT_EQ(OTHER, self->run[0].result);
+}
+
+/* No memory at all: what the guest reads is a device. */
+static void delete_missing(void *arg)
+{
+	fixture_t *self = arg;
+
+	vm_set_slot(self->vm, 1, 0, MISSING, 0, NULL);
+}
+
+TEST_F(additions, fault_that_has_waited_finds_that_its_slot_is_gone)
+{
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	begin_fault(self);
+	pending_start(&c, delete_missing, self);
+	EXPECT_TRUE(pending_returns(&c));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(1, self->run[0].exits);
+	EXPECT_EQ(DEVICE, self->run[0].result);
+}
+
 /* --- an instruction that waits for its page ---------------------------------- */
 
 /* vCPU 0 copies from a device to the missing page: the kernel does, and sleeps. */

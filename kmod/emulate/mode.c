@@ -55,14 +55,14 @@ bool keel_mode_runs(struct keel_vcpu *vcpu)
 int keel_emulate_mode(struct keel_vcpu *vcpu)
 {
 	struct keel_delivery d;
-	int idx, r;
+	int r;
 
 	keel_make_request(vcpu, REQ_EVENT);
-	idx = keel_read_slots(vcpu);
+	keel_read_slots(vcpu);
 	if (keel_take_event(vcpu, &d))
 		r = keel_emulate_event(vcpu, &d);
 	else
 		r = keel_emulate(vcpu, INVALID_GPA, false);
-	keel_read_slots_end(vcpu, idx);
+	keel_read_slots_end(vcpu);
 	return r;
 }

@@ -7,6 +7,10 @@
  * it and asks whether what it found is still so: the slots by fault_current(),
  * the page by the invalidation count. An update or an invalidation that this
  * misses begins after the entry is there, and removes it.
+ *
+ * The host's page may take for ever: a thread of the process supplies it
+ * (userfaultfd), or another machine. Nobody must wait for that, so the fault
+ * lets go of the slots meanwhile, and looks them up again afterwards.
  */
 #include "../test.h"
 #include "fault.h"
@@ -164,13 +168,37 @@ static int fault_map(struct fault *f)
 	return FAULT_FIXED;
 }
 
+/* From here on the fault works with the snapshot now in force, if that says the same. */
+static bool same_slot_again(struct fault *f, u32 flags)
+{
+	f->slots = keel_slots(f->vcpu->vm, f->as);
+	f->slot = memslots_find(f->slots, f->gfn);
+	return f->slot && f->slot->flags == flags && memslot_hva(f->slot, f->gfn) == f->hva;
+}
+
+/* Without the slots: what was found in them may be freed meanwhile. */
+static int wait_for_page(struct fault *f)
+	__must_hold(&f->vcpu->vm->srcu)
+{
+	u32 flags = f->slot->flags;
+	int ret;
+
+	keel_read_slots_end(f->vcpu);
+	ret = host_page_get(f->hva, f->access & ACC_WRITE, !(flags & KVM_MEM_READONLY), &f->host);
+	keel_read_slots(f->vcpu);
+	if (same_slot_again(f, flags))
+		return ret;
+	/* Whatever has become of the page is not this access's business any more. */
+	host_page_put(&f->host);
+	return -EAGAIN;
+}
+
 static int map_ram(struct fault *f)
 {
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
-	bool read_only = f->slot->flags & KVM_MEM_READONLY;
 	int ret;
 
-	if (read_only && (f->access & ACC_WRITE)) {
+	if (f->slot->flags & KVM_MEM_READONLY && f->access & ACC_WRITE) {
 		mmio_verdict(f->vcpu, f->gfn, ACC_WRITE, memslots_generation(f->slots));
 		return FAULT_EMULATE;
 	}
@@ -178,7 +206,7 @@ static int map_ram(struct fault *f)
 	f->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Read the count before the page it vouches for; pairs with the lock in its writers. */
 	smp_rmb();
-	ret = host_page_get(f->hva, f->access & ACC_WRITE, !read_only, &f->host);
+	ret = wait_for_page(f);
 	if (ret)
 		return ret == -EAGAIN ? FAULT_RETRY : ret;
 	ret = FAULT_RETRY;

@@ -19,8 +19,9 @@ extern bool mmu_small_code;
  *
  * in: @vcpu, @gfn, @access: what the guest tried.
  * derived: @as, @slots: the one snapshot, and so the one generation, that this
- *	fault works with; @slot: backs @gfn, or NULL; @hva, @seq: where, and the
- *	invalidation count from before it was looked at.
+ *	fault works with, taken anew if it has waited for the host's page; @slot:
+ *	backs @gfn, or NULL; @hva, @seq: where, and the invalidation count from
+ *	before it was looked at.
  * out: @host: the page found there.
  */
 struct fault {
