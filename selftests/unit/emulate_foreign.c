@@ -48,8 +48,13 @@ bool is_locked_system(const u8 *code, unsigned int len)
 
 bool is_odd_at_page_end(const u8 *code, unsigned int len)
 {
-	return memchr(code, 0x66, len) || memchr(code, 0xf0, len) || memchr(code, 0xc4, len) ||
-	       memchr(code, 0xc5, len);
+	static const u8 odd[] = { 0x62, 0x66, 0xb9, 0xc4, 0xc5, 0xf0 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(odd); i++)
+		if (memchr(code, odd[i], len))
+			return true;
+	return false;
 }
 
 /* It takes the bits of a VEX prefix that name only registers of 64-bit code. */
