@@ -62,12 +62,15 @@ static u64 linear_rip(struct keel_vcpu *vcpu)
 	return (u32)(cs.base + vmx_rip(&vcpu->vmx));
 }
 
-/* With TF set in a shadow the hardware insists on a pending trap, and this one has been taken. */
-static void end_shadow(struct keel_vcpu *vcpu)
+/*
+ * With TF set in a shadow the hardware insists on a pending trap, and this one
+ * has been taken. It asks for that whoever set TF.
+ */
+static void end_stepped_shadow(struct keel_vcpu *vcpu)
 {
 	u32 state = vmx_interruptibility(&vcpu->vmx);
 
-	if (state & INT_SHADOW)
+	if (state & INT_SHADOW && vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF)
 		vmx_set_interruptibility(&vcpu->vmx, state & ~INT_SHADOW);
 }
 
@@ -80,8 +83,7 @@ int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 {
 	struct kvm_debug_exit_arch *out = &vcpu->run->debug.arch;
 
-	if (stepping(vcpu))
-		end_shadow(vcpu);
+	end_stepped_shadow(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	out->exception = vector;
 	out->pad = 0;
@@ -141,8 +143,7 @@ long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
 	set_breakpoints(vcpu, in);
 	vmx_intercept_bp(&vcpu->vmx, vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
 	keel_debug_set_rflags(vcpu, rflags);
-	if (stepping(vcpu))
-		end_shadow(vcpu);
+	end_stepped_shadow(vcpu);
 	/* What was held back may go in now. */
 	keel_make_request(vcpu, REQ_EVENT);
 	return 0;

@@ -309,7 +309,8 @@ static void sync_pending_debug(struct keel_vcpu *vcpu, u32 shadow)
 /*
  * Userspace sets flags, shadow and events one by one, and VM entry refuses what
  * does not go together: a shadow of STI without IF, or one of any kind with an
- * event that has been accepted already, and virtual-8086 mode within long mode.
+ * event that has been accepted already, an NMI while NMIs are blocked, and
+ * virtual-8086 mode within long mode.
  * Returns the interruptibility state that is left.
  */
 static u32 make_enterable(struct keel_vcpu *vcpu)
@@ -324,6 +325,9 @@ static u32 make_enterable(struct keel_vcpu *vcpu)
 		new &= ~GUEST_INTR_STATE_STI;
 	if (ev->nmi.injected || ev->interrupt.injected)
 		new &= ~INT_SHADOW;
+	/* It has been accepted: its delivery blocks the next one anew. */
+	if (ev->nmi.injected)
+		new &= ~GUEST_INTR_STATE_NMI;
 	if (new != old)
 		vmx_set_interruptibility(v, new);
 	return new;

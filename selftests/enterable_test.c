@@ -70,7 +70,7 @@ FIXTURE_TEARDOWN(enterable)
 
 struct state {
 	u64 rflags;
-	u8 shadow, irq, nmi_injected, nmi_pending, ud;
+	u8 shadow, irq, nmi_injected, nmi_masked, nmi_pending, ud;
 	u64 debugctl;
 };
 
@@ -91,6 +91,7 @@ static void load(fixture_t *self, const struct state *s)
 	ev.interrupt.injected = s->irq;
 	ev.interrupt.nr = IRQ_VECTOR;
 	ev.nmi.injected = s->nmi_injected;
+	ev.nmi.masked = s->nmi_masked;
 	ev.nmi.pending = s->nmi_pending;
 	ev.exception.injected = s->ud;
 	ev.exception.nr = UD_VECTOR;
@@ -126,6 +127,8 @@ TEST_F(enterable, what_does_not_go_together)
 		{ { .shadow = STI, .rflags = FLAG_IF, .nmi_injected = 1 }, CAME(NMI_VECTOR) },
 		{ { .shadow = MOV_SS, .rflags = FLAG_IF, .nmi_injected = 1 }, CAME(NMI_VECTOR) },
 		{ { .shadow = MOV_SS, .rflags = FLAG_IF, .nmi_pending = 1 }, CAME(NMI_VECTOR) },
+		{ { .nmi_injected = 1, .nmi_masked = 1 }, CAME(NMI_VECTOR) },
+		{ { .nmi_pending = 1, .nmi_masked = 1 }, 0 },
 		{ { .shadow = STI, .rflags = FLAG_IF | FLAG_TF }, CAME(DB_VECTOR) },
 		{ { .shadow = MOV_SS, .rflags = FLAG_TF }, CAME(DB_VECTOR) },
 		{ { .rflags = FLAG_IF | FLAG_RF, .irq = 1 }, CAME_IRQ },
@@ -170,6 +173,7 @@ TEST_F(enterable, anything_that_was_taken)
 			.rflags = (below(2) ? FLAG_IF : 0) | (below(3) ? 0 : FLAG_TF) |
 				  (below(4) ? 0 : FLAG_RF) | (below(6) ? 0 : FLAG_VM),
 			.shadow = below(4), .irq = !below(4), .nmi_injected = !below(4),
+			.nmi_masked = !below(4),
 			.nmi_pending = !below(4), .ud = !below(5),
 			.debugctl = below(4) ? 0 : DEBUGCTL_BTF,
 		};
