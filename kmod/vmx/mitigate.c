@@ -59,13 +59,12 @@ void vmx_mitigations_teardown(void)
 
 /*
  * Handlers bring the host's data into the cache. Those of these exits touch
- * the vCPU and what they return to userspace; an interrupt's own handler sets
- * the other mark.
+ * the vCPU only; an interrupt's own handler sets the other mark. A port may be
+ * a doorbell, which wakes whatever waits for it.
  */
 static bool handler_is_harmless(u16 reason)
 {
-	return reason == EXIT_REASON_EXTERNAL_INTERRUPT || reason == EXIT_REASON_CPUID ||
-	       reason == EXIT_REASON_IO_INSTRUCTION;
+	return reason == EXIT_REASON_EXTERNAL_INTERRUPT || reason == EXIT_REASON_CPUID;
 }
 
 void vmx_l1d_after_exit(struct vmx_vcpu *v, u16 reason)
