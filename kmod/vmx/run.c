@@ -47,11 +47,28 @@ static void save_host_segments(struct vmx_vcpu *v)
 }
 
 /* A host selector in the VMCS must be in the GDT with RPL 0: others are reloaded by hand. */
+static u16 loadable(u16 sel)
+{
+	return sel & 7 ? 0 : sel;
+}
+
+/* A thread that runs its vCPU again and again has the same ones each time. */
 static void write_host_segments(struct vmx_vcpu *v)
 {
-	vmcs_write(HOST_FS_SELECTOR, v->host_fs_sel & 7 ? 0 : v->host_fs_sel);
-	vmcs_write(HOST_GS_SELECTOR, v->host_gs_sel & 7 ? 0 : v->host_gs_sel);
-	vmcs_write(HOST_FS_BASE, v->host_fs_base);
+	u16 fs = loadable(v->host_fs_sel), gs = loadable(v->host_gs_sel);
+
+	if (unlikely(fs != v->vmcs_fs_sel)) {
+		vmcs_write(HOST_FS_SELECTOR, fs);
+		v->vmcs_fs_sel = fs;
+	}
+	if (unlikely(gs != v->vmcs_gs_sel)) {
+		vmcs_write(HOST_GS_SELECTOR, gs);
+		v->vmcs_gs_sel = gs;
+	}
+	if (unlikely(v->host_fs_base != v->vmcs_fs_base)) {
+		vmcs_write(HOST_FS_BASE, v->host_fs_base);
+		v->vmcs_fs_base = v->host_fs_base;
+	}
 }
 
 static void load_msrs(const u64 *new, const u64 *old)

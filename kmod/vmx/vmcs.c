@@ -175,9 +175,12 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(CR4_GUEST_HOST_MASK, ~0ul);
 }
 
-static void write_host_constants(void)
+static void write_host_constants(struct vmx_vcpu *v)
 {
 	u64 val;
+	vmcs_write(HOST_FS_SELECTOR, v->vmcs_fs_sel);
+	vmcs_write(HOST_GS_SELECTOR, v->vmcs_gs_sel);
+	vmcs_write(HOST_FS_BASE, v->vmcs_fs_base);
 
 	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
@@ -204,7 +207,8 @@ void vmcs_write_constants(struct vmx_vcpu *v)
 {
 	write_controls(v);
 	vmx_log_reset(v);
-	write_host_constants();
+	vmx_perf_reset(v);
+	write_host_constants(v);
 }
 
 void vmcs_write_host_cpu(struct vmx_vcpu *v)

@@ -83,8 +83,10 @@ struct vmx_vcpu {
 	u64 dr7;
 	u64 other_dr[4], other_dr7;	/* in their place while @other_on */
 	bool other_on;
-	u64 host_fs_base, host_gs_base, host_kernel_gs_base;
+	u64 host_fs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
+	u64 vmcs_fs_base;		/* what the VMCS holds of the host's; 0 in a new one */
+	u16 vmcs_fs_sel, vmcs_gs_sel;
 	unsigned long host_cr3, host_cr4;
 	u64 host_debugctl;
 	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
