@@ -76,11 +76,11 @@ static const char *choose_controls(const struct vmx_raw_caps *raw, const struct 
 	if (!choose(raw->proc2, PROC2_EPT | PROC2_WBINVD_EXITING, wanted_proc2(raw, want),
 		    &c->proc2_ctl))
 		return "EPT";
-	if (!choose(raw->exit, EXIT_HOST_64BIT | EXIT_LOAD_EFER | EXIT_SAVE_DEBUG,
-		    EXIT_LOAD_PAT | EXIT_LOAD_PERF_CTRL, &c->exit_ctl))
+	if (!choose(raw->exit, EXIT_HOST_64BIT | EXIT_LOAD_EFER | EXIT_SAVE_DEBUG, EXIT_LOAD_PAT,
+		    &c->exit_ctl))
 		return "loading EFER on VM exit";
-	if (!choose(raw->entry, ENTRY_LOAD_EFER | ENTRY_LOAD_DEBUG,
-		    ENTRY_LOAD_PAT | ENTRY_LOAD_PERF_CTRL, &c->entry_ctl))
+	if (!choose(raw->entry, ENTRY_LOAD_EFER | ENTRY_LOAD_DEBUG, ENTRY_LOAD_PAT,
+		    &c->entry_ctl))
 		return "loading EFER on VM entry";
 	return NULL;
 }
@@ -92,12 +92,6 @@ static void match_pairs(struct vmx_caps *c)
 	if (!c->load_pat) {
 		c->exit_ctl &= ~EXIT_LOAD_PAT;
 		c->entry_ctl &= ~ENTRY_LOAD_PAT;
-	}
-	c->load_perf_ctrl = (c->exit_ctl & EXIT_LOAD_PERF_CTRL) &&
-			    (c->entry_ctl & ENTRY_LOAD_PERF_CTRL);
-	if (!c->load_perf_ctrl) {
-		c->exit_ctl &= ~EXIT_LOAD_PERF_CTRL;
-		c->entry_ctl &= ~ENTRY_LOAD_PERF_CTRL;
 	}
 }
 

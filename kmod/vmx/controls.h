@@ -39,14 +39,12 @@
 
 #define EXIT_SAVE_DEBUG		(1u << 2)
 #define EXIT_HOST_64BIT		(1u << 9)
-#define EXIT_LOAD_PERF_CTRL	(1u << 12)
 #define EXIT_LOAD_PAT		(1u << 19)
 #define EXIT_SAVE_EFER		(1u << 20)
 #define EXIT_LOAD_EFER		(1u << 21)
 
 #define ENTRY_LOAD_DEBUG	(1u << 2)
 #define ENTRY_IA32E		(1u << 9)
-#define ENTRY_LOAD_PERF_CTRL	(1u << 13)
 #define ENTRY_LOAD_PAT		(1u << 14)
 #define ENTRY_LOAD_EFER		(1u << 15)
 

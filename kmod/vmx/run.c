@@ -163,13 +163,6 @@ static void write_host_crs(struct vmx_vcpu *v)
 	}
 }
 
-/* perf may use the counters: they stand still while the guest runs. */
-static void write_host_perf(void)
-{
-	if (vmx_caps.load_perf_ctrl && boot_cpu_has(X86_FEATURE_ARCH_PERFMON))
-		vmcs_write(HOST_IA32_PERF_GLOBAL_CTRL, __rdmsr(MSR_CORE_PERF_GLOBAL_CTRL));
-}
-
 static bool breakpoints_on(const struct vmx_vcpu *v)
 {
 	return vmx_hw_dr7(v) & (DR_GLOBAL_ENABLE_MASK | DR_LOCAL_ENABLE_MASK);
@@ -259,7 +252,6 @@ static void fill_exit(struct vmx_vcpu *v, struct keel_exit *exit, int failed)
 	if (unlikely(exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	v->launched = true;
-	v->injected = false;
 	if (exit->reason == EXIT_REASON_EXCEPTION_NMI)
 		exit->intr_info = vmcs_read(VM_EXIT_INTR_INFO);
 	if (exit_may_interrupt_delivery(exit->reason))
@@ -276,11 +268,14 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	write_dirty_registers(v);
 	write_host_crs(v);
-	write_host_perf();
+	vmx_perf_before_entry(v);
 	if (v->need_flush)
 		vmx_do_flush(v);
 	if (unlikely(breakpoints_on(v)))
 		load_guest_breakpoints(v);
+	else if (unlikely(hw_breakpoint_active()))
+		/* From here to the entry a handler of them would run with the guest's XCR0. */
+		set_debugreg(0, 7);
 	swap_xcr0(host_xcr0, guest_xcr0);
 
 	vtime_account_guest_enter();
@@ -356,8 +351,12 @@ int vmx_vcpu_init(struct vmx_vcpu *v)
 		if (!v->write_log)
 			goto free_vmcs;
 	}
+	if (vmx_perf_init(v))
+		goto free_log;
 	v->vpid = vmx_alloc_vpid();
 	return 0;
+free_log:
+	free_page((unsigned long)v->write_log);
 free_vmcs:
 	vmcs_free(v->vmcs);
 	return -ENOMEM;
@@ -367,6 +366,7 @@ void vmx_vcpu_free(struct vmx_vcpu *v)
 {
 	vmcs_clear_anywhere(v);
 	vmx_free_vpid(v->vpid);
+	vmx_perf_free(v);
 	free_page((unsigned long)v->write_log);
 	vmcs_free(v->vmcs);
 }

@@ -390,13 +390,11 @@ void vmx_inject(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, error_code);
 	if (insn_len)
 		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, insn_len);
-	v->injected = true;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
 }
 
 void vmx_cancel_injection(struct vmx_vcpu *v)
 {
-	v->injected = false;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 }
 

@@ -158,8 +158,6 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
@@ -168,8 +166,6 @@ static void write_controls(struct vmx_vcpu *v)
 		vmcs_write(TSC_MULTIPLIER, v->tsc_ratio);
 	if (v->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, v->vpid);
-	if (vmx_caps.load_perf_ctrl)
-		vmcs_write(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 	/* Every bit is the host's: reads come from the shadow, changes exit. */
 	vmcs_write(CR0_GUEST_HOST_MASK, ~0ul);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~0ul);

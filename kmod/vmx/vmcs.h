@@ -68,6 +68,12 @@ void vmx_log_reset(struct vmx_vcpu *v);
 /* tlb.c */
 int vmx_alloc_vpid(void);
 void vmx_free_vpid(u16 vpid);
+/* perf.c: the lists of MSRs; empty, VMCS current; as perf wants it now, interrupts off. */
+int vmx_perf_init(struct vmx_vcpu *v);
+void vmx_perf_free(struct vmx_vcpu *v);
+void vmx_perf_reset(struct vmx_vcpu *v);
+void vmx_perf_before_entry(struct vmx_vcpu *v);
+
 void vmx_do_flush(struct vmx_vcpu *v);
 void vmx_flush_everything_here(void);
 

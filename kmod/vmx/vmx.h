@@ -42,6 +42,7 @@ enum vmx_switched_msr {
 #define VMX_CACHED_RFLAGS	(1u << 2)
 
 struct vmcs;
+struct vmx_perf;
 
 /*
  * struct vmx_vcpu - what the hardware room keeps of one vCPU
@@ -65,7 +66,6 @@ struct vmx_vcpu {
 	int cpu;			/* CPU on which the VMCS is active, or -1 */
 	bool launched;
 	bool fresh;			/* never been loaded */
-	bool injected;			/* this entry delivers an event */
 	bool host_switched;		/* guest MSRs and segments are in place */
 	bool l1d_unsafe;		/* the host's data may be in the L1D */
 	bool need_flush;		/* drop cached translations before entry */
@@ -91,6 +91,8 @@ struct vmx_vcpu {
 	u64 host_debugctl;
 	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
 	u32 exception_bitmap;
+	struct vmx_perf *perf;		/* perf.c */
+	u32 perf_count;			/* MSRs in its lists, as the VMCS has it */
 	u64 *write_log;			/* a page, or NULL: the CPU has no log */
 	bool logging;
 	u64 tsc_offset;
@@ -130,7 +132,7 @@ struct vmx_caps {
 	u64 ept_vpid;
 	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
-	bool load_pat, load_perf_ctrl, rdtscp, invpcid, pml;
+	bool load_pat, rdtscp, invpcid, pml;
 };
 
 extern struct vmx_caps vmx_caps;
