@@ -68,7 +68,7 @@ static u64 time_at(const struct keel_vm_clock *c, u64 host_tsc)
 static void set_time(struct keel_vm *vm, u64 time)
 {
 	spin_lock(&vm->clock.lock);
-	vm->clock.host_tsc = rdtsc_ordered();
+	vm->clock.host_tsc = vmx_host_tsc();
 	vm->clock.time = time;
 	spin_unlock(&vm->clock.lock);
 }
@@ -188,7 +188,7 @@ void keel_clock_tsc_changed(struct keel_vcpu *vcpu)
 static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	struct keel_vm_clock pair = read_pair(vcpu->vm);
-	u64 boot = ktime_get_real_ns() - time_at(&pair, rdtsc_ordered());
+	u64 boot = ktime_get_real_ns() - time_at(&pair, vmx_host_tsc());
 	struct pvclock_wall_clock page;
 	u32 version;
 
@@ -263,13 +263,16 @@ long keel_get_clock(struct keel_vm *vm, void *data)
 {
 	struct keel_vm_clock pair = read_pair(vm);
 	struct kvm_clock_data *out = data;
+	u64 host;
 
 	memset(out, 0, sizeof(*out));
 	preempt_disable();
-	out->host_tsc = rdtsc_ordered();
+	host = vmx_host_tsc();
 	out->realtime = ktime_get_real_ns();
 	preempt_enable();
-	out->clock = time_at(&pair, out->host_tsc);
+	/* Userspace is told what RDTSC shows it. */
+	out->host_tsc = host - vmx_tsc_lost;
+	out->clock = time_at(&pair, host);
 	out->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
 	if (keel_clock_possible())
 		out->flags |= KVM_CLOCK_TSC_STABLE;

@@ -66,7 +66,7 @@ bool keel_tsc_equal(struct keel_vcpu *a, struct keel_vcpu *b)
 
 u64 keel_tsc_read(struct keel_vcpu *vcpu)
 {
-	return vmx_guest_tsc(&vcpu->vmx, rdtsc_ordered());
+	return vmx_guest_tsc(&vcpu->vmx, vmx_host_tsc());
 }
 
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value)
@@ -107,7 +107,7 @@ void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
 	u64 host, offset;
 
 	spin_lock(&last->lock);
-	host = rdtsc_ordered();
+	host = vmx_host_tsc();
 	if (continues(vcpu, value, host)) {
 		offset = last->offset;
 	} else {
@@ -125,7 +125,7 @@ void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value)
 
 u64 keel_tsc_offset(struct keel_vcpu *vcpu)
 {
-	return get_offset(vcpu);
+	return get_offset(vcpu) + scaled(vcpu, vmx_tsc_lost);
 }
 
 /* Later writes of values go on from here: what was agreed on before is void. */
@@ -133,10 +133,11 @@ void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset)
 {
 	struct keel_vm_tsc *last = &vcpu->vm->tsc;
 
+	offset -= scaled(vcpu, vmx_tsc_lost);
 	spin_lock(&last->lock);
 	last->written = true;
 	last->by_user = true;
-	last->host = rdtsc_ordered();
+	last->host = vmx_host_tsc();
 	last->value = scaled(vcpu, last->host) + offset;
 	last->offset = offset;
 	last->khz = vcpu->tsc_khz;
@@ -176,7 +177,7 @@ long keel_set_tsc_khz(struct keel_vcpu *vcpu, void *data)
 		return -EINVAL;
 	if (khz == vcpu->tsc_khz)
 		return 0;
-	host = rdtsc_ordered();
+	host = vmx_host_tsc();
 	value = vmx_guest_tsc(&vcpu->vmx, host);
 	vcpu->tsc_khz = khz;
 	set_offset(vcpu, value - scaled(vcpu, host));

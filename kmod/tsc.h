@@ -5,6 +5,8 @@
  *
  * The host's counter is taken to be constant and the same on all CPUs. Where it
  * is not (the kernel then calls it unstable), a guest sees it jump as it moves.
+ * What it loses while the machine is suspended is made up for: "host" is
+ * vmx_host_tsc() here, but for the offset that userspace reads and writes.
  */
 #ifndef KEEL_TSC_H
 #define KEEL_TSC_H
@@ -45,7 +47,7 @@ u64 keel_tsc_read(struct keel_vcpu *vcpu);
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value);
 /* Userspace writes it. */
 void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value);
-/* Against the host's, at the vCPU's own rate: guest = host scaled + offset. */
+/* Against RDTSC of the host, at the vCPU's own rate: guest = RDTSC scaled + offset. */
 u64 keel_tsc_offset(struct keel_vcpu *vcpu);
 void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset);
 void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value);

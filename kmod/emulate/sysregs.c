@@ -140,7 +140,7 @@ static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 	case EMU_REG_MSR:
 		return get_msr(vcpu, nr, val);
 	case EMU_REG_TSC:
-		*val = vmx_guest_tsc(&vcpu->vmx, rdtsc());
+		*val = vmx_guest_tsc(&vcpu->vmx, vmx_host_tsc());
 		return EMU_OK;
 	}
 	return EMU_UNHANDLED;

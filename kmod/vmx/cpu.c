@@ -23,6 +23,8 @@
 struct vmx_caps vmx_caps __ro_after_init;
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 bool vmx_going_down;
+u64 vmx_tsc_lost;
+static u64 tsc_at_suspend;
 
 static struct vmx_wants wants = {
 	.vpid = true, .ept_ad = true, .unrestricted = true, .tsc_scaling = true, .pml = true,
@@ -198,11 +200,22 @@ static int vmx_cpu_offline(unsigned int cpu)
 static int vmx_suspend(void)
 {
 	vmx_off_here();
+	tsc_at_suspend = rdtsc_ordered();
 	return 0;
+}
+
+/* Every VMCS has been cleared, so each is told when it is loaded again. */
+static void note_lost_ticks(void)
+{
+	u64 now = rdtsc_ordered();
+
+	if (now < tsc_at_suspend)
+		vmx_tsc_lost += tsc_at_suspend - now;
 }
 
 static void vmx_resume(void)
 {
+	note_lost_ticks();
 	if (hardware_users && !READ_ONCE(vmx_going_down) && vmx_on_here())
 		pr_err("keel: VMX is gone after resume: VMs will stop with an entry failure\n");
 }

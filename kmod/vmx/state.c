@@ -365,14 +365,19 @@ void vmx_set_pat(struct vmx_vcpu *v, u64 val)
 
 /* --- time --------------------------------------------------------------- */
 
+u64 vmx_host_tsc(void)
+{
+	return rdtsc_ordered() + vmx_tsc_lost;
+}
+
 void vmx_set_tsc(struct vmx_vcpu *v, u64 offset, u64 ratio)
 {
 	v->tsc_offset = offset;
-	vmcs_write(TSC_OFFSET, offset);
 	if (vmx_caps.tsc_scaling) {
 		v->tsc_ratio = ratio;
 		vmcs_write(TSC_MULTIPLIER, ratio);
 	}
+	vmx_write_tsc_offset(v);
 }
 
 u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc)
@@ -380,6 +385,12 @@ u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc)
 	if (v->tsc_ratio != VMX_TSC_RATIO_ONE)
 		host_tsc = mul_u64_u64_shr(host_tsc, v->tsc_ratio, VMX_TSC_RATIO_SHIFT);
 	return host_tsc + v->tsc_offset;
+}
+
+/* The hardware adds it to a counter that has lost ticks. */
+void vmx_write_tsc_offset(struct vmx_vcpu *v)
+{
+	vmcs_write(TSC_OFFSET, vmx_guest_tsc(v, vmx_tsc_lost));
 }
 
 /* --- events ------------------------------------------------------------- */

@@ -128,6 +128,7 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 	make_current(v, c);
 	if (moved) {
 		vmcs_write_host_cpu(v);
+		vmx_write_tsc_offset(v);
 		/* What this CPU remembers of us from an earlier stay may be stale. */
 		v->need_flush = true;
 	}
@@ -161,7 +162,6 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmcs_write(MSR_BITMAP, __pa(msr_bitmap));
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write(TSC_OFFSET, 0);
 	if (vmx_caps.tsc_scaling)
 		vmcs_write(TSC_MULTIPLIER, v->tsc_ratio);
 	if (v->vpid)
@@ -174,13 +174,13 @@ static void write_controls(struct vmx_vcpu *v)
 static void write_host_constants(struct vmx_vcpu *v)
 {
 	u64 val;
-	vmcs_write(HOST_FS_SELECTOR, v->vmcs_fs_sel);
-	vmcs_write(HOST_GS_SELECTOR, v->vmcs_gs_sel);
-	vmcs_write(HOST_FS_BASE, v->vmcs_fs_base);
 
 	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmcs_write(HOST_FS_SELECTOR, v->vmcs_fs_sel);
+	vmcs_write(HOST_GS_SELECTOR, v->vmcs_gs_sel);
+	vmcs_write(HOST_FS_BASE, v->vmcs_fs_base);
 	/* User selectors must not be here (RPL must be 0): vmx_put() reloads them. */
 	vmcs_write(HOST_DS_SELECTOR, 0);
 	vmcs_write(HOST_ES_SELECTOR, 0);

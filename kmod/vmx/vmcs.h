@@ -62,18 +62,21 @@ void vmcs_clear_anywhere(struct vmx_vcpu *v);
 /* The same for every VMCS active on this CPU. Interrupts off. */
 void vmcs_clear_all_here(void);
 
+/* state.c: anew, as the host's counter may have been set back. VMCS current. */
+void vmx_write_tsc_offset(struct vmx_vcpu *v);
+
 /* log.c: empty and off. VMCS current. */
 void vmx_log_reset(struct vmx_vcpu *v);
 
-/* tlb.c */
-int vmx_alloc_vpid(void);
-void vmx_free_vpid(u16 vpid);
 /* perf.c: the lists of MSRs; empty, VMCS current; as perf wants it now, interrupts off. */
 int vmx_perf_init(struct vmx_vcpu *v);
 void vmx_perf_free(struct vmx_vcpu *v);
 void vmx_perf_reset(struct vmx_vcpu *v);
 void vmx_perf_before_entry(struct vmx_vcpu *v);
 
+/* tlb.c */
+int vmx_alloc_vpid(void);
+void vmx_free_vpid(u16 vpid);
 void vmx_do_flush(struct vmx_vcpu *v);
 void vmx_flush_everything_here(void);
 

@@ -325,6 +325,17 @@ void vmx_set_pat(struct vmx_vcpu *v, u64 val);
  * other than 1:1 needs vmx_caps.tsc_scaling.
  */
 #define VMX_TSC_RATIO_SHIFT	48
+
+/*
+ * Many machines start their counter again from zero when they resume: the ticks
+ * that have been lost so since the module was loaded. Changes only while all
+ * tasks are frozen.
+ */
+extern u64 vmx_tsc_lost;
+
+/* The host's counter as if it had never been set back: what "host TSC" means above this room. */
+u64 vmx_host_tsc(void);
+
 #define VMX_TSC_RATIO_ONE	(1ull << VMX_TSC_RATIO_SHIFT)
 void vmx_set_tsc(struct vmx_vcpu *v, u64 offset, u64 ratio);
 u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc);
