@@ -64,12 +64,11 @@ static void save_host_msrs(struct vmx_cpu *c)
 int vmx_on_here(void)
 {
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
-	u64 feat_ctl;
 
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
-	    !(feat_ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
+	/* The kernel drops it where the firmware locks VMX off, be it for tboot's mode or the other. */
+	if (!this_cpu_has(X86_FEATURE_VMX))
 		return -EOPNOTSUPP;
 
 	save_host_msrs(c);
@@ -167,14 +166,61 @@ void vmx_hardware_put(void)
 	cpus_read_unlock();
 }
 
+/* --- what a CPU can do ---------------------------------------------------- */
+
+static u64 read_cap(u32 msr)
+{
+	u64 val;
+
+	return rdmsrl_safe(msr, &val) ? 0 : val;
+}
+
+static void read_raw_caps(struct vmx_raw_caps *raw)
+{
+	bool true_ctls;
+
+	raw->basic = read_cap(MSR_IA32_VMX_BASIC);
+	true_ctls = raw->basic & BASIC_TRUE_CONTROLS;
+	raw->pin = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_PINBASED_CTLS :
+			    MSR_IA32_VMX_PINBASED_CTLS);
+	raw->proc = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_PROCBASED_CTLS :
+			     MSR_IA32_VMX_PROCBASED_CTLS);
+	raw->exit = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_EXIT_CTLS : MSR_IA32_VMX_EXIT_CTLS);
+	raw->entry = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_ENTRY_CTLS : MSR_IA32_VMX_ENTRY_CTLS);
+	raw->proc2 = read_cap(MSR_IA32_VMX_PROCBASED_CTLS2);
+	raw->ept_vpid = read_cap(MSR_IA32_VMX_EPT_VPID_CAP);
+	raw->cr0_fixed0 = read_cap(MSR_IA32_VMX_CR0_FIXED0);
+	raw->cr0_fixed1 = read_cap(MSR_IA32_VMX_CR0_FIXED1);
+	raw->cr4_fixed0 = read_cap(MSR_IA32_VMX_CR4_FIXED0);
+	raw->cr4_fixed1 = read_cap(MSR_IA32_VMX_CR4_FIXED1);
+}
+
+/* One VMCS layout and one set of controls serve all CPUs. */
+static bool as_capable(void)
+{
+	struct vmx_raw_caps raw;
+	struct vmx_caps mine = { 0 };
+
+	read_raw_caps(&raw);
+	return !vmx_caps_compute(&raw, &wants, &mine) && !memcmp(&mine, &vmx_caps, sizeof(mine));
+}
+
 /* --- CPUs and machines that come and go --------------------------------- */
 
-/* cpus_write_lock is held here, so hardware_users does not change. */
+/*
+ * A CPU that comes, and each that is there when the module is loaded.
+ * cpus_write_lock is held, or no VM can exist yet: hardware_users does not change.
+ */
 static int vmx_cpu_online(unsigned int cpu)
 {
 	unsigned long flags;
 	int err = 0;
 
+	if (!as_capable()) {
+		pr_err("keel: CPU %u offers other VMX features than the first: Keel needs them to be the same on all CPUs\n",
+		       cpu);
+		return -ENXIO;
+	}
 	local_irq_save(flags);
 	per_cpu(vmx_cpu, cpu).dying = false;
 	if (hardware_users && !READ_ONCE(vmx_going_down))
@@ -237,45 +283,16 @@ static struct notifier_block vmx_reboot_nb = { .notifier_call = vmx_reboot };
 
 /* --- set-up ------------------------------------------------------------- */
 
-static u64 read_cap(u32 msr)
-{
-	u64 val;
-
-	return rdmsrl_safe(msr, &val) ? 0 : val;
-}
-
-static void read_raw_caps(struct vmx_raw_caps *raw)
-{
-	bool true_ctls;
-
-	raw->basic = read_cap(MSR_IA32_VMX_BASIC);
-	true_ctls = raw->basic & BASIC_TRUE_CONTROLS;
-	raw->pin = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_PINBASED_CTLS :
-			    MSR_IA32_VMX_PINBASED_CTLS);
-	raw->proc = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_PROCBASED_CTLS :
-			     MSR_IA32_VMX_PROCBASED_CTLS);
-	raw->exit = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_EXIT_CTLS : MSR_IA32_VMX_EXIT_CTLS);
-	raw->entry = read_cap(true_ctls ? MSR_IA32_VMX_TRUE_ENTRY_CTLS : MSR_IA32_VMX_ENTRY_CTLS);
-	raw->proc2 = read_cap(MSR_IA32_VMX_PROCBASED_CTLS2);
-	raw->ept_vpid = read_cap(MSR_IA32_VMX_EPT_VPID_CAP);
-	raw->cr0_fixed0 = read_cap(MSR_IA32_VMX_CR0_FIXED0);
-	raw->cr0_fixed1 = read_cap(MSR_IA32_VMX_CR0_FIXED1);
-	raw->cr4_fixed0 = read_cap(MSR_IA32_VMX_CR4_FIXED0);
-	raw->cr4_fixed1 = read_cap(MSR_IA32_VMX_CR4_FIXED1);
-}
-
 static int probe(void)
 {
 	struct vmx_raw_caps raw;
 	const char *missing;
-	u64 feat_ctl = 0;
 
 	if (!(cpuid_ecx(1) & BIT(X86_FEATURE_VMX & 31))) {
 		pr_err("keel: this CPU has no VMX: run on an Intel CPU, or turn on nested virtualization of the outer hypervisor\n");
 		return -EOPNOTSUPP;
 	}
-	rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl);
-	if (!boot_cpu_has(X86_FEATURE_VMX) || !(feat_ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
+	if (!boot_cpu_has(X86_FEATURE_VMX)) {
 		pr_err("keel: VMX is locked off by the firmware: enable it in the firmware set-up (\"Intel Virtualization Technology\") and power-cycle\n");
 		return -EOPNOTSUPP;
 	}
@@ -347,8 +364,8 @@ int __init vmx_setup(void)
 	err = vmx_crash_setup();
 	if (err)
 		goto free_mitigations;
-	err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "keel:online",
-					vmx_cpu_online, vmx_cpu_offline);
+	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "keel:online", vmx_cpu_online,
+				vmx_cpu_offline);
 	if (err < 0)
 		goto free_crash;
 	hotplug_state = err;
