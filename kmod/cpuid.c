@@ -102,6 +102,7 @@ static void set_bits(u32 word[CPUID_WORDS], const u16 *feature, size_t n)
 
 void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host)
 {
+	static const u16 umip = FEAT_UMIP;
 	u32 keep[CPUID_WORDS] = { 0 };
 	int i;
 
@@ -116,6 +117,8 @@ void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host)
 		set_bits(keep, need_invpcid, ARRAY_SIZE(need_invpcid));
 	for (i = 0; i < CPUID_WORDS; i++)
 		word[i] &= keep[i];
+	if (host->umip_by_exits)
+		set_bits(word, &umip, 1);
 	set_bits(word, software, ARRAY_SIZE(software));
 }
 

@@ -157,6 +157,7 @@ struct cpuid_host {
 	u32 word[CPUID_WORDS];
 	u64 xcr0;
 	bool rdtscp, invpcid;
+	bool umip_by_exits;		/* although @word lacks it */
 	bool invariant_tsc;
 	bool clock;			/* the counter serves as a paravirtual clock */
 };

@@ -362,6 +362,15 @@ static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return r;
 }
 
+/*
+ * They exit only for a guest that has UMIP on where the CPU does not know it:
+ * the emulator refuses them to user code and runs the kernel's.
+ */
+static int handle_table(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	return keel_emulate(vcpu, INVALID_GPA, false);
+}
+
 #define INSTRUCTION(name, function)						\
 static int handle_##name(struct keel_vcpu *vcpu, const struct keel_exit *exit)	\
 {										\
@@ -410,6 +419,8 @@ static const struct handler handlers[] = {
 	[EXIT_REASON_MSR_WRITE]			= { handle_wrmsr },
 	[EXIT_REASON_MWAIT_INSTRUCTION]		= { handle_skip },
 	[EXIT_REASON_MONITOR_INSTRUCTION]	= { handle_skip },
+	[EXIT_REASON_GDTR_IDTR]			= { handle_table, true },
+	[EXIT_REASON_LDTR_TR]			= { handle_table, true },
 	[EXIT_REASON_EPT_VIOLATION]		= { handle_ept_violation, true },
 	[EXIT_REASON_EPT_MISCONFIG]		= { handle_ept_misconfig, true },
 	[EXIT_REASON_INVEPT]			= { handle_ud },

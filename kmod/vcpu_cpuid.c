@@ -90,6 +90,7 @@ static void describe_host(struct cpuid_host *host)
 	host->clock = keel_clock_possible();
 	host->rdtscp = vmx_caps.rdtscp;
 	host->invpcid = vmx_caps.invpcid;
+	host->umip_by_exits = vmx_caps.umip_by_exits;
 	host->invariant_tsc = boot_cpu_data.x86_power & BIT(8);
 }
 
@@ -101,7 +102,7 @@ static u64 legal_cr4(const struct cpuid_table *t)
 	for (i = 0; i < ARRAY_SIZE(cr4_features); i++)
 		if (!t || cpuid_has(t, cr4_features[i].feature))
 			legal |= cr4_features[i].bit;
-	return legal & vmx_caps.cr4_fixed1;
+	return legal & (vmx_caps.cr4_fixed1 | (vmx_caps.umip_by_exits ? X86_CR4_UMIP : 0));
 }
 
 /* As the processor counts them: what memory encryption takes is the host's matter. */

@@ -37,6 +37,8 @@ static u32 wanted_proc2(const struct vmx_raw_caps *raw, const struct vmx_wants *
 {
 	u32 like = PROC2_RDTSCP | PROC2_INVPCID;
 
+	if (want->umip && !(raw->cr4_fixed1 & X86_CR4_UMIP))
+		like |= PROC2_TABLE_EXITING;
 	if (want->vpid && vpid_usable(raw->ept_vpid))
 		like |= PROC2_VPID;
 	if (want->unrestricted)
@@ -121,7 +123,9 @@ const char *vmx_caps_compute(const struct vmx_raw_caps *raw, const struct vmx_wa
 	c->tsc_scaling = c->proc2_ctl & PROC2_TSC_SCALING;
 	/* In use only while a slot logs. */
 	c->pml = c->proc2_ctl & PROC2_PML;
-	c->proc2_ctl &= ~PROC2_PML;
+	/* Only while a guest has UMIP on. */
+	c->umip_by_exits = c->proc2_ctl & PROC2_TABLE_EXITING;
+	c->proc2_ctl &= ~(PROC2_PML | PROC2_TABLE_EXITING);
 	c->rdtscp = c->proc2_ctl & PROC2_RDTSCP;
 	c->invpcid = c->proc2_ctl & PROC2_INVPCID;
 	c->cr0_fixed0 = raw->cr0_fixed0;

@@ -29,6 +29,7 @@
 #define PROC_SECONDARY		(1u << 31)
 
 #define PROC2_EPT		(1u << 1)
+#define PROC2_TABLE_EXITING	(1u << 2)
 #define PROC2_RDTSCP		(1u << 3)
 #define PROC2_VPID		(1u << 5)
 #define PROC2_WBINVD_EXITING	(1u << 6)

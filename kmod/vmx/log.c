@@ -24,7 +24,7 @@ void vmx_log_writes(struct vmx_vcpu *v, bool on)
 	if (v->logging == on)
 		return;
 	v->logging = on;
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmcs_proc2(v) | (on ? PROC2_PML : 0));
+	vmcs_write_proc2(v);
 }
 
 unsigned int vmx_take_log(struct vmx_vcpu *v, const u64 **gpas)

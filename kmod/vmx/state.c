@@ -83,11 +83,24 @@ void vmx_set_cr3(struct vmx_vcpu *v, u64 val)
 	vmcs_write(GUEST_CR3, val);
 }
 
+/* Without UMIP in the CPU: let those instructions exit that it would forbid. */
+static void exit_on_tables(struct vmx_vcpu *v, bool on)
+{
+	if (likely(v->table_exits == on))
+		return;
+	v->table_exits = on;
+	vmcs_write_proc2(v);
+}
+
 void vmx_set_cr4(struct vmx_vcpu *v, u64 val)
 {
 	/* A machine check must reach the host even if the guest wants none. */
 	u64 hw = val | (cr4_read_shadow() & X86_CR4_MCE) | vmx_caps.cr4_fixed0;
 
+	if (vmx_caps.umip_by_exits) {
+		hw &= ~X86_CR4_UMIP;
+		exit_on_tables(v, val & X86_CR4_UMIP);
+	}
 	v->cr4 = val;
 	vmcs_write(CR4_READ_SHADOW, val);
 	vmcs_write(GUEST_CR4, hw);

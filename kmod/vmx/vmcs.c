@@ -137,9 +137,17 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 /* --- fields that stay --------------------------------------------------- */
 
 /* A vCPU that got no VPID does without: VPID 0 is not for guests. */
-u32 vmcs_proc2(const struct vmx_vcpu *v)
+void vmcs_write_proc2(const struct vmx_vcpu *v)
 {
-	return v->vpid ? vmx_caps.proc2_ctl : vmx_caps.proc2_ctl & ~PROC2_VPID;
+	u32 ctl = vmx_caps.proc2_ctl;
+
+	if (!v->vpid)
+		ctl &= ~PROC2_VPID;
+	if (v->logging)
+		ctl |= PROC2_PML;
+	if (v->table_exits)
+		ctl |= PROC2_TABLE_EXITING;
+	vmcs_write(SECONDARY_VM_EXEC_CONTROL, ctl);
 }
 
 static void write_controls(struct vmx_vcpu *v)
@@ -151,7 +159,7 @@ static void write_controls(struct vmx_vcpu *v)
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, v->proc_ctl);
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, vmcs_proc2(v));
+	vmcs_write_proc2(v);
 	vmcs_write(VM_EXIT_CONTROLS, vmx_caps.exit_ctl);
 	vmcs_write(VM_ENTRY_CONTROLS, v->entry_ctl);
 	vmcs_write(EXCEPTION_BITMAP, v->exception_bitmap);

@@ -54,8 +54,8 @@ void vmcs_write_constants(struct vmx_vcpu *v);
 /* Host state that differs from CPU to CPU. VMCS current. */
 void vmcs_write_host_cpu(struct vmx_vcpu *v);
 
-/* The secondary controls, but for those that change. */
-u32 vmcs_proc2(const struct vmx_vcpu *v);
+/* The secondary controls, as @v wants them now. VMCS current. */
+void vmcs_write_proc2(const struct vmx_vcpu *v);
 
 /* Make the VMCS inactive on the CPU that holds it. Process context. */
 void vmcs_clear_anywhere(struct vmx_vcpu *v);

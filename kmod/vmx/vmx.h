@@ -95,6 +95,7 @@ struct vmx_vcpu {
 	u32 perf_count;			/* MSRs in its lists, as the VMCS has it */
 	u64 *write_log;			/* a page, or NULL: the CPU has no log */
 	bool logging;
+	bool table_exits;		/* the guest has UMIP on, and the CPU does not know it */
 	u64 tsc_offset;
 	u64 tsc_ratio;			/* see VMX_TSC_RATIO_SHIFT */
 };
@@ -133,6 +134,7 @@ struct vmx_caps {
 	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
 	bool load_pat, rdtscp, invpcid, pml;
+	bool umip_by_exits;		/* the CPU has no UMIP, but exits for what it forbids */
 };
 
 extern struct vmx_caps vmx_caps;
