@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * kexec-to [-p] KERNEL INITRD COMMAND-LINE
+ * kexec-to -e
  *
- * Load the kernel that is to follow this one and start it, at once and without
- * stopping anything first. With -p only load it: it starts when this kernel
- * panics. Scripts of the emulated PC need no more of kexec-tools than this.
+ * Load the kernel that is to follow this one, with -p when this one panics. -e
+ * starts it, at once and without stopping anything first. Scripts of the
+ * emulated PC need no more of kexec-tools than this.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,29 +21,33 @@ static int fail(const char *what)
 	return 1;
 }
 
-int main(int argc, char **argv)
+static int load(const char *kernel_path, const char *initrd_path, const char *line, int flags)
 {
-	int on_panic = argc > 1 && !strcmp(argv[1], "-p");
-	int kernel, initrd;
-	const char *line;
+	int kernel = open(kernel_path, O_RDONLY), initrd = open(initrd_path, O_RDONLY);
 
-	argv += on_panic;
-	if (argc - on_panic != 4) {
-		fprintf(stderr, "usage: kexec-to [-p] KERNEL INITRD COMMAND-LINE\n");
-		return 2;
-	}
-	kernel = open(argv[1], O_RDONLY);
 	if (kernel < 0)
-		return fail(argv[1]);
-	initrd = open(argv[2], O_RDONLY);
+		return fail(kernel_path);
 	if (initrd < 0)
-		return fail(argv[2]);
-	line = argv[3];
-	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(line) + 1, line,
-		    on_panic ? KEXEC_FILE_ON_CRASH : 0))
+		return fail(initrd_path);
+	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(line) + 1, line, flags))
 		return fail("kexec_file_load");
-	if (on_panic)
-		return 0;
+	return 0;
+}
+
+static int execute(void)
+{
 	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
 	return fail("reboot");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "-e"))
+		return execute();
+	if (argc == 4)
+		return load(argv[1], argv[2], argv[3], 0);
+	if (argc == 5 && !strcmp(argv[1], "-p"))
+		return load(argv[2], argv[3], argv[4], KEXEC_FILE_ON_CRASH);
+	fprintf(stderr, "usage: kexec-to [-p] KERNEL INITRD COMMAND-LINE | -e\n");
+	return 2;
 }
