@@ -63,7 +63,9 @@ static void guest_clock(void)
 		tsc = guest_tsc();
 		ticks = tsc - p->tsc;
 		ticks = p->shift < 0 ? ticks >> -p->shift : ticks << p->shift;
-		guest_sync3(tsc, p->time + (ticks >> 32) * p->mul + ((ticks & ~0u) * p->mul >> 32), 0);
+		/* (ticks * mul) >> 32 with a product of 96 bits */
+		ticks = (ticks >> 32) * p->mul + ((ticks & ~0u) * p->mul >> 32);
+		guest_sync3(tsc, p->time + ticks, 0);
 	}
 }
 
@@ -110,7 +112,8 @@ static u64 tsc_offset(struct vcpu *vcpu)
 {
 	u64 offset;
 	struct kvm_device_attr attr = {
-		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (unsigned long)&offset,
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (unsigned long)&offset,
 	};
 
 	vcpu_ioctl(vcpu, KVM_GET_DEVICE_ATTR, &attr);

@@ -92,6 +92,8 @@ FIXTURE(umip) {
 	bool offered;
 };
 
+typedef FIXTURE_DATA(umip) fixture_t;
+
 FIXTURE_SETUP(umip)
 {
 	struct kvm_cpuid2 *cpuid;
@@ -110,7 +112,7 @@ FIXTURE_TEARDOWN(umip)
 }
 
 /* Run one of the instructions at CPL 3: the vector that ended it. */
-static u64 run_user(FIXTURE_DATA(umip) *self, int insn, bool umip)
+static u64 run_user(fixture_t *self, int insn, bool umip)
 {
 	struct kvm_sregs s;
 	struct kvm_regs r;
@@ -133,7 +135,7 @@ static u64 run_user(FIXTURE_DATA(umip) *self, int insn, bool umip)
 	return vcpu_sync(self->vcpu);
 }
 
-static void prepare_user(FIXTURE_DATA(umip) *self)
+static void prepare_user(fixture_t *self)
 {
 	vcpu_sync(self->vcpu);
 	/* RSP0: where its handler's stack is. */

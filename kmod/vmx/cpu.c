@@ -71,7 +71,7 @@ int vmx_on_here(void)
 
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
-	/* The kernel drops it where the firmware locks VMX off, be it for tboot's mode or the other. */
+	/* The kernel drops it where the firmware locks VMX off for the mode it runs in. */
 	if (!this_cpu_has(X86_FEATURE_VMX))
 		return -EOPNOTSUPP;
 
