@@ -28,6 +28,7 @@ bool is_foreign(const u8 *code, unsigned int len)
 	case 0x34 ... 0x35:
 	case 0x78 ... 0x79:			/* EXTRQ, INSERTQ */
 	case 0xa6 ... 0xa7:			/* PadLock */
+	case 0xb9:				/* UD1: AMD does not wait for its operand */
 	case 0xc7:				/* SENDUIPI */
 		return true;
 	case 0x38:				/* key locker, ENQCMD, AADD */
