@@ -21,9 +21,15 @@ static_assert(KEEL_GUESTDBG_FLAGS ==
 	       KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
 	       KVM_GUESTDBG_BLOCKIRQ));
 
-static bool stepping(const struct keel_vcpu *vcpu)
+bool keel_debug_steps(const struct keel_vcpu *vcpu)
 {
 	return vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP;
+}
+
+/* For want of anything better: the guest sees the flag, and can clear it. */
+static bool steps_by_flag(const struct keel_vcpu *vcpu)
+{
+	return keel_debug_steps(vcpu) && !vmx_caps.monitor_trap;
 }
 
 bool keel_debug_blocks_irqs(const struct keel_vcpu *vcpu)
@@ -37,7 +43,7 @@ u64 keel_debug_show_rflags(struct keel_vcpu *vcpu)
 {
 	u64 val = vmx_rflags(&vcpu->vmx);
 
-	if (unlikely(stepping(vcpu)) && !vcpu->debug.guest_tf)
+	if (unlikely(steps_by_flag(vcpu)) && !vcpu->debug.guest_tf)
 		val &= ~(u64)X86_EFLAGS_TF;
 	return val;
 }
@@ -45,7 +51,7 @@ u64 keel_debug_show_rflags(struct keel_vcpu *vcpu)
 void keel_debug_set_rflags(struct keel_vcpu *vcpu, u64 val)
 {
 	vcpu->debug.guest_tf = val & X86_EFLAGS_TF;
-	if (unlikely(stepping(vcpu)))
+	if (unlikely(steps_by_flag(vcpu)))
 		val |= X86_EFLAGS_TF;
 	vmx_set_rflags(&vcpu->vmx, val);
 }
@@ -76,14 +82,13 @@ static void end_stepped_shadow(struct keel_vcpu *vcpu)
 
 bool keel_debug_wants_db(const struct keel_vcpu *vcpu)
 {
-	return vcpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP);
+	return vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP || steps_by_flag(vcpu);
 }
 
-int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
+static int stop(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 {
 	struct kvm_debug_exit_arch *out = &vcpu->run->debug.arch;
 
-	end_stepped_shadow(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	out->exception = vector;
 	out->pad = 0;
@@ -93,11 +98,48 @@ int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 	return RUN_USER;
 }
 
-void keel_stepped(struct keel_vcpu *vcpu)
+int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 {
-	if (unlikely(stepping(vcpu)))
+	/* POPF and IRET have taken the flag away. */
+	if (steps_by_flag(vcpu))
+		keel_debug_set_rflags(vcpu, keel_debug_show_rflags(vcpu));
+	end_stepped_shadow(vcpu);
+	return stop(vcpu, vector, dr6_bits);
+}
+
+/* Nothing was trapped: a trap of the guest's own is still to come. */
+static int stop_behind(struct keel_vcpu *vcpu, u64 dr6_bits)
+{
+	if (steps_by_flag(vcpu))
+		return keel_debug_exit(vcpu, X86_TRAP_DB, dr6_bits);
+	return stop(vcpu, X86_TRAP_DB, dr6_bits);
+}
+
+/*
+ * The hardware has kept what the instruction has met of breakpoints besides.
+ * Of the guest's own it says so next; userspace's are part of this stop.
+ */
+int keel_debug_monitor_trap(struct keel_vcpu *vcpu)
+{
+	u64 pending = vmx_pending_debug(&vcpu->vmx), hits = 0;
+
+	if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP && pending & DR_TRAP_BITS) {
+		hits = pending & DR_TRAP_BITS;
+		vmx_set_pending_debug(&vcpu->vmx, pending & DR_STEP);
+	}
+	return stop_behind(vcpu, DR_STEP | hits);
+}
+
+int keel_debug_stepped(struct keel_vcpu *vcpu)
+{
+	return stop_behind(vcpu, DR_STEP);
+}
+
+void keel_stepped(struct keel_vcpu *vcpu, bool traps)
+{
+	if (keel_debug_steps(vcpu))
 		keel_make_request(vcpu, REQ_STEPPED);
-	else
+	if (traps)
 		keel_queue_debug(vcpu, DR_STEP);
 }
 
@@ -143,6 +185,7 @@ long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
 	set_breakpoints(vcpu, in);
 	vmx_intercept_bp(&vcpu->vmx, vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
 	keel_debug_set_rflags(vcpu, rflags);
+	vmx_monitor_trap(&vcpu->vmx, keel_debug_steps(vcpu) && vmx_caps.monitor_trap);
 	end_stepped_shadow(vcpu);
 	/* What was held back may go in now. */
 	keel_make_request(vcpu, REQ_EVENT);

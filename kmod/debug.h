@@ -13,15 +13,24 @@ struct keel_vcpu;
 /*
  * struct keel_debug - what userspace has asked for
  * @control:	KVM_GUESTDBG_*, or 0
- * @guest_tf:	RFLAGS.TF as the guest has it, while steps need it set
+ * @guest_tf:	RFLAGS.TF as the guest has it, where steps need it set
  */
 struct keel_debug {
 	u32 control;
 	bool guest_tf;
 };
 
-/* An instruction was done by software with TF set: a trap of the guest's, or the end of a step. */
-void keel_stepped(struct keel_vcpu *vcpu);
+/*
+ * Steps end where the CPU's monitor trap says so, of which the guest sees
+ * nothing; without it they are made with RFLAGS.TF, which it does see. Either
+ * way an instruction that software has done ends one.
+ */
+bool keel_debug_steps(const struct keel_vcpu *vcpu);
+/* Software has done an instruction, or delivered an event. @traps: the guest's own TF was set. */
+void keel_stepped(struct keel_vcpu *vcpu, bool traps);
+/* What REQ_STEPPED and the monitor trap lead to: KVM_EXIT_DEBUG. */
+int keel_debug_stepped(struct keel_vcpu *vcpu);
+int keel_debug_monitor_trap(struct keel_vcpu *vcpu);
 
 /* #DB is userspace's. #BP that exits always is. */
 bool keel_debug_wants_db(const struct keel_vcpu *vcpu);

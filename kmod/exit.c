@@ -31,8 +31,8 @@ void keel_skip_insn(struct keel_vcpu *vcpu)
 	/* It lasts for one instruction, and some exits set it. */
 	if (rflags & X86_EFLAGS_RF)
 		vmx_set_rflags(&vcpu->vmx, rflags & ~X86_EFLAGS_RF);
-	if (unlikely(rflags & X86_EFLAGS_TF))
-		keel_stepped(vcpu);
+	if (unlikely(rflags & X86_EFLAGS_TF || keel_debug_steps(vcpu)))
+		keel_stepped(vcpu, keel_debug_show_rflags(vcpu) & X86_EFLAGS_TF);
 }
 
 /* --- exits that are errors ---------------------------------------------- */
@@ -156,6 +156,11 @@ static int handle_breakpoint(struct keel_vcpu *vcpu, const struct keel_exit *exi
 {
 	restore_nmi_blocking(vcpu, exit, exit->intr_info);
 	return keel_debug_exit(vcpu, X86_TRAP_BP, 0);
+}
+
+static int handle_monitor_trap(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	return keel_debug_monitor_trap(vcpu);
 }
 
 /* Has the guest asked for the check? Without split-lock detection there is no other #AC. */
@@ -418,6 +423,7 @@ static const struct handler handlers[] = {
 	[EXIT_REASON_MSR_READ]			= { handle_rdmsr },
 	[EXIT_REASON_MSR_WRITE]			= { handle_wrmsr },
 	[EXIT_REASON_MWAIT_INSTRUCTION]		= { handle_skip },
+	[EXIT_REASON_MONITOR_TRAP_FLAG]		= { handle_monitor_trap },
 	[EXIT_REASON_MONITOR_INSTRUCTION]	= { handle_skip },
 	[EXIT_REASON_GDTR_IDTR]			= { handle_table, true },
 	[EXIT_REASON_LDTR_TR]			= { handle_table, true },

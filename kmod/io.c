@@ -162,7 +162,8 @@ static u32 batch(struct keel_vcpu *vcpu)
 	/* Some elements may go one way and some the other. */
 	if (!pio->in && bus_watched(vcpu, KEEL_BUS_PIO))
 		return 1;
-	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF))
+	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF) ||
+	    keel_debug_steps(vcpu))
 		return 1;
 	return min3(rep_count(vcpu), in_page, before_wrap);
 }
@@ -217,6 +218,15 @@ static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 	return err ? RUN_RESUME : RUN_USER;
 }
 
+/* An iteration traps like an instruction; a code breakpoint on the next one does not. */
+static void iterated(struct keel_vcpu *vcpu)
+{
+	bool traps = keel_debug_show_rflags(vcpu) & X86_EFLAGS_TF;
+
+	vmx_set_rflags(&vcpu->vmx, vmx_rflags(&vcpu->vmx) | X86_EFLAGS_RF);
+	keel_stepped(vcpu, traps);
+}
+
 static void advance_string(struct keel_vcpu *vcpu)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -228,6 +238,8 @@ static void advance_string(struct keel_vcpu *vcpu)
 		set_gpr_masked(vcpu, GPR_RCX, vcpu->vmx.gpr[GPR_RCX] - pio->count);
 	if (!pio->rep || !rep_count(vcpu))
 		skip_if_unmoved(vcpu);
+	else
+		iterated(vcpu);
 }
 
 /* Userspace may have changed RCX while it had the vCPU: no more is done than that says. */

@@ -14,8 +14,6 @@
 #include <linux/task_work.h>
 #include <linux/uaccess.h>
 #include <asm/fpu/api.h>
-#include <asm/trapnr.h>
-#include <uapi/asm/debugreg.h>
 
 #include "clock.h"
 #include "coalesced.h"
@@ -180,11 +178,12 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		keel_msr_filter_changed(vcpu);
 	if (take_request(vcpu, REQ_CLOCK))
 		keel_clock_update(vcpu);
+	/* The step is over before what comes next sets out. */
+	if (take_request(vcpu, REQ_STEPPED))
+		return keel_debug_stepped(vcpu);
 	/* Where there will be no entry, events are taken otherwise. */
 	if (keel_mode_runs(vcpu) && take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
-	if (take_request(vcpu, REQ_STEPPED))
-		return keel_debug_exit(vcpu, X86_TRAP_DB, DR_STEP);
 	return RUN_RESUME;
 }
 

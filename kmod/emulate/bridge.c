@@ -303,6 +303,22 @@ static enum emu_mode code_mode(struct emu_ctx *ctx)
 	return ctx->seg[EMU_CS].db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
 }
 
+/* Without the flag that a debugger may have put there. */
+static u64 guest_rflags(struct keel_vcpu *vcpu)
+{
+	if (unlikely(vcpu->debug.control))
+		return keel_debug_show_rflags(vcpu);
+	return vmx_rflags(&vcpu->vmx);
+}
+
+static void set_guest_rflags(struct keel_vcpu *vcpu, u64 val)
+{
+	if (unlikely(vcpu->debug.control))
+		keel_debug_set_rflags(vcpu, val);
+	else if (val != vmx_rflags(&vcpu->vmx))
+		vmx_set_rflags(&vcpu->vmx, val);
+}
+
 static void fill(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
@@ -314,7 +330,7 @@ static void fill(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	ctx->ops = &keel_emu_ops;
 	ctx->priv = vcpu;
 	ctx->rip = vmx_rip(v);
-	ctx->rflags = vmx_rflags(v);
+	ctx->rflags = guest_rflags(vcpu);
 	ctx->cr0 = vmx_cr0(v);
 	ctx->cr4 = vmx_cr4(v);
 	ctx->efer = vmx_efer(v);
@@ -365,16 +381,15 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	if (ctx->gpr[EMU_RSP] != vcpu->emulation.rsp)
 		vmx_set_rsp(v, ctx->gpr[EMU_RSP]);
 	vmx_set_rip(v, ctx->rip);
-	if (ctx->rflags != vmx_rflags(v))
-		vmx_set_rflags(v, ctx->rflags);
+	set_guest_rflags(vcpu, ctx->rflags);
 	if (ctx->seg_dirty)
 		commit_segs(ctx, vcpu);
 	set_shadow(v, ctx->shadow);
 	if (ctx->nmi_open)
 		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
-	if (ctx->single_step)
-		keel_stepped(vcpu);
-	else if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
+	if (unlikely(ctx->single_step || keel_debug_steps(vcpu)))
+		keel_stepped(vcpu, ctx->single_step);
+	if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
 		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
 }
 
@@ -590,7 +605,7 @@ static int emulate_again(struct keel_vcpu *vcpu)
 	e->answered = vcpu->mmio.answered;
 	keel_mmio_rewind(vcpu, e->answered);
 	/* Userspace may have begun to step. */
-	e->ctx.rflags = vmx_rflags(&vcpu->vmx);
+	e->ctx.rflags = guest_rflags(vcpu);
 	return carry_on(vcpu, emulate(vcpu));
 }
 

@@ -71,7 +71,7 @@ static const char *choose_controls(const struct vmx_raw_caps *raw, const struct 
 	if (!choose(raw->proc, PROC_HLT_EXITING | PROC_TSC_OFFSET | PROC_MOV_DR_EXITING |
 		    PROC_IO_EXITING | PROC_MSR_BITMAP | PROC_MWAIT_EXITING | PROC_MONITOR_EXITING |
 		    PROC_RDPMC_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING |
-		    PROC_SECONDARY, 0, &c->proc_ctl))
+		    PROC_SECONDARY, want->monitor_trap ? PROC_MONITOR_TRAP : 0, &c->proc_ctl))
 		return "the primary processor-based controls";
 	if (c->proc_ctl & (PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING | PROC_INVLPG_EXITING))
 		return "guest paging without CR3 exits";
@@ -126,6 +126,9 @@ const char *vmx_caps_compute(const struct vmx_raw_caps *raw, const struct vmx_wa
 	/* Only while a guest has UMIP on. */
 	c->umip_by_exits = c->proc2_ctl & PROC2_TABLE_EXITING;
 	c->proc2_ctl &= ~(PROC2_PML | PROC2_TABLE_EXITING);
+	/* In use only while a debugger steps. */
+	c->monitor_trap = c->proc_ctl & PROC_MONITOR_TRAP;
+	c->proc_ctl &= ~PROC_MONITOR_TRAP;
 	c->rdtscp = c->proc2_ctl & PROC2_RDTSCP;
 	c->invpcid = c->proc2_ctl & PROC2_INVPCID;
 	c->cr0_fixed0 = raw->cr0_fixed0;

@@ -20,7 +20,7 @@ struct vmx_raw_caps {
 
 /* What the module parameters allow to be used. */
 struct vmx_wants {
-	bool vpid, ept_ad, unrestricted, tsc_scaling, pml, umip;
+	bool vpid, ept_ad, unrestricted, tsc_scaling, pml, umip, monitor_trap;
 };
 
 /*

@@ -24,6 +24,7 @@
 #define PROC_NMI_WINDOW		(1u << 22)
 #define PROC_MOV_DR_EXITING	(1u << 23)
 #define PROC_IO_EXITING		(1u << 24)
+#define PROC_MONITOR_TRAP	(1u << 27)
 #define PROC_MSR_BITMAP		(1u << 28)
 #define PROC_MONITOR_EXITING	(1u << 29)
 #define PROC_SECONDARY		(1u << 31)

@@ -28,7 +28,7 @@ static u64 tsc_at_suspend;
 
 static struct vmx_wants wants = {
 	.vpid = true, .ept_ad = true, .unrestricted = true, .tsc_scaling = true, .pml = true,
-	.umip = true,
+	.umip = true, .monitor_trap = true,
 };
 
 module_param_named(vpid, wants.vpid, bool, 0444);
@@ -41,7 +41,8 @@ module_param_named(pml, wants.pml, bool, 0444);
 MODULE_PARM_DESC(pml, "let the CPU log which pages a guest writes to (default: if it can)");
 module_param_named(tsc_scaling, wants.tsc_scaling, bool, 0444);
 MODULE_PARM_DESC(tsc_scaling, "guest TSC frequencies other than the host's (default: if the CPU can)");
-
+module_param_named(monitor_trap, wants.monitor_trap, bool, 0444);
+MODULE_PARM_DESC(monitor_trap, "step without the guest's trap flag (default: if the CPU can)");
 module_param_named(umip, wants.umip, bool, 0444);
 MODULE_PARM_DESC(umip, "offer UMIP where the CPU lacks it, by exits (default: if the CPU can)");
 

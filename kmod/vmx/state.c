@@ -452,6 +452,11 @@ void vmx_nmi_window(struct vmx_vcpu *v, bool on)
 	set_proc_ctl(v, PROC_NMI_WINDOW, on);
 }
 
+void vmx_monitor_trap(struct vmx_vcpu *v, bool on)
+{
+	set_proc_ctl(v, PROC_MONITOR_TRAP, on);
+}
+
 void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val)
 {
 	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, val);

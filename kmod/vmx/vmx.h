@@ -133,7 +133,7 @@ struct vmx_caps {
 	u64 ept_vpid;
 	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
-	bool load_pat, rdtscp, invpcid, pml;
+	bool load_pat, rdtscp, invpcid, pml, monitor_trap;
 	bool umip_by_exits;		/* the CPU has no UMIP, but exits for what it forbids */
 };
 
@@ -363,6 +363,8 @@ u32 vmx_interruptibility(struct vmx_vcpu *v);		/* GUEST_INTR_STATE_* */
 void vmx_set_interruptibility(struct vmx_vcpu *v, u32 state);
 void vmx_irq_window(struct vmx_vcpu *v, bool on);	/* exit when IRQs open */
 void vmx_nmi_window(struct vmx_vcpu *v, bool on);	/* exit when NMIs open */
+/* Exit after each instruction, and before the first of a handler: needs vmx_caps.monitor_trap. */
+void vmx_monitor_trap(struct vmx_vcpu *v, bool on);
 /* Bring pending single-step traps in step with RFLAGS.TF (see irq.c). */
 void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val);
 u64 vmx_pending_debug(struct vmx_vcpu *v);
