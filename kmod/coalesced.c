@@ -2,40 +2,40 @@
 /*
  * Owns the zones whose writes are coalesced and the ring that they go to. The
  * ring is shared with userspace, which is not trusted to keep it in order.
- * Zones are a snapshot for each bus, replaced as a whole, read under SRCU.
+ * Zones are a list for each bus, changed one by one and read under RCU, so that
+ * changes wait for nobody.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "coalesced.h"
 #include "keel.h"
+#include "test.h"
 
 #define MAX_ZONES	1000
 
-struct zones {
-	int nr;
-	struct kvm_coalesced_mmio_zone zone[];
+/*
+ * struct keel_zone - what is coalesced
+ * @gone:	nothing is put into the ring for it any more; ring_lock
+ */
+struct keel_zone {
+	struct list_head link;
+	u64 addr;
+	u32 size;
+	bool gone;
+	struct rcu_head rcu;
 };
 
 /* --- writing ------------------------------------------------------------- */
 
-static bool covers(const struct kvm_coalesced_mmio_zone *z, u64 addr, u64 len)
+static bool covers(const struct keel_zone *z, u64 addr, u64 len)
 {
 	u64 from = addr - z->addr;
 
 	return addr >= z->addr && from <= z->size && len <= z->size - from;
-}
-
-static bool in_zone(const struct zones *set, u64 addr, unsigned int len)
-{
-	int i;
-
-	for (i = 0; set && i < set->nr; i++)
-		if (covers(&set->zone[i], addr, len))
-			return true;
-	return false;
 }
 
 /*
@@ -64,17 +64,33 @@ static bool put(struct kvm_coalesced_mmio_ring *ring, int bus, u64 addr, const v
 	return true;
 }
 
+/* Whoever has taken the zone away must not find anything more in the ring. */
+static bool put_for(struct keel_vm *vm, const struct keel_zone *z, int bus, u64 addr,
+		    const void *data, unsigned int len)
+{
+	bool done;
+
+	test_point_busy(TEST_RINGING);
+	spin_lock(&vm->ring_lock);
+	done = !z->gone && put(vm->ring, bus, addr, data, len);
+	spin_unlock(&vm->ring_lock);
+	return done;
+}
+
 bool keel_coalesced_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			  unsigned int len)
 {
 	struct keel_vm *vm = vcpu->vm;
-	bool done;
+	const struct keel_zone *z;
+	bool done = false;
 
-	if (!in_zone(srcu_dereference(vm->zones[bus], &vm->srcu), addr, len))
-		return false;
-	spin_lock(&vm->ring_lock);
-	done = put(vm->ring, bus, addr, data, len);
-	spin_unlock(&vm->ring_lock);
+	rcu_read_lock();
+	list_for_each_entry_rcu(z, &vm->zones[bus], link) {
+		done = covers(z, addr, len) && put_for(vm, z, bus, addr, data, len);
+		if (done)
+			break;
+	}
+	rcu_read_unlock();
 	if (done)
 		STAT(vcpu, coalesced);
 	return done;
@@ -87,79 +103,62 @@ static int bus_of(const struct kvm_coalesced_mmio_zone *z)
 	return z->pio ? KEEL_BUS_PIO : KEEL_BUS_MMIO;
 }
 
-static struct zones *alloc_zones(int nr)
+static long add(struct keel_vm *vm, int bus, struct keel_zone *new)
 {
-	struct zones *set;
+	long err = -ENOSPC;
 
-	return kvmalloc(struct_size(set, zone, nr), GFP_KERNEL_ACCOUNT);
-}
-
-static struct zones *current_zones(struct keel_vm *vm, int bus)
-{
-	return rcu_dereference_protected(vm->zones[bus], lockdep_is_held(&vm->lock));
-}
-
-/* Publish @set, let go of the lock, and free what was there once nobody reads it. */
-static void publish_and_unlock(struct keel_vm *vm, int bus, struct zones *set)
-{
-	keel_unlock_and_retire(vm, rcu_replace_pointer(vm->zones[bus], set,
-						       lockdep_is_held(&vm->lock)));
+	mutex_lock(&vm->io_lock);
+	if (vm->nr_zones[bus] < MAX_ZONES) {
+		list_add_tail_rcu(&new->link, &vm->zones[bus]);
+		WRITE_ONCE(vm->nr_zones[bus], vm->nr_zones[bus] + 1);
+		err = 0;
+	}
+	mutex_unlock(&vm->io_lock);
+	return err;
 }
 
 long keel_register_coalesced(struct keel_vm *vm, void *data)
 {
-	const struct kvm_coalesced_mmio_zone *new = data;
-	struct zones *old, *set;
-	long err = -ENOSPC;
-	int nr;
+	const struct kvm_coalesced_mmio_zone *in = data;
+	struct keel_zone *new;
+	long err;
 
-	if (new->pio > 1)
+	if (in->pio > 1)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
-	old = current_zones(vm, bus_of(new));
-	nr = old ? old->nr : 0;
-	if (nr >= MAX_ZONES)
-		goto unlock;
-	err = -ENOMEM;
-	set = alloc_zones(nr + 1);
-	if (!set)
-		goto unlock;
-	if (old)
-		memcpy(set->zone, old->zone, array_size(nr, sizeof(*new)));
-	set->zone[nr] = *new;
-	set->nr = nr + 1;
-	publish_and_unlock(vm, bus_of(new), set);
-	return 0;
-unlock:
-	mutex_unlock(&vm->lock);
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	new->addr = in->addr;
+	new->size = in->size;
+	err = add(vm, bus_of(in), new);
+	if (err)
+		kfree(new);
 	return err;
+}
+
+static void take_away(struct keel_vm *vm, int bus, struct keel_zone *z)
+{
+	list_del_rcu(&z->link);
+	WRITE_ONCE(vm->nr_zones[bus], vm->nr_zones[bus] - 1);
+	spin_lock(&vm->ring_lock);
+	z->gone = true;
+	spin_unlock(&vm->ring_lock);
+	kfree_rcu(z, rcu);
 }
 
 /* All zones go that cover the one given, as on KVM; if there are none that is no error. */
 long keel_unregister_coalesced(struct keel_vm *vm, void *data)
 {
 	const struct kvm_coalesced_mmio_zone *what = data;
-	struct zones *old, *set;
-	int i;
+	struct keel_zone *z, *next;
 
 	if (what->pio > 1)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
-	old = current_zones(vm, bus_of(what));
-	set = old ? alloc_zones(old->nr) : NULL;
-	if (!set) {
-		mutex_unlock(&vm->lock);
-		return old ? -ENOMEM : 0;
-	}
-	set->nr = 0;
-	for (i = 0; i < old->nr; i++)
-		if (!covers(&old->zone[i], what->addr, what->size))
-			set->zone[set->nr++] = old->zone[i];
-	if (!set->nr) {
-		kvfree(set);
-		set = NULL;
-	}
-	publish_and_unlock(vm, bus_of(what), set);
+	mutex_lock(&vm->io_lock);
+	list_for_each_entry_safe(z, next, &vm->zones[bus_of(what)], link)
+		if (covers(z, what->addr, what->size))
+			take_away(vm, bus_of(what), z);
+	mutex_unlock(&vm->io_lock);
 	return 0;
 }
 
@@ -167,6 +166,10 @@ long keel_unregister_coalesced(struct keel_vm *vm, void *data)
 
 int keel_coalesced_init(struct keel_vm *vm)
 {
+	int bus;
+
+	for (bus = 0; bus < KEEL_BUSES; bus++)
+		INIT_LIST_HEAD(&vm->zones[bus]);
 	spin_lock_init(&vm->ring_lock);
 	vm->ring = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return vm->ring ? 0 : -ENOMEM;
@@ -174,10 +177,12 @@ int keel_coalesced_init(struct keel_vm *vm)
 
 void keel_coalesced_free(struct keel_vm *vm)
 {
+	struct keel_zone *z, *next;
 	int bus;
 
 	for (bus = 0; bus < KEEL_BUSES; bus++)
-		kvfree(rcu_dereference_protected(vm->zones[bus], true));
+		list_for_each_entry_safe(z, next, &vm->zones[bus], link)
+			kfree(z);
 	free_page((unsigned long)vm->ring);
 }
 

@@ -12,7 +12,7 @@ struct page;
 struct keel_vm;
 struct keel_vcpu;
 
-/* True: the write is in the ring. @bus: enum keel_bus. SRCU held. */
+/* True: the write is in the ring. @bus: enum keel_bus. */
 bool keel_coalesced_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			  unsigned int len);
 

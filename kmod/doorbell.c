@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the doorbells of a VM: for each bus a snapshot of them in order of
- * address, replaced as a whole and read under SRCU. Who writes, and what
- * happens to a write that rings none, is io.c's business.
+ * Owns the doorbells of a VM: for each bus a hash table by address, changed one
+ * by one and read under RCU. So that changes wait for nobody and leave nothing
+ * behind but the one that has gone, and ringing costs the same with thousands of
+ * them. Who writes, and what happens to a write that rings none, is io.c's
+ * business.
+ *
+ * RCU and not SRCU, as no reader sleeps here: a vCPU that sleeps in an access of
+ * another kind keeps none of this memory.
  */
 #include <linux/err.h>
+#include <linux/hashtable.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "compat/eventfd.h"
 #include "doorbell.h"
 #include "keel.h"
+#include "test.h"
 
 #define MAX_DOORBELLS	65536
 #define KNOWN_FLAGS	(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |	\
 			 KVM_IOEVENTFD_FLAG_DEASSIGN)
 
+#define ADDR_BITS	10	/* of the hash: 64 to a bucket at most, if spread evenly */
+#define PAGE_BITS	8
+
 /*
  * struct doorbell - what rings it
  * @len:	of the write; 0: any
  * @value:	that must be written, if @one_value
+ * @lock:	held while it rings
+ * @gone:	it does not any more; @lock
+ * @near:	among those of any length, by page
  */
 struct doorbell {
 	u64 addr;
@@ -27,110 +41,120 @@ struct doorbell {
 	struct eventfd_ctx *eventfd;
 	u8 len;
 	bool one_value;
+	bool gone;
+	spinlock_t lock;	/* @gone, and that nobody rings it afterwards */
+	struct hlist_node node, near;
+	struct rcu_head rcu;
 };
 
-/* @any_length: how many of them do not ask for a length */
+/* Made with the first doorbell of a bus, and kept. */
 struct doorbells {
-	int nr;
-	int any_length;
-	struct doorbell bell[];
+	DECLARE_HASHTABLE(by_addr, ADDR_BITS);
+	DECLARE_HASHTABLE(by_page, PAGE_BITS);
 };
 
 /* --- ringing ------------------------------------------------------------- */
 
-/* The first that is not below @addr. */
-static int first_at(const struct doorbells *set, u64 addr)
+static struct doorbells *current_set(struct keel_vm *vm, int bus)
 {
-	int low = 0, high = set->nr;
-
-	while (low < high) {
-		int middle = (low + high) / 2;
-
-		if (set->bell[middle].addr < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return rcu_dereference_check(vm->doorbells[bus], lockdep_is_held(&vm->io_lock));
 }
 
-static bool rings(const struct doorbell *b, u64 value, unsigned int len)
+static bool rings(const struct doorbell *b, u64 addr, u64 value, unsigned int len)
 {
-	if (b->len && b->len != len)
+	if (b->addr != addr || (b->len && b->len != len))
 		return false;
 	return !b->one_value || b->value == value;
 }
 
-static void ring(struct keel_vcpu *vcpu, const struct doorbell *b)
+/* False: it has been taken away meanwhile, and whoever did so must not hear it any more. */
+static bool ring(struct keel_vcpu *vcpu, struct doorbell *b)
 {
-	keel_eventfd_signal(b->eventfd);
-	STAT(vcpu, doorbells);
+	bool here;
+
+	test_point_busy(TEST_RINGING);
+	spin_lock(&b->lock);
+	here = !b->gone;
+	if (here)
+		keel_eventfd_signal(b->eventfd);
+	spin_unlock(&b->lock);
+	if (here)
+		STAT(vcpu, doorbells);
+	return here;
 }
 
 bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			 unsigned int len)
 {
-	const struct doorbells *set = srcu_dereference(vcpu->vm->doorbells[bus], &vcpu->vm->srcu);
+	struct doorbells *set;
+	struct doorbell *b;
+	bool done = false;
 	u64 value = 0;
-	int i;
 
-	if (!set)
-		return false;
 	memcpy(&value, data, len);
-	for (i = first_at(set, addr); i < set->nr && set->bell[i].addr == addr; i++) {
-		if (!rings(&set->bell[i], value, len))
-			continue;
-		ring(vcpu, &set->bell[i]);
-		return true;
+	rcu_read_lock();
+	set = current_set(vcpu->vm, bus);
+	if (!set)
+		goto unlock;
+	hash_for_each_possible_rcu(set->by_addr, b, node, addr) {
+		done = rings(b, addr, value, len) && ring(vcpu, b);
+		if (done)
+			break;
 	}
-	return false;
+unlock:
+	rcu_read_unlock();
+	return done;
 }
 
-static const struct doorbells *mmio_any_length(struct keel_vcpu *vcpu)
+static bool any_near(struct keel_vm *vm, gpa_t page)
 {
-	const struct doorbells *set = srcu_dereference(vcpu->vm->doorbells[KEEL_BUS_MMIO],
-						       &vcpu->vm->srcu);
+	struct doorbells *set;
+	struct doorbell *b;
+	bool found = false;
 
-	return set && set->any_length ? set : NULL;
+	rcu_read_lock();
+	set = current_set(vm, KEEL_BUS_MMIO);
+	hash_for_each_possible_rcu(set->by_page, b, near, page) {
+		found = (b->addr & PAGE_MASK) == page;
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* Of those that a write of any length rings. The set is there before its first one counts. */
+static bool mmio_any_length(const struct keel_vm *vm)
+{
+	/* Pairs with insert(). */
+	return smp_load_acquire(&vm->any_length_doorbells);
 }
 
 bool keel_doorbell_near(struct keel_vcpu *vcpu, gpa_t gpa)
 {
-	const struct doorbells *set = mmio_any_length(vcpu);
-	int i;
-
-	if (likely(!set))
-		return false;
-	gpa &= PAGE_MASK;
-	for (i = first_at(set, gpa); i < set->nr && set->bell[i].addr - gpa < PAGE_SIZE; i++)
-		if (!set->bell[i].len)
-			return true;
-	return false;
+	return unlikely(mmio_any_length(vcpu->vm)) && any_near(vcpu->vm, gpa & PAGE_MASK);
 }
 
-/* Where one of any length is there is no other. */
 bool keel_doorbell_any_length(struct keel_vcpu *vcpu, gpa_t gpa)
 {
-	const struct doorbells *set = mmio_any_length(vcpu);
-	const struct doorbell *b;
-	int i;
+	struct doorbells *set;
+	struct doorbell *b;
+	bool done = false;
 
-	if (!set)
+	if (!mmio_any_length(vcpu->vm))
 		return false;
-	i = first_at(set, gpa);
-	b = &set->bell[i];
-	if (i == set->nr || b->addr != gpa || b->len)
-		return false;
-	ring(vcpu, b);
-	return true;
+	rcu_read_lock();
+	set = current_set(vcpu->vm, KEEL_BUS_MMIO);
+	hash_for_each_possible_rcu(set->by_addr, b, node, gpa) {
+		done = b->addr == gpa && !b->len && ring(vcpu, b);
+		if (done)
+			break;
+	}
+	rcu_read_unlock();
+	return done;
 }
 
 /* --- the set ------------------------------------------------------------- */
-
-static struct doorbells *current_set(struct keel_vm *vm, int bus)
-{
-	return rcu_dereference_protected(vm->doorbells[bus], lockdep_is_held(&vm->lock));
-}
 
 /* Some write would ring both. */
 static bool collide(const struct doorbell *a, const struct doorbell *b)
@@ -150,119 +174,121 @@ static bool same(const struct doorbell *a, const struct doorbell *b)
 	       a->one_value == b->one_value && (!a->one_value || a->value == b->value);
 }
 
-/* @old with @new put in before @at. */
-static struct doorbells *with(const struct doorbells *old, int at, const struct doorbell *new)
-{
-	int nr = old ? old->nr : 0;
-	struct doorbells *set = kvmalloc(struct_size(set, bell, nr + 1), GFP_KERNEL_ACCOUNT);
-
-	if (!set)
-		return NULL;
-	if (old) {
-		memcpy(set->bell, old->bell, array_size(at, sizeof(*new)));
-		memcpy(set->bell + at + 1, old->bell + at, array_size(nr - at, sizeof(*new)));
-	}
-	set->bell[at] = *new;
-	set->nr = nr + 1;
-	set->any_length = (old ? old->any_length : 0) + !new->len;
-	return set;
-}
-
-/* @old less the one at @at. */
-static struct doorbells *without(const struct doorbells *old, int at)
-{
-	int nr = old->nr - 1;
-	struct doorbells *set = kvmalloc(struct_size(set, bell, nr), GFP_KERNEL_ACCOUNT);
-
-	if (!set)
-		return NULL;
-	memcpy(set->bell, old->bell, array_size(at, sizeof(old->bell[0])));
-	memcpy(set->bell + at, old->bell + at + 1, array_size(nr - at, sizeof(old->bell[0])));
-	set->nr = nr;
-	set->any_length = old->any_length - !old->bell[at].len;
-	return set;
-}
-
-/* Publish @set in place of the one there is, which is returned and may still be read. */
-static struct doorbells *publish(struct keel_vm *vm, int bus, struct doorbells *set)
-{
-	return rcu_replace_pointer(vm->doorbells[bus], set, lockdep_is_held(&vm->lock));
-}
-
-static int add_locked(struct keel_vm *vm, int bus, const struct doorbell *new,
-		      struct doorbells **old)
+static struct doorbells *make_set(struct keel_vm *vm, int bus)
 {
 	struct doorbells *set = current_set(vm, bus);
-	int at = set ? first_at(set, new->addr) : 0, i;
 
-	if (set && set->nr >= MAX_DOORBELLS)
-		return -ENOSPC;
-	for (i = at; set && i < set->nr && set->bell[i].addr == new->addr; i++)
-		if (collide(&set->bell[i], new))
-			return -EEXIST;
-	set = with(set, at, new);
+	if (set)
+		return set;
+	/* Zeroed, the buckets are empty. */
+	set = kvzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	if (set)
+		rcu_assign_pointer(vm->doorbells[bus], set);
+	return set;
+}
+
+static bool is_near_by(const struct doorbell *b, int bus)
+{
+	return bus == KEEL_BUS_MMIO && !b->len;
+}
+
+static int insert(struct keel_vm *vm, int bus, struct doorbell *new)
+{
+	struct doorbells *set = make_set(vm, bus);
+	struct doorbell *b;
+
+	lockdep_assert_held(&vm->io_lock);
 	if (!set)
 		return -ENOMEM;
-	*old = publish(vm, bus, set);
+	if (vm->nr_doorbells[bus] >= MAX_DOORBELLS)
+		return -ENOSPC;
+	hash_for_each_possible(set->by_addr, b, node, new->addr)
+		if (collide(b, new))
+			return -EEXIST;
+	hash_add_rcu(set->by_addr, &new->node, new->addr);
+	WRITE_ONCE(vm->nr_doorbells[bus], vm->nr_doorbells[bus] + 1);
+	if (!is_near_by(new, bus))
+		return 0;
+	hash_add_rcu(set->by_page, &new->near, new->addr & PAGE_MASK);
+	/* Pairs with mmio_any_length(). */
+	smp_store_release(&vm->any_length_doorbells, vm->any_length_doorbells + 1);
 	return 0;
 }
 
 /* The set keeps the reference to the eventfd. */
-static int add(struct keel_vm *vm, int bus, const struct doorbell *new)
+static int add(struct keel_vm *vm, int bus, const struct doorbell *what)
 {
-	struct doorbells *old = NULL;
+	struct doorbell *new = kmemdup(what, sizeof(*what), GFP_KERNEL_ACCOUNT);
 	int err;
 
-	mutex_lock(&vm->lock);
-	err = add_locked(vm, bus, new, &old);
-	keel_unlock_and_retire(vm, old);
+	if (!new)
+		return -ENOMEM;
+	spin_lock_init(&new->lock);
+	mutex_lock(&vm->io_lock);
+	err = insert(vm, bus, new);
+	mutex_unlock(&vm->io_lock);
+	if (err)
+		kfree(new);
 	return err;
 }
 
-static int remove_locked(struct keel_vm *vm, int bus, const struct doorbell *what,
-			 struct doorbells **old)
+static struct doorbell *take_out(struct keel_vm *vm, int bus, const struct doorbell *what)
 {
-	struct doorbells *set = current_set(vm, bus), *less = NULL;
-	int i;
+	struct doorbells *set = current_set(vm, bus);
+	struct doorbell *b;
 
-	for (i = set ? first_at(set, what->addr) : 0; set && i < set->nr; i++)
-		if (same(&set->bell[i], what))
+	if (!set)
+		return NULL;
+	hash_for_each_possible(set->by_addr, b, node, what->addr)
+		if (same(b, what))
 			break;
-	if (!set || i == set->nr)
-		return -ENOENT;
-	/* An empty one is none at all, and costs nothing. */
-	if (set->nr > 1) {
-		less = without(set, i);
-		if (!less)
-			return -ENOMEM;
+	if (!b)
+		return NULL;
+	hash_del_rcu(&b->node);
+	WRITE_ONCE(vm->nr_doorbells[bus], vm->nr_doorbells[bus] - 1);
+	if (is_near_by(b, bus)) {
+		hash_del_rcu(&b->near);
+		WRITE_ONCE(vm->any_length_doorbells, vm->any_length_doorbells - 1);
 	}
-	*old = publish(vm, bus, less);
-	return 0;
+	return b;
 }
 
-/* When this returns the eventfd is not signalled any more. */
+/*
+ * When this returns the eventfd is not signalled any more: who has found the
+ * doorbell before has either rung it or will find it gone.
+ */
 static int remove(struct keel_vm *vm, int bus, const struct doorbell *what)
 {
-	struct doorbells *old = NULL;
-	int err;
+	struct doorbell *b;
 
-	mutex_lock(&vm->lock);
-	err = remove_locked(vm, bus, what, &old);
-	keel_unlock_and_retire(vm, old);
-	if (!err)
-		eventfd_ctx_put(what->eventfd);
-	return err;
+	mutex_lock(&vm->io_lock);
+	b = take_out(vm, bus, what);
+	mutex_unlock(&vm->io_lock);
+	if (!b)
+		return -ENOENT;
+	spin_lock(&b->lock);
+	b->gone = true;
+	spin_unlock(&b->lock);
+	eventfd_ctx_put(b->eventfd);
+	kfree_rcu(b, rcu);
+	return 0;
 }
 
 void keel_doorbells_free(struct keel_vm *vm)
 {
+	struct hlist_node *next;
+	struct doorbell *b;
 	int bus, i;
 
 	for (bus = 0; bus < KEEL_BUSES; bus++) {
 		struct doorbells *set = rcu_dereference_protected(vm->doorbells[bus], true);
 
-		for (i = 0; set && i < set->nr; i++)
-			eventfd_ctx_put(set->bell[i].eventfd);
+		if (!set)
+			continue;
+		hash_for_each_safe(set->by_addr, i, next, b, node) {
+			eventfd_ctx_put(b->eventfd);
+			kfree(b);
+		}
 		kvfree(set);
 	}
 }

@@ -11,12 +11,12 @@
 struct keel_vm;
 struct keel_vcpu;
 
-/* True: a doorbell has taken the write. @bus: enum keel_bus. SRCU held. */
+/* True: a doorbell has taken the write. @bus: enum keel_bus. */
 bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			 unsigned int len);
 /*
  * Doorbells that a write of any length to an MMIO address rings: one on the page
- * of @gpa? Ring the one at @gpa; false: there is none. SRCU held.
+ * of @gpa? Ring the one at @gpa; false: there is none.
  */
 bool keel_doorbell_near(struct keel_vcpu *vcpu, gpa_t gpa);
 bool keel_doorbell_any_length(struct keel_vcpu *vcpu, gpa_t gpa);

@@ -20,21 +20,14 @@
 
 static bool bus_watched(struct keel_vcpu *vcpu, enum keel_bus bus)
 {
-	return rcu_access_pointer(vcpu->vm->doorbells[bus]) ||
-	       rcu_access_pointer(vcpu->vm->zones[bus]);
+	return READ_ONCE(vcpu->vm->nr_doorbells[bus]) || READ_ONCE(vcpu->vm->nr_zones[bus]);
 }
 
 static noinline bool offer(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
 			   unsigned int len)
 {
-	bool done;
-	int idx;
-
-	idx = srcu_read_lock(&vcpu->vm->srcu);
-	done = keel_doorbell_write(vcpu, bus, addr, data, len) ||
+	return keel_doorbell_write(vcpu, bus, addr, data, len) ||
 	       keel_coalesced_write(vcpu, bus, addr, data, len);
-	srcu_read_unlock(&vcpu->vm->srcu, idx);
-	return done;
 }
 
 /* A doorbell or the coalesced ring has taken the write. */

@@ -47,7 +47,6 @@ struct keel_memslots;
 struct keel_msrs;
 struct keel_slot_index;
 struct msr_filter;
-struct zones;
 
 /*
  * enum keel_run - what a step of the run path tells its caller
@@ -106,9 +105,12 @@ struct keel_vm {
 	bool payloads;			/* userspace carries CR2 and DR6 of what is pending */
 	bool triple_faults;		/* and triple faults */
 
-	/* Takers of writes: @lock to change, @srcu to read; NULL if there are none. */
-	struct doorbells __rcu *doorbells[KEEL_BUSES];
-	struct zones __rcu *zones[KEEL_BUSES];
+	/* Takers of writes: @io_lock to change, RCU to read. */
+	struct mutex io_lock;
+	struct doorbells __rcu *doorbells[KEEL_BUSES];	/* NULL: there never was one */
+	struct list_head zones[KEEL_BUSES];
+	unsigned int nr_doorbells[KEEL_BUSES], nr_zones[KEEL_BUSES];
+	unsigned int any_length_doorbells;	/* of MMIO */
 	struct kvm_coalesced_mmio_ring *ring;	/* shared with userspace; @ring_lock to write */
 	spinlock_t ring_lock;
 
@@ -405,12 +407,6 @@ void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
  * the guest with @req unseen. May be called under mmu.lock; not from hard irq.
  */
 void keel_request_all(struct keel_vm *vm, enum keel_request req);
-
-/*
- * Let go of vm->lock, under which @old, or nothing, was replaced, and free it
- * once nobody reads it. What it referred to is then not used any more.
- */
-void keel_unlock_and_retire(struct keel_vm *vm, void *old);
 
 /*
  * Userspace has set registers or events: the instruction that waits for an

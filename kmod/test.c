@@ -21,6 +21,7 @@ static const char *const delay_files[TEST_POINTS] = {
 	[TEST_LOOKED_UP]	= "test_delay_looked_up",
 	[TEST_VCPU_LISTED]	= "test_delay_vcpu_listed",
 	[TEST_VCPU_FOUND]	= "test_delay_vcpu_found",
+	[TEST_RINGING]		= "test_delay_ringing",
 };
 
 /* Once: a vCPU that retries its fault does not wait again. */

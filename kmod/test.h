@@ -16,6 +16,8 @@ struct keel_vm;
  * @TEST_LOOKED_UP:	a fault knows its slot and has not taken mmu.lock yet
  * @TEST_VCPU_LISTED:	a new vCPU can be found and has no file yet
  * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be looked at
+ * @TEST_RINGING:	a doorbell, or a coalesced zone, has been found and is about
+ *			to take a write
  */
 enum test_point {
 	TEST_PUBLISHED,
@@ -23,6 +25,7 @@ enum test_point {
 	TEST_LOOKED_UP,
 	TEST_VCPU_LISTED,
 	TEST_VCPU_FOUND,
+	TEST_RINGING,
 	TEST_POINTS,
 };
 

@@ -24,15 +24,6 @@
 
 static atomic_t last_vm_id = ATOMIC_INIT(0);
 
-void keel_unlock_and_retire(struct keel_vm *vm, void *old)
-{
-	mutex_unlock(&vm->lock);
-	if (!old)
-		return;
-	synchronize_srcu_expedited(&vm->srcu);
-	kvfree(old);
-}
-
 void keel_vm_kill(struct keel_vm *vm)
 {
 	WRITE_ONCE(vm->dead, true);
@@ -81,6 +72,7 @@ static void init_fields(struct keel_vm *vm)
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);
+	mutex_init(&vm->io_lock);
 	xa_init(&vm->vcpus);
 	keel_tsc_vm_init(vm);
 	keel_clock_vm_init(vm);

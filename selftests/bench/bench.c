@@ -14,6 +14,7 @@ static const struct group {
 	{ "updates", bench_updates },
 	{ "witness", bench_witness },
 	{ "slots", bench_slots },
+	{ "doorbells", bench_doorbells },
 };
 
 bool again(struct budget *b)

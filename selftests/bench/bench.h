@@ -113,6 +113,7 @@ void measure_updates(struct scene *sc, const char *group, const char *setting, s
 void bench_exits(struct samples *s);
 void bench_updates(struct samples *s);
 void bench_slots(struct samples *s);
+void bench_doorbells(struct samples *s);
 void bench_witness(struct samples *s);
 
 #endif
