@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 
 #include "debugfs.h"
 #include "ioctl.h"
@@ -56,6 +57,8 @@ static void __exit keel_exit(void)
 	keel_debugfs_exit();
 	vmx_teardown();
 	keel_vcpu_module_exit();
+	/* Page tables of VMs that are gone: it takes the module to free them. */
+	rcu_barrier();
 }
 
 module_init(keel_init);

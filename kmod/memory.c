@@ -419,17 +419,14 @@ static void grace_work(struct work_struct *work)
 	struct keel_slot_index *index = vm->slot_index;
 	u64 seen[KEEL_ADDRESS_SPACES];
 	struct slot_object *retired;
-	LIST_HEAD(tables);
 	int as;
 
 	mutex_lock(&vm->slots_lock);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
 		seen[as] = memslots_generation(writable_slots(vm, as));
 	retired = memslots_take_retired(&index->pool);
-	mmu_take_dead(vm, &tables);
 	mutex_unlock(&vm->slots_lock);
 	synchronize_srcu_expedited(&vm->srcu);
-	mmu_free_dead(&tables);
 	mutex_lock(&vm->slots_lock);
 	memslots_reuse(&index->pool, retired);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
@@ -443,11 +440,7 @@ static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int 
 {
 	bool wait = takes_away(c, n);
 	struct memslot_pool *pool = &vm->slot_index->pool;
-	LIST_HEAD(tables);
 
-	/* Before anyone is asked: what is unlinked later may have readers. */
-	if (wait)
-		mmu_take_dead(vm, &tables);
 	if (being_read(vm)) {
 		if (!wait) {
 			queue_work(system_highpri_wq, &vm->grace);
@@ -455,7 +448,6 @@ static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int 
 		}
 		synchronize_srcu_expedited(&vm->srcu);
 	}
-	mmu_free_dead(&tables);
 	inherit_dirty(writable_slots(vm, as), c, n);
 	memslots_reuse(pool, memslots_take_retired(pool));
 	settle(vm, as);
@@ -513,11 +505,11 @@ int memory_update(struct keel_vm *vm, int as, struct slot_change *c, int n)
 	finish(vm, as, c, n);
 	if (more < 0)
 		dirty_count_slots(vm, more);
-	mmu_free_dead(&tables);
+	mmu_free_unused(&tables);
 	return 0;
 free_bitmaps:
 	dirty_abort(c, n);
-	mmu_free_dead(&tables);
+	mmu_free_unused(&tables);
 	return ret;
 }
 

@@ -76,7 +76,6 @@ static void end_reading(struct keel_vm *vm, int idx)
 	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
 	spin_unlock(&vm->mmu.lock);
 	srcu_read_unlock(&vm->srcu, idx);
-	mmu_reap_soon(vm);
 }
 
 /*
@@ -157,7 +156,6 @@ static void release(struct mmu_notifier *mn, struct mm_struct *mm)
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)
 		mmu_zap_gfns(vm, as, 0, mmu_max_gfn(), true);
 	spin_unlock(&vm->mmu.lock);
-	mmu_reap_soon(vm);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {

@@ -214,7 +214,6 @@ static int map_ram(struct fault *f)
 	if (fault_current(f) && !fault_invalidated(f))
 		ret = fault_map(f);
 	spin_unlock(&mmu->lock);
-	mmu_reap_soon(f->vcpu->vm);
 	host_page_put(&f->host);
 	return ret;
 }

@@ -129,7 +129,7 @@ void mmu_log_prepare(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
 			iter_restart(&it);
 	}
 	zap_finish(&z);
-	mmu_free_dead(&tables);
+	mmu_free_unused(&tables);
 }
 
 /* --- and ends to ---------------------------------------------------------- */

@@ -67,22 +67,24 @@ int mmio_mark(struct fault *f)
 		ret = FAULT_EMULATE;
 	}
 	spin_unlock(&mmu->lock);
-	mmu_reap_soon(f->vcpu->vm);
 	return ret;
 }
 
-/* The entry for @gfn on the lowest level, or 0. No lock: SRCU keeps the tables. */
+/* The entry for @gfn on the lowest level, or 0. No lock: RCU keeps the tables. */
 static u64 read_entry(const struct keel_mmu *mmu, int as, gfn_t gfn)
 {
 	const struct keel_table *t = mmu->table[as];
+	u64 spte;
 
+	rcu_read_lock();
 	for (;;) {
-		u64 spte = READ_ONCE(t->spt[table_index(gfn, t->level)]);
-
+		spte = READ_ONCE(t->spt[table_index(gfn, t->level)]);
 		if (t->level == 1 || !spte_is_table(spte))
-			return spte;
+			break;
 		t = spte_table(spte);
 	}
+	rcu_read_unlock();
+	return spte;
 }
 
 static enum keel_mmio_belief weigh(u64 spte, u64 generation)
@@ -164,5 +166,4 @@ void mmu_unmark(struct keel_vcpu *vcpu, gpa_t gpa)
 	spin_lock(&vm->mmu.lock);
 	mmu_zap_gfns(vm, keel_as(vcpu), gfn, gfn + 1, false);
 	spin_unlock(&vm->mmu.lock);
-	mmu_reap_soon(vm);
 }

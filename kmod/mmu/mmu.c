@@ -61,7 +61,6 @@ void mmu_vm_free(struct keel_vm *vm)
 		table_free(mmu->table[as]);
 		mmu->table[as] = NULL;
 	}
-	mmu_free_dead(&mmu->dead);
 }
 
 int mmu_vm_init(struct keel_vm *vm)

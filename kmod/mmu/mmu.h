@@ -31,7 +31,7 @@ struct keel_vcpu;
  *		@next does not agree to
  * @one_flush:	flush at the end of all that is being removed under the lock, not
  *		after each part; @flush_owed: there will be something to flush
- * @dead:	tables out of all TLBs, which readers may still be walking
+ * @dead:	tables that are unlinked and wait for the flush that is owed
  * @invalidate_seq: grows with the end of each invalidation by the host
  * @invalidating:   how many are going on, within @invalidate_start..@invalidate_end
  */
@@ -212,19 +212,12 @@ void mmu_log_cond_resched(struct keel_vm *vm);
 /*
  * Let no huge leaf reach across the start of @gfn. First get what tables that
  * needs: 0 or -ENOMEM, lock not held, may sleep. Then split: lock held. What
- * had no table set aside for it is removed instead. What is left in @tables
- * goes to mmu_free_dead().
+ * had no table set aside for it is removed instead. Then free what is left in
+ * @tables.
  */
 int mmu_split_prepare(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables);
 void mmu_split_gfn(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *tables);
-
-/*
- * Tables that are linked no more: take those there are (lock not held), let the
- * readers that there are now end, free them. Soon: have vm->grace do so.
- */
-void mmu_take_dead(struct keel_vm *vm, struct list_head *tables);
-void mmu_free_dead(struct list_head *tables);
-void mmu_reap_soon(struct keel_vm *vm);
+void mmu_free_unused(struct list_head *tables);
 
 /*
  * Has the guest used [@first, @end) since this was asked last? @clear: begin

@@ -41,6 +41,14 @@ int mmu_split_prepare(struct keel_vm *vm, int as, gfn_t gfn, struct list_head *t
 	return 0;
 }
 
+void mmu_free_unused(struct list_head *tables)
+{
+	struct keel_table *t, *next;
+
+	list_for_each_entry_safe(t, next, tables, dead_link)
+		table_free(t);
+}
+
 /* Let @part take the place of the leaf at @index of @t. */
 static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 		       struct keel_table *part)

@@ -20,6 +20,8 @@ struct keel_table *table_alloc(void)
 		return NULL;
 	}
 	set_page_private(virt_to_page(t->spt), (unsigned long)t);
+	/* SecPageTables of /proc/meminfo and of the owner's memory cgroup. */
+	mod_lruvec_page_state(virt_to_page(t->spt), NR_SECONDARY_PAGETABLE, 1);
 	INIT_LIST_HEAD(&t->mmio_link);
 	return t;
 }
@@ -27,8 +29,19 @@ struct keel_table *table_alloc(void)
 void table_free(struct keel_table *t)
 {
 	set_page_private(virt_to_page(t->spt), 0);
+	mod_lruvec_page_state(virt_to_page(t->spt), NR_SECONDARY_PAGETABLE, -1);
 	free_page((unsigned long)t->spt);
 	kfree(t);
+}
+
+static void free_now(struct rcu_head *rcu)
+{
+	table_free(container_of(rcu, struct keel_table, rcu));
+}
+
+void table_free_later(struct keel_table *t)
+{
+	call_rcu(&t->rcu, free_now);
 }
 
 int tables_topup(struct keel_mmu_vcpu *mv)

@@ -9,6 +9,7 @@
 
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 
 #include "../keel.h"
 #include "mmu.h"
@@ -28,8 +29,8 @@
  * @used:	entries that are not 0
  * @mmio:	of which MMIO entries
  * @mmio_link:	on mmu->mmio[as] while @mmio is not 0
- * @dead_link:	on a list of tables that wait: for a flush, for readers to
- *		end, or to be used
+ * @dead_link:	on a list of tables that wait for a flush, or to be used
+ * @rcu:	afterwards, while readers without the lock may be left
  *
  * Found from the page by its private field.
  */
@@ -42,7 +43,10 @@ struct keel_table {
 	u16 used;
 	u16 mmio;
 	struct list_head mmio_link;
-	struct list_head dead_link;
+	union {
+		struct list_head dead_link;
+		struct rcu_head rcu;
+	};
 };
 
 extern struct spte_format mmu_format;
@@ -75,6 +79,8 @@ static inline struct keel_table *spte_table(u64 spte)
 
 struct keel_table *table_alloc(void);
 void table_free(struct keel_table *t);
+/* Once no reader without the lock is left. It is in no TLB. */
+void table_free_later(struct keel_table *t);
 
 /* Fill the vCPU's spares. Process context, no lock. */
 int tables_topup(struct keel_mmu_vcpu *mv);

@@ -5,9 +5,10 @@
  * entry goes. Owns the order of removal, flush and free.
  *
  * A table that has been unlinked may still be walked by a CPU in the guest,
- * until the flush, and by mmu_misconfig(), until the end of its read section.
- * So: unlink, flush, wait for readers, free. Who waits anyway is memory.c, so
- * the tables wait on mmu.dead for it.
+ * until the flush, and by mmu_misconfig(), until the end of its RCU read section.
+ * So: unlink, flush, wait for readers, free. On mmu.dead is what has not been
+ * flushed. The wait is RCU's, whose readers do not sleep: SRCU's may, in a fault,
+ * for as long as a process likes, and all that is unlinked meanwhile would wait.
  *
  * An update that removes here and there flushes once, at its end, with the lock
  * held all the while; unless another task waits for this CPU or the lock. Then the
@@ -31,9 +32,15 @@ void mmu_flush(struct keel_vm *vm)
 
 static void flush_owed(struct keel_vm *vm)
 {
-	if (vm->mmu.flush_owed)
+	struct keel_mmu *mmu = &vm->mmu;
+	struct keel_table *t, *next;
+
+	if (mmu->flush_owed)
 		mmu_flush(vm);
-	vm->mmu.flush_owed = false;
+	mmu->flush_owed = false;
+	list_for_each_entry_safe(t, next, &mmu->dead, dead_link)
+		table_free_later(t);
+	INIT_LIST_HEAD(&mmu->dead);
 }
 
 void zap_finish(struct zap *z)
@@ -59,30 +66,6 @@ void mmu_one_flush_end(struct keel_vm *vm)
 	lockdep_assert_held(&vm->mmu.lock);
 	vm->mmu.one_flush = false;
 	flush_owed(vm);
-}
-
-void mmu_take_dead(struct keel_vm *vm, struct list_head *tables)
-{
-	/* What the caller itself has removed is seen without the lock. */
-	if (list_empty(&vm->mmu.dead))
-		return;
-	spin_lock(&vm->mmu.lock);
-	list_splice_init(&vm->mmu.dead, tables);
-	spin_unlock(&vm->mmu.lock);
-}
-
-void mmu_free_dead(struct list_head *tables)
-{
-	struct keel_table *t, *next;
-
-	list_for_each_entry_safe(t, next, tables, dead_link)
-		table_free(t);
-}
-
-void mmu_reap_soon(struct keel_vm *vm)
-{
-	if (!list_empty(&vm->mmu.dead))
-		queue_work(system_highpri_wq, &vm->grace);
 }
 
 void spte_hand_back(u64 spte)
@@ -311,5 +294,4 @@ void mmu_zap_mmio(struct keel_vm *vm, int as)
 	}
 	zap_finish(&z);
 	spin_unlock(&vm->mmu.lock);
-	mmu_reap_soon(vm);
 }

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page tables that a guest costs the host: how many there are, and that
+ * those go which nobody needs. Counted as the kernel counts them, in
+ * SecPageTables of /proc/meminfo. What tables map is other programs' business.
+ */
+#include "kselftest_harness.h"
+#include "keel_test.h"
+#include "guest.h"
+#include "pending.h"
+
+#define MEMORY_GPA	0x40000000UL	/* REGIONS of 2 MiB */
+#define REGIONS		256L
+#define MISSING_GPA	0x70000000UL
+#define KIB_OF_REGIONS	(REGIONS * 4)
+
+FIXTURE(tables) {
+	struct vm *vm;
+	struct vcpu *vcpu;
+	u8 *mem;
+};
+
+/* One table for each region, if no huge page stands there. */
+static void guest_touch_regions(void)
+{
+	u64 i;
+
+	for (;;) {
+		for (i = 0; i < REGIONS; i++)
+			guest_write64(MEMORY_GPA + i * HUGE, i);
+		guest_sync(0);
+	}
+}
+
+FIXTURE_SETUP(tables)
+{
+	self->vm = vm_create();
+	self->vcpu = vcpu_create(self->vm, 0, guest_touch_regions);
+	self->mem = mmap(NULL, REGIONS * HUGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(self->mem != MAP_FAILED, "mmap: %s", strerror(errno));
+	madvise(self->mem, REGIONS * HUGE, MADV_NOHUGEPAGE);
+	vm_set_slot(self->vm, 1, 0, MEMORY_GPA, REGIONS * HUGE, self->mem);
+}
+
+FIXTURE_TEARDOWN(tables)
+{
+	vcpu_free(self->vcpu);
+	vm_free(self->vm);
+	munmap(self->mem, REGIONS * HUGE);
+}
+
+/* KiB of tables of all VMs, or -1: the kernel does not count them. */
+static long tables_kib(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SecPageTables: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* The counter is the sum of what the CPUs have noted, and is made up at times only. */
+static bool tables_become(long low, long high)
+{
+	long kib = 0;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		kib = tables_kib();
+		if (kib >= low && kib <= high)
+			return true;
+		usleep(5000);
+	}
+	printf("# %ld KiB, expected %ld to %ld\n", kib, low, high);
+	return false;
+}
+
+TEST_F(tables, counted_as_the_kernel_counts_them)
+{
+	long before = tables_kib();
+
+	REQUIRE(before >= 0);
+	vcpu_sync(self->vcpu);
+	EXPECT_TRUE(tables_become(before + KIB_OF_REGIONS - 256, before + KIB_OF_REGIONS + 256));
+	ASSERT_EQ(0, madvise(self->mem, REGIONS * HUGE, MADV_DONTNEED));
+	EXPECT_TRUE(tables_become(0, before + 256));
+}
+
+static void translate(void *vcpu)
+{
+	struct kvm_translation t = { .linear_address = 0x1000 };
+
+	vcpu_ioctl((struct vcpu *)vcpu, KVM_TRANSLATE, &t);
+}
+
+/* The guest's page table is in memory that is missing, for as long as this takes. */
+TEST_F_TIMEOUT(tables, unlinked_ones_go_while_a_fault_sleeps, 60)
+{
+	struct vcpu *sleeper = vcpu_create(self->vm, 1, guest_touch_regions);
+	long before = tables_kib();
+	struct pending_call call;
+	struct kvm_sregs sregs;
+	struct pending p;
+	int i;
+
+	REQUIRE(before >= 0);
+	if (!pending_open(&p, 1))
+		SKIP(return, "no userfaultfd");
+	vm_set_slot(self->vm, 2, 0, MISSING_GPA, PAGE, p.mem);
+	vcpu_get_sregs(sleeper, &sregs);
+	sregs.cr3 = MISSING_GPA;
+	vcpu_set_sregs(sleeper, &sregs);
+	pending_start(&call, translate, sleeper);
+	pending_wait(&p);
+	for (i = 0; i < 20; i++) {
+		vcpu_sync(self->vcpu);
+		ASSERT_EQ(0, madvise(self->mem, REGIONS * HUGE, MADV_DONTNEED));
+	}
+	EXPECT_TRUE(tables_become(0, before + 2 * KIB_OF_REGIONS));
+	EXPECT_FALSE(pending_returned(&call));
+	pending_serve(&p, 0);
+	pending_join(&call);
+	vcpu_free(sleeper);
+	vm_set_slot(self->vm, 2, 0, MISSING_GPA, 0, p.mem);
+	pending_close(&p);
+}
+
+KEEL_TEST_MAIN
