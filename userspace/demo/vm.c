@@ -37,7 +37,7 @@ static int on_mmio(struct keel_vcpu *vcpu, struct keel_access *access, void *opa
 
 static void *run_cpu(void *arg)
 {
-	static const struct keel_run_ops ops = { .mmio = on_mmio };
+	static const struct keel_run_ops ops = { .size = sizeof(ops), .mmio = on_mmio };
 	struct demo_cpu *cpu = arg;
 
 	cpu->result = keel_vcpu_run(cpu->vcpu, &ops, cpu);

@@ -30,7 +30,7 @@ static int on_pio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaq
 
 int main(void)
 {
-	const struct keel_run_ops ops = { .pio = on_pio };
+	const struct keel_run_ops ops = { .size = sizeof(ops), .pio = on_pio };
 	struct keel_vcpu *vcpu = NULL;
 	struct keel_vm *vm = NULL;
 	struct keel *keel = NULL;

@@ -59,6 +59,7 @@ static void trace(struct keel_vcpu *vcpu, const struct kvm_run *run, void *opaqu
 }
 
 static const struct keel_run_ops run_ops = {
+	.size = sizeof(run_ops),
 	.pio = devices_pio,
 	.mmio = devices_mmio,
 	.trace = trace,

@@ -67,6 +67,7 @@ static int save_to(struct machine *machine, int fd)
 	struct keel_vcpu *vcpus[MAX_CPUS];
 	struct note note;
 	struct keel_snapshot snapshot = {
+		.size = sizeof(snapshot),
 		.vm = machine->vm,
 		.vcpus = vcpus,
 		.count = machine->nr_cpus,
@@ -155,7 +156,7 @@ static int take_vcpus(struct machine *machine, const struct keel_snapshot *snaps
 
 static int restore_from(struct machine *machine, int fd)
 {
-	struct keel_snapshot snapshot;
+	struct keel_snapshot snapshot = { .size = sizeof(snapshot) };
 	int ret = keel_snapshot_restore(machine->keel, fd, &snapshot);
 
 	if (ret)

@@ -55,6 +55,13 @@ struct keel_vcpu {
 	bool kicked;			/* immediate_exit is set on purpose */
 };
 
+/*
+ * A structure of the caller's that begins with its size, into @out of @known bytes.
+ * @min: what it had when it first came. -EINVAL: smaller; -E2BIG: it says more than
+ * this library knows of.
+ */
+int keel_struct_in(void *out, size_t known, const void *in, size_t min);
+
 /* ioctl(2) with the result convention of the library. */
 int keel_ioctl(int fd, unsigned long request, const void *arg);
 int keel_ioctl_value(int fd, unsigned long request, unsigned long arg);

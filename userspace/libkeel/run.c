@@ -14,6 +14,9 @@
 
 #include "internal.h"
 
+/* The callbacks that were there when the structure got its size. */
+#define RUN_OPS_MIN	(offsetof(struct keel_run_ops, trace) + sizeof(void *))
+
 #define KICK_OFFSET	6	/* from SIGRTMIN: clear of what C libraries and debuggers use */
 
 static pthread_mutex_t kick_init_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -192,19 +195,59 @@ static int dispatch(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void
 	return ret;
 }
 
-KEEL_API int keel_vcpu_run(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque)
+static int run(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque)
 {
-	static const struct keel_run_ops none;
 	int result;
 
-	if (!vcpu)
-		return -EINVAL;
 	run_begin(vcpu);
 	do {
 		result = enter(vcpu);
-	} while (result >= 0 && !dispatch(vcpu, ops ? ops : &none, opaque, &result));
+	} while (result >= 0 && !dispatch(vcpu, ops, opaque, &result));
 	return run_end(vcpu, result);
 }
+
+KEEL_API int keel_vcpu_run(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque)
+{
+	struct keel_run_ops known = { 0 };
+	int ret;
+
+	if (!vcpu)
+		return -EINVAL;
+	ret = ops ? keel_struct_in(&known, sizeof(known), ops, RUN_OPS_MIN) : 0;
+	return ret ? ret : run(vcpu, &known, opaque);
+}
+
+#ifdef KEEL_SHARED
+
+/* As it was before 0.2: the callbacks without the size in front of them. */
+struct run_ops_0_1 {
+	typeof(((struct keel_run_ops *)NULL)->pio) pio;
+	typeof(((struct keel_run_ops *)NULL)->mmio) mmio;
+	typeof(((struct keel_run_ops *)NULL)->exit) exit;
+	typeof(((struct keel_run_ops *)NULL)->trace) trace;
+};
+
+KEEL_API int keel_vcpu_run_0_1(struct keel_vcpu *vcpu, const struct run_ops_0_1 *ops, void *opaque);
+
+KEEL_API int keel_vcpu_run_0_1(struct keel_vcpu *vcpu, const struct run_ops_0_1 *ops, void *opaque)
+{
+	struct keel_run_ops now = { .size = sizeof(now) };
+
+	if (!vcpu)
+		return -EINVAL;
+	if (ops) {
+		now.pio = ops->pio;
+		now.mmio = ops->mmio;
+		now.exit = ops->exit;
+		now.trace = ops->trace;
+	}
+	return run(vcpu, &now, opaque);
+}
+
+__asm__(".symver keel_vcpu_run_0_1, keel_vcpu_run@KEEL_0.1");
+__asm__(".symver keel_vcpu_run, keel_vcpu_run@@@KEEL_0.2");
+
+#endif
 
 KEEL_API int keel_vcpu_enter(struct keel_vcpu *vcpu)
 {

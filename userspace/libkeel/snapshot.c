@@ -21,6 +21,9 @@
 #define MAX_RUN		(1u << 20)	/* bytes of memory in one record */
 #define MAX_BLOCK	(1u << 20)	/* bytes of a vCPU, of a note */
 
+/* The members that were there when the structure came. */
+#define SNAPSHOT_MIN	(offsetof(struct keel_snapshot, note_size) + sizeof(size_t))
+
 struct header {
 	char magic[8];
 	__u32 version;
@@ -327,18 +330,13 @@ static int put_end(struct stream *s)
 	return put_record(s, TYPE_END, 0, &sum, sizeof(sum));
 }
 
-KEEL_API int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd)
+static int save(const struct keel_snapshot *snapshot, int fd)
 {
-	struct header header = { .magic = MAGIC, .version = VERSION };
+	struct header header = { .magic = MAGIC, .version = VERSION, .vcpus = snapshot->count };
 	struct stream s = { .fd = fd };
 	__u32 i;
-	int ret;
+	int ret = complete_all(snapshot);
 
-	if (!snapshot || !snapshot->vm || (snapshot->count && !snapshot->vcpus) ||
-	    snapshot->note_size > MAX_BLOCK)
-		return -EINVAL;
-	header.vcpus = snapshot->count;
-	ret = complete_all(snapshot);
 	if (!ret)
 		ret = put(&s, &header, sizeof(header));
 	if (!ret)
@@ -350,6 +348,21 @@ KEEL_API int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd)
 	if (!ret && snapshot->note_size)
 		ret = put_record(&s, TYPE_NOTE, 0, snapshot->note, snapshot->note_size);
 	return ret ? ret : put_end(&s);
+}
+
+KEEL_API int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd)
+{
+	struct keel_snapshot known;
+	int ret;
+
+	if (!snapshot)
+		return -EINVAL;
+	ret = keel_struct_in(&known, sizeof(known), snapshot, SNAPSHOT_MIN);
+	if (ret)
+		return ret;
+	if (!known.vm || (known.count && !known.vcpus) || known.note_size > MAX_BLOCK)
+		return -EINVAL;
+	return save(&known, fd);
 }
 
 /* 1: that was the end, and all is as it was written. */
@@ -409,6 +422,16 @@ static void give_up(struct keel_snapshot *out)
 	free(out->note);
 }
 
+/* As much as the caller has room for, and zeros where the caller knows more. */
+static void give_out(struct keel_snapshot *out, struct keel_snapshot *new)
+{
+	size_t size = out->size;
+
+	new->size = size;
+	memset(out, 0, size);
+	memcpy(out, new, size < sizeof(*new) ? size : sizeof(*new));
+}
+
 KEEL_API int keel_snapshot_restore(struct keel *keel, int fd, struct keel_snapshot *out)
 {
 	struct keel_snapshot new = { 0 };
@@ -416,7 +439,7 @@ KEEL_API int keel_snapshot_restore(struct keel *keel, int fd, struct keel_snapsh
 	struct header header;
 	int ret;
 
-	if (!keel || !out)
+	if (!keel || !out || out->size < SNAPSHOT_MIN)
 		return -EINVAL;
 	ret = get_header(&s, &header);
 	if (!ret)
@@ -429,6 +452,6 @@ KEEL_API int keel_snapshot_restore(struct keel *keel, int fd, struct keel_snapsh
 		give_up(&new);
 		return ret;
 	}
-	*out = new;
+	give_out(out, &new);
 	return 0;
 }

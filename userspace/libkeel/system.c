@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -28,6 +29,22 @@ int keel_ioctl_value(int fd, unsigned long request, unsigned long arg)
 int keel_ioctl(int fd, unsigned long request, const void *arg)
 {
 	return keel_ioctl_value(fd, request, (unsigned long)arg);
+}
+
+int keel_struct_in(void *out, size_t known, const void *in, size_t min)
+{
+	const unsigned char *p = in;
+	size_t size, at;
+
+	memcpy(&size, in, sizeof(size));
+	if (size < min)
+		return -EINVAL;
+	for (at = known; at < size; at++)
+		if (p[at])
+			return -E2BIG;
+	memset(out, 0, known);
+	memcpy(out, in, size < known ? size : known);
+	return 0;
 }
 
 static const char *default_path(void)

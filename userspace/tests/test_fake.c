@@ -250,7 +250,9 @@ static void trace(struct keel_vcpu *v, const struct kvm_run *run, void *opaque)
 	traced++;
 }
 
-static const struct keel_run_ops ops = { .pio = record, .mmio = record, .trace = trace };
+static const struct keel_run_ops ops = {
+	.size = sizeof(ops), .pio = record, .mmio = record, .trace = trace,
+};
 
 static void start_run(int (*play)(struct kvm_run *run))
 {
@@ -375,7 +377,9 @@ static int stop_at_halt(struct keel_vcpu *v, struct kvm_run *run, void *opaque)
 
 static void test_exit_callback(void)
 {
-	const struct keel_run_ops with_exit = { .exit = stop_at_halt, .pio = record };
+	const struct keel_run_ops with_exit = {
+		.size = sizeof(with_exit), .exit = stop_at_halt, .pio = record,
+	};
 
 	setup();
 	start_run(play_pio_out);
@@ -383,6 +387,30 @@ static void test_exit_callback(void)
 	/* MMIO is never given to the callback of the other exits. */
 	start_run(play_mmio);
 	EQUAL(keel_vcpu_run(vcpu, &with_exit, &seen), KVM_EXIT_MMIO);
+	teardown();
+}
+
+/* Of another library's header: smaller, or larger with and without a word in what is new. */
+static void test_ops_size(void)
+{
+	struct {
+		struct keel_run_ops ops;
+		void *later;
+	} grown = { .ops = ops };
+
+	setup();
+	start_run(play_mmio);
+	grown.ops.size = 0;
+	EQUAL(keel_vcpu_run(vcpu, &grown.ops, &seen), -EINVAL);
+	grown.ops.size = sizeof(ops) - 1;
+	EQUAL(keel_vcpu_run(vcpu, &grown.ops, &seen), -EINVAL);
+	grown.ops.size = sizeof(grown);
+	grown.later = &grown;
+	EQUAL(keel_vcpu_run(vcpu, &grown.ops, &seen), -E2BIG);
+	EQUAL(runs, 0);
+	grown.later = NULL;
+	EQUAL(keel_vcpu_run(vcpu, &grown.ops, &seen), KVM_EXIT_SHUTDOWN);
+	EQUAL(seen_count, 2);
 	teardown();
 }
 
@@ -617,6 +645,7 @@ static const struct tap_test tests[] = {
 	{ "port reads are answered, with ones by default", test_pio_in },
 	{ "MMIO is delivered with its size", test_mmio },
 	{ "other exits go to their callback", test_exit_callback },
+	{ "callbacks say how many they are", test_ops_size },
 	{ "a kick before the run is not lost", test_kick_before_run },
 	{ "completing an access keeps kicks", test_complete },
 	{ "a kick ends a guest that never exits", test_kick_running },

@@ -78,7 +78,7 @@ static int record(struct keel_vcpu *v, struct keel_access *access, void *opaque)
 	return answer;
 }
 
-static const struct keel_run_ops ops = { .pio = record, .mmio = record };
+static const struct keel_run_ops ops = { .size = sizeof(ops), .pio = record, .mmio = record };
 
 static int run(void)
 {

@@ -25,7 +25,9 @@ static size_t file_size;
 
 static struct keel_snapshot make_machine(void)
 {
-	struct keel_snapshot s = { .count = 1, .note = (void *)note, .note_size = sizeof(note) };
+	struct keel_snapshot s = {
+		.size = sizeof(s), .count = 1, .note = (void *)note, .note_size = sizeof(note),
+	};
 	void *low = NULL, *high = NULL;
 
 	EQUAL(keel_vm_create(keel, &s.vm), 0);
@@ -79,7 +81,7 @@ static int save(const struct keel_snapshot *s)
 /* Of the first @size bytes. A machine that comes back is destroyed unless @out wants it. */
 static int restore(size_t size, struct keel_snapshot *out)
 {
-	struct keel_snapshot s = { 0 };
+	struct keel_snapshot s = { .size = sizeof(s) };
 	int fd = memfd_create("snapshot", 0), ret;
 
 	EQUAL(write(fd, file, size), (ssize_t)size);
@@ -335,9 +337,42 @@ static void test_busy(void)
 	keel_close(keel);
 }
 
+/* Of another library's header: smaller, or larger with and without a word in what is new. */
+static void test_sizes(void)
+{
+	struct {
+		struct keel_snapshot s;
+		void *later;
+	} grown;
+	int fd = memfd_create("snapshot", 0);
+
+	setup();
+	grown.s = make_machine();
+	grown.s.size--;
+	EQUAL(save(&grown.s), -EINVAL);
+	grown.s.size = sizeof(grown);
+	grown.later = &grown;
+	EQUAL(save(&grown.s), -E2BIG);
+	grown.later = NULL;
+	EQUAL(keel_snapshot_save(&grown.s, fd), 0);
+	destroy(&grown.s);
+	lseek(fd, 0, SEEK_SET);
+	grown.s.size = sizeof(grown.s) - 1;
+	EQUAL(keel_snapshot_restore(keel, fd, &grown.s), -EINVAL);
+	grown.s.size = sizeof(grown);
+	grown.later = &grown;
+	EQUAL(keel_snapshot_restore(keel, fd, &grown.s), 0);
+	EQUAL(grown.s.size, sizeof(grown));
+	CHECK(!grown.later);
+	check_machine(&grown.s);
+	destroy(&grown.s);
+	close(fd);
+	keel_close(keel);
+}
+
 static void test_errors(void)
 {
-	struct keel_snapshot s, none = { 0 };
+	struct keel_snapshot s, none = { .size = sizeof(none) };
 
 	setup();
 	s = make_machine();
@@ -371,6 +406,7 @@ static const struct tap_test tests[] = {
 	{ "a file that is made up is refused", test_made_up },
 	{ "a file that is whole and wrong is refused", test_wrong_but_whole },
 	{ "a vCPU in the middle of an access is not saved", test_busy },
+	{ "a snapshot says how large it is", test_sizes },
 	{ "errors are told", test_errors },
 };
 

@@ -19,6 +19,9 @@
  * Lifetimes	Handles are destroyed in the reverse order of their creation:
  *		vCPUs, then the VM, then the system handle.
  * Units	Addresses and sizes are bytes; gpa is a guest physical address.
+ * Growth	A structure of the library's own that may grow begins with its size,
+ *		which the caller fills in. What the library knows beyond it counts as
+ *		0; what the caller knows beyond the library must be 0 (-E2BIG).
  */
 #ifndef _KEEL_LIBKEEL_H
 #define _KEEL_LIBKEEL_H
@@ -267,12 +270,14 @@ int keel_vcpu_translate(struct keel_vcpu *vcpu, __u64 gva, __u64 *gpa);
 
 /**
  * struct keel_snapshot - a machine that is not running
+ * @size: sizeof(struct keel_snapshot)
  * @vm: with its memory
  * @vcpus, @count: all vCPUs of @vm
  * @note: what the caller wants kept with them, such as the state of its devices;
  *	up to 1 MiB
  */
 struct keel_snapshot {
+	size_t size;
 	struct keel_vm *vm;
 	struct keel_vcpu **vcpus;
 	__u32 count;
@@ -296,8 +301,9 @@ int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd);
 /**
  * keel_snapshot_restore() - make a machine of such a file.
  * @fd: read from where it stands, to the end of the machine and not further
- * @out: vm and vCPUs to be destroyed as usual, vcpus and note blocks to be
- *	released with free(); vCPUs are in the order in which they were saved
+ * @out: with its size filled in. vm and vCPUs are to be destroyed as usual, vcpus
+ *	and note blocks to be released with free(); vCPUs are in the order in which
+ *	they were saved
  *
  * The TSC and the clock of the guest go on from where they were. Slots become
  * memory as of keel_mem_alloc().
@@ -354,6 +360,7 @@ struct keel_access {
 
 /**
  * struct keel_run_ops - who takes the exits of a running vCPU.
+ * @size: sizeof(struct keel_run_ops)
  * @pio: a port access; a string instruction gives one call per element
  * @mmio: an access to guest physical memory in no slot, or a write to a
  *	read-only one
@@ -364,6 +371,7 @@ struct keel_access {
  * return 0 to go on; another value ends the run, as keel_vcpu_run() says.
  */
 struct keel_run_ops {
+	size_t size;
 	int (*pio)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 	int (*mmio)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 	int (*exit)(struct keel_vcpu *vcpu, struct kvm_run *run, void *opaque);
@@ -385,7 +393,7 @@ struct keel_run_ops {
  *   KEEL_RUN_STOPPED	a callback returned a positive value
  *   negative		what a callback returned
  *   -EINTR		keel_vcpu_kick(), or a signal to this thread
- *   -errno		of KVM_RUN
+ *   -errno		of KVM_RUN; -EINVAL, -E2BIG for the size of @ops
  * After KEEL_RUN_STOPPED, or a negative value from a callback, the access that
  * was being handled is answered but not yet completed in the guest's registers:
  * the next run does that, or keel_vcpu_complete().
