@@ -61,9 +61,11 @@ int keel_kick_init(void)
 
 KEEL_API int keel_set_kick_signal(int signal)
 {
+	struct sigaction action;
 	int ret = 0;
 
-	if (signal < 1 || signal > SIGRTMAX || signal == SIGKILL || signal == SIGSTOP)
+	/* The C library keeps some for itself, and says so only when it is asked. */
+	if (signal == SIGKILL || signal == SIGSTOP || sigaction(signal, NULL, &action))
 		return -EINVAL;
 	pthread_mutex_lock(&kick_init_lock);
 	if (kick_ready)

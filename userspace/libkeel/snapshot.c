@@ -360,7 +360,8 @@ KEEL_API int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd)
 	ret = keel_struct_in(&known, sizeof(known), snapshot, SNAPSHOT_MIN);
 	if (ret)
 		return ret;
-	if (!known.vm || (known.count && !known.vcpus) || known.note_size > MAX_BLOCK)
+	if (!known.vm || (known.count && !known.vcpus) || (known.note_size && !known.note) ||
+	    known.note_size > MAX_BLOCK)
 		return -EINVAL;
 	return save(&known, fd);
 }

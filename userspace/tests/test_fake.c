@@ -484,6 +484,8 @@ static void test_kick_running(void)
 	EQUAL(keel_set_kick_signal(SIGUSR2), -EBUSY);
 	EQUAL(keel_set_kick_signal(0), -EINVAL);
 	EQUAL(keel_set_kick_signal(SIGKILL), -EINVAL);
+	EQUAL(keel_set_kick_signal(SIGRTMIN - 1), -EINVAL);
+	EQUAL(keel_set_kick_signal(SIGRTMAX + 1), -EINVAL);
 	teardown();
 }
 

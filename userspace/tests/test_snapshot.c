@@ -385,6 +385,9 @@ static void test_errors(void)
 	CHECK(!none.vm);
 	s.note_size = (1 << 20) + 1;
 	EQUAL(save(&s), -EINVAL);
+	s.note_size = 4;
+	s.note = NULL;
+	EQUAL(save(&s), -EINVAL);
 	s.note_size = 0;
 	EQUAL(save(&s), 0);
 	destroy(&s);

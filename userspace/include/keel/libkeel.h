@@ -250,8 +250,11 @@ int keel_vcpu_set_host_cpuid(struct keel_vcpu *vcpu);
  * keel_vcpu_interrupt() - queue an external interrupt.
  * @vector: 0-255
  *
- * Only while kvm_run says ready_for_interrupt_injection, and one at a time: a
- * second one may replace the first.
+ * One at a time. Keel lets it wait until the guest takes interrupts; on KVM it is to
+ * be given while kvm_run says ready_for_interrupt_injection, and a second replaces
+ * the first.
+ *
+ * Return: 0; -EEXIST if one is waiting or under way; -EINVAL for a bad @vector.
  */
 int keel_vcpu_interrupt(struct keel_vcpu *vcpu, __u32 vector);
 
@@ -430,6 +433,7 @@ int keel_vcpu_kick(struct keel_vcpu *vcpu);
 /**
  * keel_set_kick_signal() - choose the signal that keel_vcpu_kick() sends.
  * @signal: default SIGRTMIN + 6. Must not be blocked in threads that run vCPUs.
+ *	-EINVAL if it cannot be caught.
  *
  * An empty SA_RESTART handler is installed when the first vCPU is created,
  * unless the process has a handler of its own for the signal by then. To be
