@@ -26,36 +26,67 @@
 
 enum slot { SLOT_RAM, SLOT_SHADOW, SLOT_HIGH, SLOT_BIOS };
 
-/* A file in memory; private, since a slot may expose it to the guest. */
+/* A file in memory of our own: whoever changes it meanwhile changes nothing here. */
 struct file {
 	unsigned char *data;
 	size_t size;
 };
 
-static int file_map(const char *path, struct file *file)
+static int read_all(int fd, struct file *file)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < file->size) {
+		n = read(fd, file->data + done, file->size - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* It has become shorter. */
+		if (!n)
+			return -ENOEXEC;
+		if (n < 0)
+			return -errno;
+		done += n;
+	}
+	return 0;
+}
+
+static void file_free(struct file *file)
+{
+	munmap(file->data, file->size);
+}
+
+/* In whole pages, since a slot may expose it to the guest. */
+static int load_open(int fd, struct file *file)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
+	int ret;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (__u64)st.st_size > MAX_MEMORY)
+		return -ENOEXEC;
+	file->size = st.st_size;
+	file->data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	if (file->data == MAP_FAILED)
+		return -errno;
+	ret = read_all(fd, file);
+	if (ret)
+		file_free(file);
+	return ret;
+}
+
+static int file_load(const char *path, struct file *file)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 
 	if (fd < 0) {
 		ret = -errno;
-		goto out;
+	} else {
+		ret = load_open(fd, file);
+		close(fd);
 	}
-	if (fstat(fd, &st)) {
-		ret = -errno;
-		goto out_close;
-	}
-	if (!S_ISREG(st.st_mode) || !st.st_size) {
-		ret = -ENOEXEC;
-		goto out_close;
-	}
-	file->size = st.st_size;
-	file->data = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (file->data == MAP_FAILED)
-		ret = -errno;
-out_close:
-	close(fd);
-out:
 	if (ret)
 		complain("%s: %s", path, strerror(-ret));
 	return ret;
@@ -281,19 +312,34 @@ static int load_bios(struct machine *machine, const struct file *file)
 	return ret;
 }
 
+static int load(struct machine *machine, const struct file *file)
+{
+	if (machine->options->kind == IMAGE_AUTO && file->size > SELFMAG &&
+	    !memcmp(file->data, ELFMAG, SELFMAG))
+		return load_elf(machine, file);
+	return load_flat(machine, file);
+}
+
 int image_load(struct machine *machine)
 {
-	const struct options *options = machine->options;
 	struct file file = { 0 };
-	int ret = file_map(options->image, &file);
+	int ret = file_load(machine->options->image, &file);
 
 	if (ret)
 		return ret;
-	/* The mapping stays: a BIOS is run from it. */
-	if (options->kind == IMAGE_BIOS)
+	if (machine->options->kind == IMAGE_BIOS) {
+		/* Run from where it is: it goes with the machine. */
+		machine->rom = file.data;
+		machine->rom_size = file.size;
 		return load_bios(machine, &file);
-	if (options->kind == IMAGE_AUTO && file.size > SELFMAG &&
-	    !memcmp(file.data, ELFMAG, SELFMAG))
-		return load_elf(machine, &file);
-	return load_flat(machine, &file);
+	}
+	ret = load(machine, &file);
+	file_free(&file);
+	return ret;
+}
+
+void image_unload(struct machine *machine)
+{
+	if (machine->rom)
+		munmap(machine->rom, machine->rom_size);
 }

@@ -98,6 +98,8 @@ struct machine {
 	__u64 stack_top;
 	__u64 image_end;		/* an image may not reach beyond */
 	__u64 tables;
+	void *rom;			/* a BIOS, for as long as there is a VM */
+	size_t rom_size;
 
 	pthread_mutex_t lock;		/* protects all below */
 	struct console console;
@@ -118,6 +120,8 @@ void console_flush(struct console *console);
 
 /* image.c: give the VM its memory and the image. Prints why it fails. */
 int image_load(struct machine *machine);
+/* After the VM is gone. */
+void image_unload(struct machine *machine);
 
 /* saved.c: the machine to or from the file that the options name. Prints why it fails. */
 int saved_write(struct machine *machine);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -202,14 +203,24 @@ static int build_new(struct machine *machine)
 	return ret;
 }
 
+/* As keel_open() finds it, to be named if it is not there. */
+static const char *device_path(const struct options *options)
+{
+	const char *path = secure_getenv("KEEL_DEVICE");
+
+	if (options->device)
+		return options->device;
+	return path && *path ? path : KEEL_DEVICE_PATH;
+}
+
 static int build(struct machine *machine)
 {
 	const struct options *options = machine->options;
-	int ret;
+	const char *device = device_path(options);
+	int ret = keel_open(device, &machine->keel);
 
-	ret = keel_open(options->device, &machine->keel);
 	if (ret) {
-		complain("can not open the device: %s", strerror(-ret));
+		complain("can not open %s: %s", device, strerror(-ret));
 		return ret;
 	}
 	ret = options->restore ? saved_read(machine) : build_new(machine);
@@ -230,6 +241,7 @@ static void tear_down(struct machine *machine)
 	if (machine->stats_fd > 0)
 		close(machine->stats_fd);
 	keel_vm_destroy(machine->vm);
+	image_unload(machine);
 	keel_close(machine->keel);
 }
 

@@ -16,7 +16,7 @@ expect()
 	local want=$1 guest=$2 name=$3 got
 	shift 3
 	number=$((number + 1))
-	FAKE_GUEST=$guest timeout 30 "$keelrun" "$@" > "$work/out" 2> "$work/err"
+	FAKE_GUEST=$guest timeout -k 1 30 "$keelrun" "$@" > "$work/out" 2> "$work/err"
 	got=$?
 	if [ $got -eq "$want" ]; then
 		echo "ok $number $name"
@@ -72,7 +72,7 @@ make_elf32 "$work/elf32"
 head -c 60 "$work/elf32" > "$work/short"
 
 echo "TAP version 13"
-echo "1..53"
+echo "1..57"
 expect 0 halt "a halt is success" "$work/flat"
 expect 0 0 "the guest exits with 0" "$work/flat"
 expect 7 7 "the guest exits with 7" "$work/flat"
@@ -95,6 +95,9 @@ expect 125 halt "two images" "$work/flat" "$work/flat"
 expect 125 halt "an image that is not there" "$work/none"
 expect 125 halt "a folder" "$work"
 expect 125 halt "no device" --device /nonexistent "$work/flat"
+said 'can not open /nonexistent' "it is said which"
+KEEL_DEVICE=/none expect 125 halt "no device where the environment says" "$work/flat"
+said 'can not open /none:' "it is said which"
 expect 125 halt "too little memory" -m 512K "$work/flat"
 expect 125 halt "too many vCPUs" -c 65 "$work/flat"
 expect 125 halt "an unknown mode" --mode 16 "$work/flat"
@@ -132,4 +135,9 @@ expect 125 halt "a saved machine that was damaged" --restore "$work/bad"
 said 'not a saved machine, or cut short, or damaged' "it is said why"
 : > "$work/bad"
 expect 125 halt "an empty file" --restore "$work/bad"
+
+cp "$work/bios" "$work/rom"
+{ sleep 0.3; : > "$work/rom"; } &
+expect 126 spin "a BIOS that is cut short while it runs" --bios --save "$saved" --save-after 0.8 "$work/rom"
+wait
 exit $status
