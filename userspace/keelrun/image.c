@@ -77,9 +77,10 @@ static int load_open(int fd, struct file *file)
 	return ret;
 }
 
+/* Not to wait for a writer: a FIFO is no image. */
 static int file_load(const char *path, struct file *file)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
 
 	if (fd < 0) {
 		ret = -errno;

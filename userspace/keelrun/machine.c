@@ -350,31 +350,50 @@ static void save_if_asked(struct machine *machine)
 		machine_end(machine, STATUS_SAVED, "saved to %s", machine->options->save);
 }
 
+/* Until vCPUs run there is nothing to put in order, and a file may let us wait. */
+static void on_early_signal(int sig)
+{
+	(void)sig;
+	_exit(STATUS_SIGNAL);
+}
+
+/* Keep what can wait; SIGINT and SIGTERM end the process at once. */
+static void expect_signals(const struct options *options, sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGNAL_ENDED);
+	if (options->save)
+		sigaddset(set, SIGNAL_SAVE);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGINT, on_early_signal);
+	signal(SIGTERM, on_early_signal);
+}
+
+static void run(struct machine *machine, sigset_t *set)
+{
+	/* Blocked in all threads; the main thread takes them one by one. */
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	if (!start_threads(machine))
+		wait_for_end(machine, set);
+	stop_threads(machine);
+	save_if_asked(machine);
+	if (machine->status != STATUS_SAVED)
+		console_flush(&machine->console);
+	if (machine->why[0])
+		complain("%s", machine->why);
+}
+
 enum status machine_run(struct machine *machine)
 {
 	sigset_t set;
 
-	/* Blocked in all threads; the main thread takes them one by one. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGNAL_ENDED);
-	if (machine->options->save)
-		sigaddset(&set, SIGNAL_SAVE);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	expect_signals(machine->options, &set);
 	pthread_mutex_init(&machine->lock, NULL);
 	machine->status = STATUS_HOST;
-
-	if (!build(machine)) {
-		if (!start_threads(machine))
-			wait_for_end(machine, &set);
-		stop_threads(machine);
-		save_if_asked(machine);
-		if (machine->status != STATUS_SAVED)
-			console_flush(&machine->console);
-		if (machine->why[0])
-			complain("%s", machine->why);
-	}
+	if (!build(machine))
+		run(machine, &set);
 	tear_down(machine);
 	return machine->status;
 }

@@ -28,6 +28,22 @@ expect()
 	fi
 }
 
+# interrupted SIGNAL NAME ARGUMENT...: it does not wait for what never comes.
+interrupted()
+{
+	local name=$2 got
+	number=$((number + 1))
+	timeout --preserve-status -k 3 -s "$1" 0.3 "$keelrun" "${@:3}" > /dev/null 2> "$work/err"
+	got=$?
+	if [ $got -eq 130 ]; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+		echo "# status $got, not 130"
+		status=1
+	fi
+}
+
 # said TEXT NAME: the program that ran last has said that.
 said()
 {
@@ -72,7 +88,7 @@ make_elf32 "$work/elf32"
 head -c 60 "$work/elf32" > "$work/short"
 
 echo "TAP version 13"
-echo "1..57"
+echo "1..61"
 expect 0 halt "a halt is success" "$work/flat"
 expect 0 0 "the guest exits with 0" "$work/flat"
 expect 7 7 "the guest exits with 7" "$work/flat"
@@ -139,5 +155,13 @@ expect 125 halt "an empty file" --restore "$work/bad"
 cp "$work/bios" "$work/rom"
 { sleep 0.3; : > "$work/rom"; } &
 expect 126 spin "a BIOS that is cut short while it runs" --bios --save "$saved" --save-after 0.8 "$work/rom"
+wait
+
+mkfifo "$work/fifo"
+expect 125 halt "a FIFO is no image" "$work/fifo"
+interrupted TERM "a saved machine from a FIFO, ended" --restore "$work/fifo"
+interrupted INT "a saved machine from a FIFO, interrupted" --restore "$work/fifo"
+cat "$saved" > "$work/fifo" &
+expect 0 halt "a saved machine from a FIFO" --restore "$work/fifo"
 wait
 exit $status
