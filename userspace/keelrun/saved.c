@@ -17,7 +17,7 @@
 
 #define NOTE_MAGIC	"keelrun"
 #define NOTE_VERSION	1u
-#define PART_SUFFIX	".part"
+#define PART_SUFFIX	".XXXXXX"	/* for mkostemp(3) */
 
 struct note {
 	char magic[8];
@@ -82,28 +82,69 @@ static int save_to(struct machine *machine, int fd)
 	return keel_snapshot_save(&snapshot, fd);
 }
 
-/* Under another name first: what was there stays until all is well. */
+/* The folder that @path lies in, to be told that names in it have changed. */
+static int open_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX] = ".";
+
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int error_of(int failed)
+{
+	return failed ? -errno : 0;
+}
+
+/* On the disk before it gets its name, and that on the disk before we say so. */
+static int write_named(struct machine *machine, const char *part, int fd, int folder)
+{
+	int ret = save_to(machine, fd);
+
+	if (!ret)
+		ret = error_of(fsync(fd));
+	if (!ret)
+		ret = error_of(rename(part, machine->options->save));
+	if (ret)
+		unlink(part);
+	else
+		ret = error_of(fsync(folder));
+	return ret;
+}
+
+/*
+ * A file of our own and of a new name first, which nobody else can read: what was
+ * there stays until all is well, and no link leads elsewhere.
+ */
+static int write_beside(struct machine *machine, int folder)
+{
+	char part[PATH_MAX];
+	int fd, ret;
+
+	if (snprintf(part, sizeof(part), "%s" PART_SUFFIX, machine->options->save) >=
+	    (int)sizeof(part))
+		return -ENAMETOOLONG;
+	fd = mkostemp(part, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write_named(machine, part, fd, folder);
+	close(fd);
+	return ret;
+}
+
 int saved_write(struct machine *machine)
 {
 	const char *path = machine->options->save;
-	char part[PATH_MAX];
-	int fd, ret = -ENAMETOOLONG;
+	int ret, folder = open_folder(path);
 
-	if (snprintf(part, sizeof(part), "%s" PART_SUFFIX, path) >= (int)sizeof(part))
-		goto out;
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
+	if (folder < 0) {
 		ret = -errno;
-		goto out;
+	} else {
+		ret = write_beside(machine, folder);
+		close(folder);
 	}
-	ret = save_to(machine, fd);
-	if (close(fd) && !ret)
-		ret = -errno;
-	if (!ret && rename(part, path))
-		ret = -errno;
-	if (ret)
-		unlink(part);
-out:
 	if (ret)
 		complain("can not save to %s: %s", path, strerror(-ret));
 	return ret;

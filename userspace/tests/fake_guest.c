@@ -1,18 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guests for a keelrun that is linked with the stand-in for the kernel: the
- * environment variable FAKE_GUEST says how the guest behaves. Lets a script test
+ * environment variable FAKE_GUEST says how the guest behaves, FAKE_LOG where what
+ * is done to files is noted. Lets a script test
  * command line, images and exit statuses where there is no VMX.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "fake_kvm.h"
 
 #define DATA_OFFSET	4096
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+
+/* What is done to keep a file goes to the file that FAKE_LOG names. */
+static void note(const char *what)
+{
+	const char *path = getenv("FAKE_LOG");
+	FILE *log = path ? fopen(path, "ae") : NULL;
+
+	if (!log)
+		return;
+	fprintf(log, "%s\n", what);
+	fclose(log);
+}
+
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	note(!fstat(fd, &st) && S_ISDIR(st.st_mode) ? "fsync folder" : "fsync file");
+	return __real_fsync(fd);
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+	note("rename");
+	return __real_rename(from, to);
+}
 
 static const char *text = "";	/* still to be printed on the debug port */
 static int exit_code = -1;	/* to be written to the exit port after that */

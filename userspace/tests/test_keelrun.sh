@@ -44,6 +44,19 @@ interrupted()
 	fi
 }
 
+# holds NAME COMMAND...
+holds()
+{
+	local name=$1
+	number=$((number + 1))
+	if "${@:2}"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+		status=1
+	fi
+}
+
 # said TEXT NAME: the program that ran last has said that.
 said()
 {
@@ -88,7 +101,7 @@ make_elf32 "$work/elf32"
 head -c 60 "$work/elf32" > "$work/short"
 
 echo "TAP version 13"
-echo "1..61"
+echo "1..70"
 expect 0 halt "a halt is success" "$work/flat"
 expect 0 0 "the guest exits with 0" "$work/flat"
 expect 7 7 "the guest exits with 7" "$work/flat"
@@ -164,4 +177,24 @@ interrupted INT "a saved machine from a FIFO, interrupted" --restore "$work/fifo
 cat "$saved" > "$work/fifo" &
 expect 0 halt "a saved machine from a FIFO" --restore "$work/fifo"
 wait
+
+# A trap for who writes to a name that can be guessed.
+mkdir "$work/sub"
+echo mine > "$work/mine"
+ln -s ../mine "$work/sub/new.part"
+umask 000
+FAKE_LOG=$work/log expect 126 spin "saved beside a link" --save "$work/sub/new" --save-after 0.2 "$work/flat"
+umask 022
+holds "the link led nowhere" test "$(cat "$work/mine")" = mine
+holds "only the owner can read it" test "$(stat -c %a "$work/sub/new")" = 600
+holds "it is on the disk before it has its name, and its name thereafter" \
+	test "$(tr '\n' ' ' < "$work/log")" = "fsync file rename fsync folder "
+holds "nothing else is left" test "$(ls "$work/sub")" = "new
+new.part"
+chmod 644 "$work/sub/new"
+expect 126 spin "saved over a file that others can read" --save "$work/sub/new" --save-after 0.2 "$work/flat"
+holds "which they no longer can" test "$(stat -c %a "$work/sub/new")" = 600
+(cd "$work" && ln -s sub/new link)
+expect 126 spin "saved where a link was" --save "$work/link" --save-after 0.2 "$work/flat"
+holds "the link is a file now" test -f "$work/link" -a ! -L "$work/link"
 exit $status
