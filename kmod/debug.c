@@ -14,6 +14,7 @@
 #include "keel.h"
 
 #define DR6_ONES	0xffff0ff0
+#define PENDING_BREAKPOINT	BIT(12)	/* of the pending debug exceptions: some are */
 #define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static_assert(KEEL_GUESTDBG_FLAGS ==
@@ -21,15 +22,10 @@ static_assert(KEEL_GUESTDBG_FLAGS ==
 	       KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
 	       KVM_GUESTDBG_BLOCKIRQ));
 
-bool keel_debug_steps(const struct keel_vcpu *vcpu)
-{
-	return vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP;
-}
-
 /* For want of anything better: the guest sees the flag, and can clear it. */
 static bool steps_by_flag(const struct keel_vcpu *vcpu)
 {
-	return keel_debug_steps(vcpu) && !vmx_caps.monitor_trap;
+	return keel_debug_steps(&vcpu->debug) && !vmx_caps.monitor_trap;
 }
 
 bool keel_debug_blocks_irqs(const struct keel_vcpu *vcpu)
@@ -132,15 +128,95 @@ int keel_debug_monitor_trap(struct keel_vcpu *vcpu)
 
 int keel_debug_stepped(struct keel_vcpu *vcpu)
 {
-	return stop_behind(vcpu, DR_STEP);
+	u64 bits = vcpu->debug.stop;
+
+	vcpu->debug.stop = 0;
+	return stop_behind(vcpu, bits);
+}
+
+/* Behind MOV SS the hardware keeps a trap for an instruction, if it runs the next one. */
+static void raise_trap(struct keel_vcpu *vcpu, u64 bits)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	if (vmx_interruptibility(v) & GUEST_INTR_STATE_MOV_SS && !vcpu->emulation.mode)
+		vmx_set_pending_debug(v, vmx_pending_debug(v) | bits | PENDING_BREAKPOINT);
+	else
+		keel_queue_debug(vcpu, bits);
 }
 
 void keel_stepped(struct keel_vcpu *vcpu, bool traps)
 {
-	if (keel_debug_steps(vcpu))
+	struct keel_debug *d = &vcpu->debug;
+	u64 own = traps ? DR_STEP : 0;
+
+	if (d->control & KVM_GUESTDBG_USE_HW_BP)
+		d->stop |= d->hits;
+	else
+		own |= d->hits;
+	d->hits = 0;
+	if (keel_debug_steps(d))
+		d->stop |= DR_STEP;
+	if (d->stop)
 		keel_make_request(vcpu, REQ_STEPPED);
-	if (traps)
-		keel_queue_debug(vcpu, DR_STEP);
+	if (own)
+		raise_trap(vcpu, own);
+}
+
+/* --- breakpoints --------------------------------------------------------- */
+
+/* What DR7 says of one: what kind of access it is for, and where in the other fields. */
+enum { RW_CODE, RW_WRITE, RW_PORT, RW_ANY };
+#define DR7_ENABLED(dr7, i)	((dr7) >> 2 * (i) & 3)
+#define DR7_RW(dr7, i)		((dr7) >> (16 + 4 * (i)) & 3)
+#define DR7_LEN(dr7, i)		((dr7) >> (18 + 4 * (i)) & 3)
+
+/* @kinds: a bit for each RW_ that the access is one of. */
+static u8 find_hits(const struct keel_vcpu *vcpu, u64 addr, u64 len, unsigned int kinds)
+{
+	static const u8 sizes[] = { 1, 2, 8, 4 };
+	u64 dr7 = vmx_hw_dr7(&vcpu->vmx);
+	u8 hits = 0;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		u64 size = sizes[DR7_LEN(dr7, i)], at = vmx_hw_dr(&vcpu->vmx, i) & ~(size - 1);
+
+		if (!DR7_ENABLED(dr7, i) || !(kinds & BIT(DR7_RW(dr7, i))))
+			continue;
+		if (addr - at < size || at - addr < len)
+			hits |= BIT(i);
+	}
+	return hits;
+}
+
+void keel_debug_watch(struct keel_vcpu *vcpu, u64 linear, u64 len, bool write)
+{
+	unsigned int kinds = BIT(RW_ANY) | (write ? BIT(RW_WRITE) : 0);
+
+	vcpu->debug.hits |= find_hits(vcpu, linear, len, kinds);
+}
+
+void keel_debug_watch_port(struct keel_vcpu *vcpu, u16 port, unsigned int len)
+{
+	if (vmx_cr4(&vcpu->vmx) & X86_CR4_DE)
+		vcpu->debug.hits |= find_hits(vcpu, port, len, BIT(RW_PORT));
+}
+
+u8 keel_debug_at_code(struct keel_vcpu *vcpu)
+{
+	if (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_RF ||
+	    vmx_interruptibility(&vcpu->vmx) & GUEST_INTR_STATE_MOV_SS)
+		return 0;
+	return find_hits(vcpu, linear_rip(vcpu), 1, BIT(RW_CODE));
+}
+
+int keel_debug_break(struct keel_vcpu *vcpu, u8 hits)
+{
+	if (vcpu->debug.control & KVM_GUESTDBG_USE_HW_BP)
+		return keel_debug_exit(vcpu, X86_TRAP_DB, hits);
+	keel_queue_debug(vcpu, hits);
+	return RUN_RESUME;
 }
 
 /* --- the ioctl ----------------------------------------------------------- */
@@ -182,10 +258,11 @@ long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
 		return err;
 	vcpu->debug.control = in->control & KVM_GUESTDBG_ENABLE ? in->control : 0;
 	clear_bit(REQ_STEPPED, &vcpu->requests);
+	vcpu->debug.stop = 0;
 	set_breakpoints(vcpu, in);
 	vmx_intercept_bp(&vcpu->vmx, vcpu->debug.control & KVM_GUESTDBG_USE_SW_BP);
 	keel_debug_set_rflags(vcpu, rflags);
-	vmx_monitor_trap(&vcpu->vmx, keel_debug_steps(vcpu) && vmx_caps.monitor_trap);
+	vmx_monitor_trap(&vcpu->vmx, keel_debug_steps(&vcpu->debug) && vmx_caps.monitor_trap);
 	end_stepped_shadow(vcpu);
 	/* What was held back may go in now. */
 	keel_make_request(vcpu, REQ_EVENT);

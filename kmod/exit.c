@@ -31,7 +31,7 @@ void keel_skip_insn(struct keel_vcpu *vcpu)
 	/* It lasts for one instruction, and some exits set it. */
 	if (rflags & X86_EFLAGS_RF)
 		vmx_set_rflags(&vcpu->vmx, rflags & ~X86_EFLAGS_RF);
-	if (unlikely(rflags & X86_EFLAGS_TF || keel_debug_steps(vcpu)))
+	if (unlikely(rflags & X86_EFLAGS_TF || keel_debug_ends(&vcpu->debug)))
 		keel_stepped(vcpu, keel_debug_show_rflags(vcpu) & X86_EFLAGS_TF);
 }
 

@@ -81,11 +81,20 @@ static int pio_to_user(struct keel_vcpu *vcpu)
 	return RUN_USER;
 }
 
+/* Breakpoints on the port; the instruction, or an iteration of it, is done. */
+static void watch_port(struct keel_vcpu *vcpu)
+{
+	if (unlikely(vcpu->vmx.on_data))
+		keel_debug_watch_port(vcpu, vcpu->pio.port, vcpu->pio.size);
+}
+
 /* Userspace may have moved RIP meanwhile: then there is nothing to step over. */
 static void skip_if_unmoved(struct keel_vcpu *vcpu)
 {
-	if (vmx_rip(&vcpu->vmx) == vcpu->pio.rip)
-		keel_skip_insn(vcpu);
+	if (vmx_rip(&vcpu->vmx) != vcpu->pio.rip)
+		return;
+	watch_port(vcpu);
+	keel_skip_insn(vcpu);
 }
 
 static int complete_out(struct keel_vcpu *vcpu)
@@ -120,7 +129,7 @@ static int simple_out(struct keel_vcpu *vcpu)
 	const unsigned long *rax = &vcpu->vmx.gpr[GPR_RAX];
 
 	if (taken(vcpu, KEEL_BUS_PIO, vcpu->pio.port, rax, vcpu->pio.size)) {
-		keel_skip_insn(vcpu);
+		skip_if_unmoved(vcpu);
 		return RUN_RESUME;
 	}
 	vcpu->pio.count = 1;
@@ -156,7 +165,7 @@ static u32 batch(struct keel_vcpu *vcpu)
 	if (!pio->in && bus_watched(vcpu, KEEL_BUS_PIO))
 		return 1;
 	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF) ||
-	    keel_debug_steps(vcpu))
+	    keel_debug_steps(&vcpu->debug) || vcpu->vmx.on_data)
 		return 1;
 	return min3(rep_count(vcpu), in_page, before_wrap);
 }
@@ -216,6 +225,7 @@ static void iterated(struct keel_vcpu *vcpu)
 {
 	bool traps = keel_debug_show_rflags(vcpu) & X86_EFLAGS_TF;
 
+	watch_port(vcpu);
 	vmx_set_rflags(&vcpu->vmx, vmx_rflags(&vcpu->vmx) | X86_EFLAGS_RF);
 	keel_stepped(vcpu, traps);
 }
@@ -229,9 +239,12 @@ static void advance_string(struct keel_vcpu *vcpu)
 	set_gpr_masked(vcpu, reg, vcpu->vmx.gpr[reg] + (pio->down ? -step : step));
 	if (pio->rep)
 		set_gpr_masked(vcpu, GPR_RCX, vcpu->vmx.gpr[GPR_RCX] - pio->count);
+	/* Elements come one by one then. */
+	if (unlikely(vcpu->vmx.on_data) && vmx_rip(&vcpu->vmx) == pio->rip)
+		keel_debug_watch(vcpu, pio->linear, pio->size, pio->in);
 	if (!pio->rep || !rep_count(vcpu))
 		skip_if_unmoved(vcpu);
-	else
+	else if (vmx_rip(&vcpu->vmx) == pio->rip)
 		iterated(vcpu);
 }
 

@@ -40,6 +40,9 @@ bool keel_store_again(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	const struct keel_store *s = &vcpu->store;
 
+	/* A breakpoint may be near: that is for the emulator to see. */
+	if (unlikely(vcpu->vmx.on_data))
+		return false;
 	if (!s->len || s->rip != vmx_rip(&vcpu->vmx) || !agrees(vcpu, s, gpa))
 		return false;
 	if (!keel_doorbell_any_length(vcpu, gpa))

@@ -225,9 +225,25 @@ static enum emu_result move(struct emu_ctx *ctx, u64 linear, u8 *buf, unsigned i
 	return move_by_walk(ctx, linear, buf, size, access);
 }
 
+static noinline void watch_access(struct emu_ctx *ctx, u64 linear, unsigned int size,
+				  unsigned int access)
+{
+	if (!(access & (EMU_SYSTEM | EMU_PROBE)))
+		keel_debug_watch(vcpu_of(ctx), linear, size, access & EMU_WRITE);
+}
+
+/* Debug registers are rarely on, and then every access is compared with them. */
+static __always_inline void watch(struct emu_ctx *ctx, u64 linear, unsigned int size,
+				  unsigned int access)
+{
+	if (unlikely(vcpu_of(ctx)->vmx.on_data))
+		watch_access(ctx, linear, size, access);
+}
+
 static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int size,
 			    unsigned int access)
 {
+	watch(ctx, linear, size, access);
 	return move(ctx, linear, buf, size, access);
 }
 
@@ -235,6 +251,7 @@ static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned
 static enum emu_result write(struct emu_ctx *ctx, u64 linear, const void *buf, unsigned int size,
 			     unsigned int access)
 {
+	watch(ctx, linear, size, access);
 	return move(ctx, linear, (void *)buf, size, access);
 }
 
@@ -247,6 +264,7 @@ static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old
 	enum emu_result r;
 	int err;
 
+	watch(ctx, linear, size, access);
 	if (known_mmio(ctx, linear, size, access))
 		return write(ctx, linear, new, size, access);
 	r = place_find(ctx, linear, size, access, &span);
@@ -387,7 +405,7 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	set_shadow(v, ctx->shadow);
 	if (ctx->nmi_open)
 		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
-	if (unlikely(ctx->single_step || keel_debug_steps(vcpu)))
+	if (unlikely(ctx->single_step || keel_debug_ends(&vcpu->debug)))
 		keel_stepped(vcpu, ctx->single_step);
 	if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
 		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
@@ -545,6 +563,13 @@ static void drop_slots(struct keel_vcpu *vcpu)
 	vcpu->emulation.slot = NULL;
 }
 
+/* Of what has not been done no breakpoint was met. */
+static void forget_hits(struct keel_vcpu *vcpu, enum emu_result r)
+{
+	if (unlikely(r != EMU_OK))
+		vcpu->debug.hits = 0;
+}
+
 static enum emu_result execute(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
@@ -558,6 +583,7 @@ static enum emu_result execute(struct keel_vcpu *vcpu)
 	/* What else it accesses is settled before userspace is asked. */
 	if (r == EMU_IO && !e->known)
 		r = keel_rehearse(vcpu);
+	forget_hits(vcpu, r);
 	drop_slots(vcpu);
 	return r;
 }
@@ -663,6 +689,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	take_slots(vcpu);
 	fill(&e->ctx, vcpu);
 	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
+	forget_hits(vcpu, r);
 	drop_slots(vcpu);
 	switch (r) {
 	case EMU_OK:

@@ -51,6 +51,14 @@ bool keel_mode_runs(struct keel_vcpu *vcpu)
 	return runs;
 }
 
+static int emulate_next(struct keel_vcpu *vcpu)
+{
+	u8 hits = unlikely(vcpu->vmx.on_code) ? keel_debug_at_code(vcpu) : 0;
+
+	return unlikely(hits) ? keel_debug_break(vcpu, hits) :
+				keel_emulate(vcpu, INVALID_GPA, false);
+}
+
 /* The windows of the hardware are arranged by the first entry that there is. */
 int keel_emulate_mode(struct keel_vcpu *vcpu)
 {
@@ -62,7 +70,7 @@ int keel_emulate_mode(struct keel_vcpu *vcpu)
 	if (keel_take_event(vcpu, &d))
 		r = keel_emulate_event(vcpu, &d);
 	else
-		r = keel_emulate(vcpu, INVALID_GPA, false);
+		r = emulate_next(vcpu);
 	keel_read_slots_end(vcpu);
 	return r;
 }

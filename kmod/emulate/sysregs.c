@@ -210,7 +210,11 @@ static void ask_cpuid(struct emu_ctx *ctx, u32 out[4])
 static enum emu_result use_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
 				bool out)
 {
-	int err = out ? keel_port_write(vcpu_of(ctx), port, buf, size) :
+	int err;
+
+	if (unlikely(vcpu_of(ctx)->vmx.on_data))
+		keel_debug_watch_port(vcpu_of(ctx), port, size);
+	err = out ? keel_port_write(vcpu_of(ctx), port, buf, size) :
 			keel_port_read(vcpu_of(ctx), port, buf, size);
 
 	if (err)

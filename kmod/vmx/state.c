@@ -237,6 +237,25 @@ u64 vmx_dr(struct vmx_vcpu *v, int nr)
 	return nr < 4 ? v->dr[nr] : nr == 6 ? v->dr6 : v->dr7;
 }
 
+/* Also for those that emulate: they need not look at DR7 for every access. */
+static void breakpoints_changed(struct vmx_vcpu *v)
+{
+	u64 dr7 = vmx_hw_dr7(v);
+	int i;
+
+	v->on_code = 0;
+	v->on_data = 0;
+	for (i = 0; i < 4; i++) {
+		if (!(dr7 >> 2 * i & 3))
+			continue;
+		if (dr7 >> (16 + 4 * i) & 3)
+			v->on_data |= BIT(i);
+		else
+			v->on_code |= BIT(i);
+	}
+	vmcs_write(GUEST_DR7, dr7);
+}
+
 void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val)
 {
 	if (nr < 4)
@@ -246,7 +265,7 @@ void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val)
 	else
 		v->dr7 = val;
 	if (nr == 7)
-		vmcs_write(GUEST_DR7, vmx_hw_dr7(v));
+		breakpoints_changed(v);
 }
 
 void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7)
@@ -254,13 +273,13 @@ void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7)
 	memcpy(v->other_dr, dr, sizeof(v->other_dr));
 	v->other_dr7 = dr7;
 	v->other_on = true;
-	vmcs_write(GUEST_DR7, dr7);
+	breakpoints_changed(v);
 }
 
 void vmx_own_breakpoints(struct vmx_vcpu *v)
 {
 	v->other_on = false;
-	vmcs_write(GUEST_DR7, v->dr7);
+	breakpoints_changed(v);
 }
 
 void vmx_intercept_bp(struct vmx_vcpu *v, bool on)

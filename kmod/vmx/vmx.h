@@ -83,6 +83,7 @@ struct vmx_vcpu {
 	u64 dr7;
 	u64 other_dr[4], other_dr7;	/* in their place while @other_on */
 	bool other_on;
+	u8 on_code, on_data;		/* those in force for code, and for all else */
 	u64 host_fs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
 	u64 vmcs_fs_base;		/* what the VMCS holds of the host's; 0 in a new one */
@@ -300,6 +301,12 @@ void vmx_own_breakpoints(struct vmx_vcpu *v);
 static inline u64 vmx_hw_dr7(const struct vmx_vcpu *v)
 {
 	return v->other_on ? v->other_dr7 : v->dr7;
+}
+
+/* One of the four addresses that it is about. */
+static inline u64 vmx_hw_dr(const struct vmx_vcpu *v, int nr)
+{
+	return v->other_on ? v->other_dr[nr] : v->dr[nr];
 }
 
 /* Exit on #BP. */
