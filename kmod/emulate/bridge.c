@@ -305,6 +305,8 @@ const struct emu_ops keel_emu_ops = {
 	.load_seg = load_seg,
 	.read_xmm = keel_read_xmm,
 	.write_xmm = keel_write_xmm,
+	.read_mask = keel_read_mask,
+	.write_mask = keel_write_mask,
 	.system = &keel_emu_system,
 };
 

@@ -16,6 +16,7 @@
 #define REX_X	2
 #define REX_R	4
 #define REX_W	8
+#define REX_R2	16	/* EVEX.R': vector registers 16 to 31 */
 
 /*
  * struct decoder - the state of one decode
@@ -34,6 +35,7 @@ struct decoder {
 	bool addr_prefix;
 	bool vex;
 	bool vvvv_used;
+	bool broadcast;		/* EVEX.b, or rounding where r/m is a register */
 	bool undefined;
 	u8 map;			/* of opcodes: 0, then 0F, 0F 38 and 0F 3A */
 	u8 rep;
@@ -148,10 +150,10 @@ static u8 prefixes(struct decoder *d)
 	return byte;
 }
 
-/* A byte that in 16 and 32-bit code is LES or LDS if the next one names memory. */
+/* A byte that in 16 and 32-bit code is LES, LDS or BOUND if the next one names memory. */
 static bool starts_vex(struct decoder *d, u8 byte)
 {
-	if (byte != 0xc4 && byte != 0xc5)
+	if (byte != 0xc4 && byte != 0xc5 && byte != 0x62)
 		return false;
 	if (d->long64)
 		return true;
@@ -162,10 +164,22 @@ static bool starts_vex(struct decoder *d, u8 byte)
 	return d->insn->bytes[d->pos] >= 0xc0 && d->ctx->mode >= EMU_MODE_PROT16;
 }
 
+/* The fields that the last bytes of VEX and the middle one of EVEX share. */
+static void vex_fields(struct decoder *d, u8 byte)
+{
+	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
+
+	d->insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
+	/* Where only eight registers can be named the fourth bit still says whether one is. */
+	d->vvvv_used = ~byte & 0x78;
+	d->op_prefix = (byte & 3) == 1;
+	d->rep = rep[byte & 3];
+	d->vex = true;
+}
+
 /* Read the rest of a VEX prefix; returns the opcode map: 1 is 0F, 2 is 0F 38, 3 is 0F 3A. */
 static u8 vex_prefix(struct decoder *d, u8 first)
 {
-	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
 	struct emu_insn *insn = d->insn;
 	u8 map = 1;
 	u8 byte = next_byte(d);
@@ -177,18 +191,59 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 		map = byte & 0x1f;
 		insn->rex |= (byte & 0x40 ? 0 : REX_X) | (byte & 0x20 ? 0 : REX_B);
 		byte = next_byte(d);
-		insn->rex |= byte & 0x80 ? REX_W : 0;
+		insn->vex_w = byte & 0x80;
+		insn->rex |= insn->vex_w ? REX_W : 0;
 	}
 	if (!d->long64)
 		insn->rex = 0;
-	insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
-	/* Where only eight registers can be named the fourth bit still says whether one is. */
-	d->vvvv_used = ~byte & 0x78;
 	insn->vector_size = byte & 4 ? 32 : 16;
-	d->op_prefix = (byte & 3) == 1;
-	d->rep = rep[byte & 3];
-	d->vex = true;
+	vex_fields(d, byte);
 	return map;
+}
+
+/* The last byte of an EVEX prefix: z, L'L, b, V' and aaa. */
+static void evex_mask(struct decoder *d, u8 byte)
+{
+	struct emu_insn *insn = d->insn;
+
+	insn->zeroing = byte & 0x80;
+	insn->vector_size = 16 << (byte >> 5 & 3);
+	d->broadcast = byte & 0x10;
+	insn->mask = byte & 7;
+	if (!(byte & 8)) {
+		insn->vex_reg |= 16;
+		d->vvvv_used = true;
+		d->undefined |= !d->long64;
+	}
+	if (insn->zeroing && !insn->mask)
+		d->undefined = true;
+}
+
+/* Read the rest of an EVEX prefix; returns the opcode map, as above. */
+static u8 evex_prefix(struct decoder *d)
+{
+	struct emu_insn *insn = d->insn;
+	u8 first = next_byte(d), second = next_byte(d);
+
+	if (insn->rex || insn->lock || d->op_prefix || d->rep || first & 8 || !(second & 4))
+		d->undefined = true;
+	insn->evex = true;
+	insn->rex = (~first >> 5 & (REX_B | REX_X | REX_R)) | (first & 0x10 ? 0 : REX_R2);
+	insn->vex_w = second & 0x80;
+	insn->rex |= insn->vex_w ? REX_W : 0;
+	if (!d->long64)
+		insn->rex = 0;
+	vex_fields(d, second);
+	evex_mask(d, next_byte(d));
+	return first & 7;
+}
+
+static enum emu_prefix_index simd_prefix(struct decoder *d)
+{
+	d->insn->simd_prefix = d->rep ? d->rep : d->op_prefix ? 0x66 : 0;
+	if (d->rep)
+		return d->rep == 0xf3 ? WITH_F3 : WITH_F2;
+	return d->op_prefix ? WITH_66 : WITH_NONE;
 }
 
 static const struct emu_row *map_row(struct decoder *d, u8 map)
@@ -197,9 +252,12 @@ static const struct emu_row *map_row(struct decoder *d, u8 map)
 
 	d->map = map;
 	d->insn->opcode = next_byte(d);
+	if (d->insn->evex)
+		return emu_evex_row(map, d->insn->opcode, simd_prefix(d));
 	switch (map) {
 	case 1:
-		return &emu_two_byte[d->insn->opcode];
+		return d->vex ? emu_vex_two_byte(d->insn->opcode) :
+				&emu_two_byte[d->insn->opcode];
 	case 2:
 		return emu_three_byte_38(d->insn->opcode, d->vex);
 	case 3:
@@ -215,7 +273,7 @@ static const struct emu_row *opcode_row(struct decoder *d)
 	u8 byte = prefixes(d);
 
 	if (starts_vex(d, byte))
-		return map_row(d, vex_prefix(d, byte));
+		return map_row(d, byte == 0x62 ? evex_prefix(d) : vex_prefix(d, byte));
 	if (byte != 0x0f) {
 		d->insn->opcode = byte;
 		return byte == 0x63 && !d->long64 ? &emu_arpl : &emu_one_byte[byte];
@@ -228,14 +286,6 @@ static const struct emu_row *opcode_row(struct decoder *d)
 	d->map = 1;
 	d->insn->opcode = byte;
 	return &emu_two_byte[byte];
-}
-
-static enum emu_prefix_index simd_prefix(struct decoder *d)
-{
-	d->insn->simd_prefix = d->rep ? d->rep : d->op_prefix ? 0x66 : 0;
-	if (d->rep)
-		return d->rep == 0xf3 ? WITH_F3 : WITH_F2;
-	return d->op_prefix ? WITH_66 : WITH_NONE;
 }
 
 static u8 modrm_mod(const struct emu_insn *insn)
@@ -388,6 +438,8 @@ static u8 operand_size(const struct emu_insn *insn, u8 code)
 		return insn->mode_size == 8 ? 10 : 6;
 	case SIZE_WORD:
 		return insn->mode_size == 8 ? 8 : 4;
+	case SIZE_MASK:
+		return (insn->simd_prefix == 0x66 ? 1 : 2) << (insn->vex_w ? 2 : 0);
 	default:
 		return 2 * insn->op_size;
 	}
@@ -413,6 +465,8 @@ static void rm_operand(struct decoder *d, struct emu_operand *o, bool vector)
 	} else if (vector) {
 		o->kind = EMU_OPERAND_XMM;
 		o->reg = (insn->modrm & 7) | (insn->rex & REX_B ? 8 : 0);
+		if (insn->evex && insn->rex & REX_X)
+			o->reg |= 16;
 	} else {
 		register_operand(insn, o, insn->modrm & 7, REX_B);
 	}
@@ -460,7 +514,8 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 		break;
 	case FROM_XMM_REG:
 		o->kind = EMU_OPERAND_XMM;
-		o->reg = modrm_reg(insn) | (insn->rex & REX_R ? 8 : 0);
+		o->reg = modrm_reg(insn) | (insn->rex & REX_R ? 8 : 0) |
+			 (insn->rex & REX_R2 ? 16 : 0);
 		break;
 	case FROM_OPCODE:
 		register_operand(insn, o, insn->opcode & 7, REX_B);
@@ -499,7 +554,7 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 
 /* Rows with any of these need a closer look. */
 #define ROW_CONDITIONS	(ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
-			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED | ROW_NOT_HERE64)
+			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED)
 
 /* With a VEX prefix some opcodes of branches and conditions are those of mask registers. */
 static bool is_mask_opcode(const struct decoder *d)
@@ -507,6 +562,19 @@ static bool is_mask_opcode(const struct decoder *d)
 	u8 byte = d->insn->opcode;
 
 	return d->map == 1 && ((byte >= 0x41 && byte <= 0x4b) || (byte >= 0x90 && byte <= 0x99));
+}
+
+/* A move takes a mask only where the row says so, and neither broadcasts nor rounds. */
+static bool is_undefined_evex(const struct decoder *d, const struct emu_row *row, bool memory)
+{
+	const struct emu_insn *insn = d->insn;
+	bool to_memory = memory && (row->operand[0] >> 4 == FROM_XMM_RM);
+
+	if (d->broadcast || insn->vector_size > EMU_OPERAND_MAX)
+		return true;
+	if (insn->mask && row->op != EMU_OP_VMOV_MASKED)
+		return true;
+	return (row->flags & (insn->vex_w ? ROW_W0 : ROW_W1)) || (insn->zeroing && to_memory);
 }
 
 /* Whether the row, the mode and the prefixes together are an instruction. */
@@ -530,13 +598,15 @@ static bool is_undefined(const struct decoder *d, const struct emu_row *row, boo
 		return !is_mask_opcode(d);
 	if (d->vvvv_used && !(row->flags & ROW_VVVV))
 		return true;
-	return insn->vector_size == 32 && (row->flags & ROW_VEX128);
+	if (insn->vector_size > 16 && (row->flags & ROW_VEX128))
+		return true;
+	return insn->evex && is_undefined_evex(d, row, memory);
 }
 
 /* An instruction, but none that is executed here. */
 static bool is_elsewhere(const struct decoder *d, const struct emu_row *row, bool memory)
 {
-	return row->op == EMU_OP_NONE || (d->long64 && (row->flags & ROW_NOT_HERE64)) ||
+	return row->op == EMU_OP_NONE ||
 	       (d->vex && !(row->flags & (ROW_VECTOR | ROW_VEX))) ||
 	       (!memory && (row->flags & ROW_MEM_HERE));
 }
@@ -633,12 +703,24 @@ static bool is_single_access(const struct emu_insn *insn)
 	case EMU_OP_SCAS:
 		return true;
 	}
-	if (insn->flags & ROW_MORE)
+	/* A mask may leave several pieces. */
+	if (insn->flags & ROW_MORE || insn->mask)
 		return false;
 	for (i = 0; i < 3; i++)
 		if (insn->operand[i].kind == EMU_OPERAND_MEM)
 			return true;
 	return false;
+}
+
+/* EVEX counts a displacement of one byte in operands. */
+static void finish_evex(struct emu_insn *insn)
+{
+	int i;
+
+	insn->element = (insn->flags & ROW_SMALL ? 1 : 4) << insn->vex_w;
+	for (i = 0; i < 2 && modrm_mod(insn) == 1; i++)
+		if (insn->operand[i].kind == EMU_OPERAND_MEM)
+			insn->disp *= insn->operand[i].size;
 }
 
 static enum emu_result decode(struct emu_ctx *ctx)
@@ -663,6 +745,8 @@ static enum emu_result decode(struct emu_ctx *ctx)
 	for (i = 0; i < 3 && row->operand[i]; i++)
 		operand(&d, row->operand[i], &insn->operand[i]);
 	insn->flags = row->flags;
+	if (insn->evex)
+		finish_evex(insn);
 	if (row->flags & ROW_STRING)
 		insn->rep = d.rep;
 	insn->length = d.pos;

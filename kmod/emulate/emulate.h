@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #define EMU_INSN_MAX	15	/* longest instruction the processor takes */
-#define EMU_OPERAND_MAX	32	/* widest memory operand, one YMM register */
+#define EMU_OPERAND_MAX	64	/* widest memory operand, one ZMM register */
 
 /* enum emu_result - verdict of every function and callback of the emulator. */
 enum emu_result {
@@ -122,11 +122,16 @@ struct emu_insn {
 	u8 op_size;		/* operand size: 2, 4 or 8 */
 	u8 addr_size;		/* address size: 2, 4 or 8 */
 	u8 mode_size;		/* 2, 4 or 8: size of the code segment */
-	u8 rex;			/* REX byte, or its bits out of a VEX prefix */
+	u8 rex;			/* REX byte, or its bits out of a VEX or EVEX prefix */
 	u8 rep;
 	u8 simd_prefix;		/* 0, 0x66, 0xf2 or 0xf3 where it selects the opcode */
-	u8 vector_size;		/* VEX: 16 or 32; otherwise 0 */
-	u8 vex_reg;		/* VEX.vvvv */
+	u8 vector_size;		/* VEX: 16 or 32, EVEX: 64 as well; otherwise 0 */
+	u8 vex_reg;		/* VEX.vvvv, and EVEX.V' */
+	bool vex_w;		/* VEX.W and EVEX.W, in all modes: in rex only in 64-bit code */
+	bool evex;
+	u8 mask;		/* EVEX.aaa: the mask register, 0 for none */
+	bool zeroing;		/* EVEX.z: clear what the mask leaves out */
+	u8 element;		/* bytes for which a mask has one bit */
 	bool lock;
 	bool has_modrm;
 	u8 modrm;
@@ -203,7 +208,7 @@ struct emu_system {
  *
  * @fetch:	instruction bytes, of one page. Asked again for the next page
  *		only if the instruction really reaches into it.
- * @read, @write: @size is 1-32; @access is a set of enum emu_access. EMU_OK
+ * @read, @write: @size is 1-64; @access is a set of enum emu_access. EMU_OK
  *		from @write may mean that the write is queued.
  * @exchange:	store @new at @linear in one atomic step if it holds @old,
  *		where @size is 1, 2, 4, 8 or 16. EMU_RETRY if it does not.
@@ -211,11 +216,13 @@ struct emu_system {
  * @load_seg:	fill ctx->seg[@index]; called at most once per segment and
  *		instruction, only for a bit clear in ctx->seg_valid. NULL if
  *		all are filled from the start.
- * @read_xmm, @write_xmm: vector register @reg, low @size bytes (16 or 32).
+ * @read_xmm, @write_xmm: vector register @reg, low @size bytes (16, 32 or 64).
  *		A write clears the rest of the register if @clear_upper, and
  *		leaves it as it is if not. Either may be NULL: instructions
  *		that need it are EMU_UNHANDLED. write_xmm is called after all
  *		memory accesses and must not fail.
+ * @read_mask, @write_mask: mask register @reg, for instructions of AVX-512;
+ *		NULL if the two before are
  * @system:	NULL: instructions on system state are EMU_UNHANDLED
  */
 struct emu_ops {
@@ -230,6 +237,8 @@ struct emu_ops {
 	void (*read_xmm)(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
 	void (*write_xmm)(struct emu_ctx *ctx, unsigned int reg, const void *buf,
 			  unsigned int size, bool clear_upper);
+	u64 (*read_mask)(struct emu_ctx *ctx, unsigned int reg);
+	void (*write_mask)(struct emu_ctx *ctx, unsigned int reg, u64 val);
 	const struct emu_system *system;
 };
 

@@ -64,6 +64,7 @@
 #define EMU_CR4_LA57	0x00001000
 #define EMU_CR4_OSXSAVE	0x00040000
 #define EMU_XCR0_AVX	0x00000006
+#define EMU_XCR0_AVX512	0x000000e6
 #define EMU_EFER_LMA	0x00000400
 
 #define EMU_SEG_CODE		8
@@ -283,6 +284,7 @@ emu_run_fn emu_run_call, emu_run_call_ind, emu_run_ret, emu_run_jmp, emu_run_jmp
 emu_run_fn emu_run_jcc, emu_run_loop, emu_run_jcxz;
 emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf, emu_run_salc;
 emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
+emu_run_fn emu_run_vmov_masked, emu_run_kmov;
 emu_run_fn emu_run_enter, emu_run_bound;
 emu_run_fn emu_run_daa, emu_run_das, emu_run_aaa, emu_run_aas, emu_run_aam, emu_run_aad;
 emu_run_fn emu_run_mov_sreg, emu_run_pop_sreg, emu_run_load_far, emu_run_sldt, emu_run_lldt;

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode tables. A row names the operation, its properties and where its
- * operands come from, in the letters of the processor manuals:
- *
- *   E r/m    G reg    I immediate    O memory offset    A accumulator
- *   Z register in the opcode    S segment register    J branch target
- *   T implied string operand    V vector register    W vector r/m    H VEX.vvvv
- *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
- *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
+ * The opcode tables but for those of EVEX (evex.c). How a row is written is in
+ * rows.h.
  *
  * A row left out is undefined: so are the instructions of extensions that no
  * guest is offered (VMX, SVM, SGX, shadow stacks). NOT_HERE is a row for those
@@ -15,80 +9,7 @@
  * decode.c's business, what is done exec.c's.
  */
 #include "opcodes.h"
-
-#define ROW(_op, _flags, ...) \
-	{ .op = EMU_OP_##_op, .flags = (_flags), .operand = { __VA_ARGS__ } }
-#define GROUP(_group) \
-	{ .op = GROUP_##_group, .flags = ROW_MODRM | ROW_GROUP }
-#define GROUP_RM(_group) \
-	{ .op = GROUP_##_group, .flags = ROW_MODRM | ROW_GROUP_RM }
-#define SPLIT(_split) \
-	{ .op = SPLIT_##_split, .flags = ROW_MODRM | ROW_SPLIT }
-#define PREFIXED(_set) \
-	{ .op = PREFIX_##_set, .flags = ROW_PREFIX }
-#define NOT_HERE ROW(NONE, 0)
-
-#define EB	EMU_OPERAND_CODE(FROM_RM, SIZE_1)
-#define EW	EMU_OPERAND_CODE(FROM_RM, SIZE_2)
-#define EZ	EMU_OPERAND_CODE(FROM_RM, SIZE_Z)
-#define EV	EMU_OPERAND_CODE(FROM_RM, SIZE_V)
-#define EY	EMU_OPERAND_CODE(FROM_RM, SIZE_Y)
-#define E2Y	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_Y)
-#define EVW	EMU_OPERAND_CODE(FROM_RM, SIZE_RV_M2)
-#define EFAR	EMU_OPERAND_CODE(FROM_RM, SIZE_FAR)
-#define ETABLE	EMU_OPERAND_CODE(FROM_RM, SIZE_TABLE)
-#define EWORD	EMU_OPERAND_CODE(FROM_RM, SIZE_WORD)
-#define E2V	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_V)
-#define GW	EMU_OPERAND_CODE(FROM_REG, SIZE_2)
-#define GB	EMU_OPERAND_CODE(FROM_REG, SIZE_1)
-#define GV	EMU_OPERAND_CODE(FROM_REG, SIZE_V)
-#define GY	EMU_OPERAND_CODE(FROM_REG, SIZE_Y)
-#define IB	EMU_OPERAND_CODE(FROM_IMM, SIZE_1)
-#define IW	EMU_OPERAND_CODE(FROM_IMM, SIZE_2)
-#define IZ	EMU_OPERAND_CODE(FROM_IMM, SIZE_Z)
-#define IV	EMU_OPERAND_CODE(FROM_IMM, SIZE_V)
-#define I2B	EMU_OPERAND_CODE(FROM_IMM2, SIZE_1)
-#define I2W	EMU_OPERAND_CODE(FROM_IMM2, SIZE_2)
-#define OB	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_1)
-#define OV	EMU_OPERAND_CODE(FROM_MOFFS, SIZE_V)
-#define AB	EMU_OPERAND_CODE(FROM_ACC, SIZE_1)
-#define AV	EMU_OPERAND_CODE(FROM_ACC, SIZE_V)
-#define AZ	EMU_OPERAND_CODE(FROM_ACC, SIZE_Z)
-#define ZB	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_1)
-#define ZV	EMU_OPERAND_CODE(FROM_OPCODE, SIZE_V)
-#define SW	EMU_OPERAND_CODE(FROM_SREG, SIZE_2)
-#define ONE	EMU_OPERAND_CODE(FROM_ONE, SIZE_1)
-#define CL	EMU_OPERAND_CODE(FROM_CL, SIZE_1)
-#define JB	EMU_OPERAND_CODE(FROM_REL, SIZE_1)
-#define JZ	EMU_OPERAND_CODE(FROM_REL, SIZE_Z)
-#define TB	EMU_OPERAND_CODE(FROM_STRING, SIZE_1)
-#define TV	EMU_OPERAND_CODE(FROM_STRING, SIZE_V)
-#define TZ	EMU_OPERAND_CODE(FROM_STRING, SIZE_Z)
-#define HY	EMU_OPERAND_CODE(FROM_VEX, SIZE_Y)
-#define VX	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_X)
-#define VQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_8)
-#define VD	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_4)
-#define VY	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_Y)
-#define WX	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_X)
-#define WQ	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_8)
-#define WD	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_4)
-
-/* Short names for the flag column. */
-#define M	ROW_MODRM
-#define L	(ROW_MODRM | ROW_LOCK)
-#define STR	ROW_STRING
-#define STACK	ROW_STACK
-#define NEAR	ROW_NEAR
-#define NO64	ROW_NO64
-#define MM	(ROW_MODRM | ROW_MEM)
-#define VEC	(ROW_MODRM | ROW_VECTOR)
-#define VECA	(VEC | ROW_ALIGNED)
-#define VECM	(VEC | ROW_MEM)
-#define VEX	(ROW_MODRM | ROW_VEX | ROW_VEX128)
-#define VEX3	(VEX | ROW_VVVV)
-#define CPL0	ROW_CPL0
-#define PROT	ROW_PROTECTED
-#define MORE	ROW_MORE
+#include "rows.h"
 
 const struct emu_row emu_one_byte[256] = {
 	[0x00] = ROW(ADD, L, EB, GB),
@@ -156,7 +77,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x58 ... 0x5f] = ROW(POP, STACK, ZV),
 	[0x60] = ROW(PUSHA, NO64),
 	[0x61] = ROW(POPA, NO64),
-	[0x62] = ROW(BOUND, M | ROW_MEM_HERE | ROW_NOT_HERE64 | MORE, GV, E2V),
+	[0x62] = ROW(BOUND, MM | NO64 | MORE, GV, E2V),
 	[0x63] = ROW(MOVSX, M | ROW_ONLY64, GV, EZ),
 	[0x68] = ROW(PUSH, STACK, IZ),
 	[0x69] = ROW(IMUL3, M, GV, EV, IZ),
@@ -643,6 +564,8 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_F0] = {
 		[WITH_F2] = ROW(VMOV, VECM, VX, WX),
 	},
+	[PREFIX_K90] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM_HERE, EK) },
+	[PREFIX_K91] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM, EK) },
 };
 
 /* A bit for each opcode of these maps that there is without a VEX prefix. */
@@ -653,6 +576,16 @@ static const u32 legacy_38[8] = {
 static const u32 legacy_3a[8] = {
 	0x00f0ff00, 0x00000007, 0x00000017, 0x0000000f, 0, 0, 0x8000d000, 0,
 };
+
+/* Moves of mask registers, where SETCC is without the prefix. */
+const struct emu_row *emu_vex_two_byte(u8 byte)
+{
+	static const struct emu_row load = PREFIXED(K90), store = PREFIXED(K91);
+
+	if (byte == 0x90)
+		return &load;
+	return byte == 0x91 ? &store : &emu_two_byte[byte];
+}
 
 static const struct emu_row *other_row(const u32 *legacy, u8 byte, bool vex)
 {

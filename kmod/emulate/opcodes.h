@@ -35,6 +35,7 @@ enum emu_op {
 	EMU_OP_BLSR, EMU_OP_BLSMSK, EMU_OP_BLSI,
 	EMU_OP_RORX, EMU_OP_SARX, EMU_OP_SHLX, EMU_OP_SHRX,
 	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
+	EMU_OP_VMOV_MASKED, EMU_OP_KMOV,
 	EMU_OP_DAA, EMU_OP_DAS, EMU_OP_AAA, EMU_OP_AAS, EMU_OP_AAM, EMU_OP_AAD,
 	EMU_OP_BOUND, EMU_OP_ARPL, EMU_OP_ENTER,
 	EMU_OP_MOV_SREG, EMU_OP_POP_SREG, EMU_OP_LOAD_FAR,
@@ -70,10 +71,12 @@ enum emu_row_flag {
 	ROW_PROTECTED	= 0x20000,	/* undefined in real and virtual-8086 mode */
 	ROW_MORE	= 0x40000,	/* accesses memory besides its operand */
 	ROW_REG		= 0x80000,	/* r/m is a register, whatever ModRM.mod says */
-	ROW_NOT_HERE64	= 0x100000,	/* another instruction in 64-bit code, not executed here */
+	ROW_W0		= 0x100000,	/* EVEX.W must be 0 */
 	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP says so */
 	ROW_GROUP_RM	= 0x400000,	/* .op is an enum emu_group, selected by ModRM.rm */
 	ROW_SPLIT	= 0x800000,	/* .op is an enum emu_split: memory or register */
+	ROW_W1		= 0x1000000,	/* EVEX.W must be 1 */
+	ROW_SMALL	= 0x2000000,	/* a mask is for elements of 1 or 2 bytes, not 4 or 8 */
 };
 
 /* Where an operand comes from: the high four bits of an operand code. */
@@ -109,6 +112,7 @@ enum emu_operand_size {
 	SIZE_TABLE,		/* limit and base: 6, in 64-bit code 10 */
 	SIZE_WORD,		/* 4, in 64-bit code 8 */
 	SIZE_DOUBLE_V,		/* twice the operand size */
+	SIZE_MASK,		/* 1 to 8, by prefix 66 and VEX.W */
 };
 
 #define EMU_OPERAND_CODE(source, size)	((source) << 4 | (size))
@@ -137,6 +141,7 @@ enum emu_prefix_set {
 	PREFIX_10, PREFIX_11, PREFIX_12, PREFIX_13, PREFIX_16, PREFIX_17,
 	PREFIX_28, PREFIX_29, PREFIX_2B, PREFIX_6E, PREFIX_6F, PREFIX_7E, PREFIX_7F,
 	PREFIX_C3, PREFIX_D6, PREFIX_E7, PREFIX_F0,
+	PREFIX_K90, PREFIX_K91,
 	PREFIX_COUNT
 };
 
@@ -167,6 +172,12 @@ extern const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT];
 
 /* What 63 is outside 64-bit code. */
 extern const struct emu_row emu_arpl;
+
+/* Row of 0F @byte with a VEX prefix. */
+const struct emu_row *emu_vex_two_byte(u8 byte);
+
+/* evex.c: row of @opcode in map @map with an EVEX prefix; never NULL. */
+const struct emu_row *emu_evex_row(u8 map, u8 opcode, enum emu_prefix_index prefix);
 
 /* Row of 0F 38 @byte and 0F 3A @byte, with a VEX prefix or without; never NULL. */
 const struct emu_row *emu_three_byte_38(u8 byte, bool vex);

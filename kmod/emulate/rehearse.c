@@ -24,6 +24,10 @@ static void write_no_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf,
 {
 }
 
+static void write_no_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
+{
+}
+
 static enum emu_result set_nothing(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
 {
 	return EMU_OK;
@@ -49,6 +53,7 @@ enum emu_result keel_rehearse(struct keel_vcpu *vcpu)
 	system.set_table = set_no_table;
 	system.invalidate = invalidate_nothing;
 	ops.write_xmm = write_no_xmm;
+	ops.write_mask = write_no_mask;
 	ops.system = &system;
 	memcpy(gpr, real->gpr, sizeof(gpr));
 	ctx.gpr = gpr;

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/thread_info.h>
+#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 
 #include "vecreg.h"
@@ -46,58 +47,75 @@ static __always_inline void load_ymm(unsigned int n, struct vector *v)
 	asm volatile("vmovups %0, %%ymm%c1" : : "m" (*v), "i" (n));
 }
 
-static __always_inline void move(move_fn *fn, unsigned int reg, struct vector *v)
+static __always_inline void store_zmm(unsigned int n, struct vector *v)
 {
-	switch (reg) {
-	case 0:
-		fn(0, v);
-		break;
-	case 1:
-		fn(1, v);
-		break;
-	case 2:
-		fn(2, v);
-		break;
-	case 3:
-		fn(3, v);
-		break;
-	case 4:
-		fn(4, v);
-		break;
-	case 5:
-		fn(5, v);
-		break;
-	case 6:
-		fn(6, v);
-		break;
-	case 7:
-		fn(7, v);
-		break;
-	case 8:
-		fn(8, v);
-		break;
-	case 9:
-		fn(9, v);
-		break;
-	case 10:
-		fn(10, v);
-		break;
-	case 11:
-		fn(11, v);
-		break;
-	case 12:
-		fn(12, v);
-		break;
-	case 13:
-		fn(13, v);
-		break;
-	case 14:
-		fn(14, v);
-		break;
-	case 15:
-		fn(15, v);
-		break;
-	}
+	asm volatile("vmovups %%zmm%c1, %0" : "=m" (*v) : "i" (n));
+}
+
+static __always_inline void load_zmm(unsigned int n, struct vector *v)
+{
+	asm volatile("vmovups %0, %%zmm%c1" : : "m" (*v), "i" (n));
+}
+
+static __always_inline void store_mask64(unsigned int n, struct vector *v)
+{
+	asm volatile("kmovq %%k%c1, %0" : "=m" (*v) : "i" (n));
+}
+
+static __always_inline void store_mask16(unsigned int n, struct vector *v)
+{
+	asm volatile("kmovw %%k%c1, %0" : "+m" (*v) : "i" (n));
+}
+
+static __always_inline void load_mask64(unsigned int n, struct vector *v)
+{
+	asm volatile("kmovq %0, %%k%c1" : : "m" (*v), "i" (n));
+}
+
+static __always_inline void load_mask16(unsigned int n, struct vector *v)
+{
+	asm volatile("kmovw %0, %%k%c1" : : "m" (*v), "i" (n));
+}
+
+/* Find register @reg of 2, 4, 8, 16 or 32 that begin with @n, bit by bit. */
+static __always_inline void move_2(move_fn *fn, unsigned int n, unsigned int reg, struct vector *v)
+{
+	if (reg & 1)
+		fn(n | 1, v);
+	else
+		fn(n, v);
+}
+
+static __always_inline void move_4(move_fn *fn, unsigned int n, unsigned int reg, struct vector *v)
+{
+	if (reg & 2)
+		move_2(fn, n | 2, reg, v);
+	else
+		move_2(fn, n, reg, v);
+}
+
+static __always_inline void move_8(move_fn *fn, unsigned int n, unsigned int reg, struct vector *v)
+{
+	if (reg & 4)
+		move_4(fn, n | 4, reg, v);
+	else
+		move_4(fn, n, reg, v);
+}
+
+static __always_inline void move_16(move_fn *fn, unsigned int n, unsigned int reg, struct vector *v)
+{
+	if (reg & 8)
+		move_8(fn, n | 8, reg, v);
+	else
+		move_8(fn, n, reg, v);
+}
+
+static __always_inline void move_32(move_fn *fn, unsigned int reg, struct vector *v)
+{
+	if (reg & 16)
+		move_16(fn, 16, reg, v);
+	else
+		move_16(fn, 0, reg, v);
 }
 
 /* Nobody takes the registers away until fpregs_unlock(). */
@@ -108,31 +126,71 @@ static void lock_registers(void)
 		switch_fpu_return();
 }
 
+/* What only AVX-512 can name is moved as a whole: not every processor knows parts of it. */
+static bool needs_512(unsigned int reg, unsigned int size)
+{
+	return reg >= 16 || size > 32;
+}
+
 void keel_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size)
 {
 	struct vector v;
 
 	lock_registers();
-	if (size == EMU_OPERAND_MAX)
-		move(store_ymm, reg, &v);
+	if (needs_512(reg, size))
+		move_32(store_zmm, reg, &v);
+	else if (size == 32)
+		move_16(store_ymm, 0, reg, &v);
 	else
-		move(store_xmm, reg, &v);
+		move_16(store_xmm, 0, reg, &v);
 	fpregs_unlock();
 	memcpy(buf, &v, size);
 }
 
+/* Registers above 15 are never written but by what clears the rest of them. */
 void keel_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf, unsigned int size,
 		    bool clear_upper)
 {
-	struct vector v;
+	struct vector v = {};
 
 	memcpy(&v, buf, size);
 	lock_registers();
-	if (size == EMU_OPERAND_MAX)
-		move(load_ymm, reg, &v);
+	if (needs_512(reg, size))
+		move_32(load_zmm, reg, &v);
+	else if (size == 32)
+		move_16(load_ymm, 0, reg, &v);
 	else if (clear_upper)
-		move(load_xmm_and_clear, reg, &v);
+		move_16(load_xmm_and_clear, 0, reg, &v);
 	else
-		move(load_xmm, reg, &v);
+		move_16(load_xmm, 0, reg, &v);
+	fpregs_unlock();
+}
+
+/* Without AVX-512BW masks are 16 bits wide. */
+u64 keel_read_mask(struct emu_ctx *ctx, unsigned int reg)
+{
+	struct vector v = {};
+	u64 val;
+
+	lock_registers();
+	if (boot_cpu_has(X86_FEATURE_AVX512BW))
+		move_8(store_mask64, 0, reg, &v);
+	else
+		move_8(store_mask16, 0, reg, &v);
+	fpregs_unlock();
+	memcpy(&val, &v, sizeof(val));
+	return val;
+}
+
+void keel_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
+{
+	struct vector v = {};
+
+	memcpy(&v, &val, sizeof(val));
+	lock_registers();
+	if (boot_cpu_has(X86_FEATURE_AVX512BW))
+		move_8(load_mask64, 0, reg, &v);
+	else
+		move_8(load_mask16, 0, reg, &v);
 	fpregs_unlock();
 }

@@ -15,5 +15,7 @@
 void keel_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size);
 void keel_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf, unsigned int size,
 		    bool clear_upper);
+u64 keel_read_mask(struct emu_ctx *ctx, unsigned int reg);
+void keel_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val);
 
 #endif

@@ -17,10 +17,13 @@ union vector {
 /* Whether the guest has switched these instructions on. */
 static enum emu_result check_enabled(struct emu_ctx *ctx)
 {
+	bool avx512 = ctx->insn.evex || ctx->insn.op == EMU_OP_KMOV;
+	u64 needed = avx512 ? EMU_XCR0_AVX512 : EMU_XCR0_AVX;
+
 	if (!ctx->ops->read_xmm || !ctx->ops->write_xmm)
 		return EMU_UNHANDLED;
 	if (ctx->insn.vector_size) {
-		if (!(ctx->cr4 & EMU_CR4_OSXSAVE) || (ctx->xcr0 & EMU_XCR0_AVX) != EMU_XCR0_AVX)
+		if (!(ctx->cr4 & EMU_CR4_OSXSAVE) || (ctx->xcr0 & needed) != needed)
 			return emu_raise(ctx, EMU_VECTOR_UD, 0);
 	} else if ((ctx->cr0 & EMU_CR0_EM) || !(ctx->cr4 & EMU_CR4_OSFXSR)) {
 		return emu_raise(ctx, EMU_VECTOR_UD, 0);
@@ -30,7 +33,7 @@ static enum emu_result check_enabled(struct emu_ctx *ctx)
 
 static unsigned int register_size(const struct emu_ctx *ctx)
 {
-	return ctx->insn.vector_size == 32 ? 32 : XMM_BYTES;
+	return ctx->insn.vector_size ? ctx->insn.vector_size : XMM_BYTES;
 }
 
 /* Linear address of the memory operand; alignment matters where the row says so. */
@@ -152,4 +155,146 @@ enum emu_result emu_run_vmov_gpr(struct emu_ctx *ctx)
 	}
 	ctx->ops->read_xmm(ctx, o[1].reg, &v, XMM_BYTES);
 	return emu_write_operand(ctx, &o[0], v.q[0]);
+}
+
+/* --- masks ----------------------------------------------------------------- */
+
+/* A bit for each of the @size bytes that the mask lets through. */
+static u64 masked_bytes(struct emu_ctx *ctx, unsigned int size)
+{
+	unsigned int element = ctx->insn.element, i;
+	u64 mask = ctx->ops->read_mask(ctx, ctx->insn.mask), bytes = 0;
+
+	for (i = 0; i * element < size; i++)
+		if (mask >> i & 1)
+			bytes |= ((1ull << element) - 1) << i * element;
+	return bytes;
+}
+
+/* The @size bytes at @ea, of whole elements; each of them is checked for itself. */
+static enum emu_result elements_address(struct emu_ctx *ctx, u64 ea, unsigned int size,
+					unsigned int access, u64 *linear)
+{
+	enum emu_result result;
+	unsigned int i;
+	u64 other;
+
+	for (i = 0; i < size; i += ctx->insn.element) {
+		result = emu_linear_address(ctx, ctx->insn.seg, ea + i, ctx->insn.element, access,
+					    i ? &other : linear);
+		if (result != EMU_OK)
+			return result;
+	}
+	return EMU_OK;
+}
+
+/* The instruction is aligned even if the mask leaves nothing to move. */
+static bool is_misplaced(struct emu_ctx *ctx, u64 ea, unsigned int size)
+{
+	if (ctx->mode != EMU_MODE_LONG64 || ctx->insn.seg >= EMU_FS)
+		ea += emu_segment(ctx, ctx->insn.seg)->base;
+	return ctx->insn.flags & ROW_ALIGNED && ea & (size - 1);
+}
+
+/*
+ * Go through the memory operand, of @size bytes, piece by piece: those between
+ * are not there. @access: with EMU_WRITE, a write, otherwise a read.
+ */
+static enum emu_result move_pieces(struct emu_ctx *ctx, union vector *v, u64 bytes,
+				   unsigned int size, unsigned int access)
+{
+	u64 ea = emu_effective_address(ctx), linear;
+	enum emu_result result = EMU_OK;
+	unsigned int i, len;
+
+	for (i = 0; i < size && result == EMU_OK; i += len) {
+		for (len = 1; i + len < size && !((bytes >> i ^ bytes >> (i + len)) & 1); len++)
+			;
+		if (!(bytes >> i & 1))
+			continue;
+		result = elements_address(ctx, ea + i, len, access, &linear);
+		if (result == EMU_OK && access & EMU_WRITE)
+			result = ctx->ops->write(ctx, linear, v->b + i, len, access);
+		else if (result == EMU_OK)
+			result = ctx->ops->read(ctx, linear, v->b + i, len, access);
+	}
+	return result;
+}
+
+/* All of it can be written before any of it is. */
+static enum emu_result store_pieces(struct emu_ctx *ctx, union vector *v, u64 bytes,
+				    unsigned int size)
+{
+	enum emu_result result;
+
+	result = move_pieces(ctx, v, bytes, size, EMU_READ | EMU_RMW | EMU_PROBE);
+	if (result != EMU_OK)
+		return result;
+	return move_pieces(ctx, v, bytes, size, EMU_WRITE);
+}
+
+static void set_masked(struct emu_ctx *ctx, const struct emu_operand *o, union vector *v,
+		       u64 bytes, unsigned int size)
+{
+	union vector old = {};
+	unsigned int i;
+
+	if (!ctx->insn.zeroing)
+		ctx->ops->read_xmm(ctx, o->reg, &old, register_size(ctx));
+	for (i = 0; i < size; i++)
+		if (!(bytes >> i & 1))
+			v->b[i] = old.b[i];
+	set_vector(ctx, o->reg, v);
+}
+
+static enum emu_result move_masked(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int size = o[0].size < o[1].size ? o[0].size : o[1].size;
+	bool memory = o[0].kind == EMU_OPERAND_MEM || o[1].kind == EMU_OPERAND_MEM;
+	enum emu_result result = EMU_OK;
+	union vector v = {};
+	u64 bytes;
+
+	if (memory && is_misplaced(ctx, emu_effective_address(ctx), size))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	bytes = masked_bytes(ctx, size);
+	if (o[1].kind == EMU_OPERAND_MEM)
+		result = move_pieces(ctx, &v, bytes, size, EMU_READ);
+	else
+		load(ctx, &o[1], &v);
+	if (result != EMU_OK)
+		return result;
+	if (o[0].kind == EMU_OPERAND_MEM)
+		return store_pieces(ctx, &v, bytes, size);
+	set_masked(ctx, &o[0], &v, bytes, size);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_vmov_masked(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+
+	if (!ctx->insn.mask)
+		return emu_run_vmov(ctx);
+	result = check_enabled(ctx);
+	return result == EMU_OK ? move_masked(ctx) : result;
+}
+
+/* Between a mask register and memory. */
+enum emu_result emu_run_kmov(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int reg = ctx->insn.modrm >> 3 & 7;
+	enum emu_result result = check_enabled(ctx);
+	u64 val;
+
+	if (result != EMU_OK)
+		return result;
+	if (ctx->insn.opcode == 0x91)
+		return emu_write_operand(ctx, &o[0], ctx->ops->read_mask(ctx, reg));
+	result = emu_read_operand(ctx, &o[0], &val);
+	if (result == EMU_OK)
+		ctx->ops->write_mask(ctx, reg, val);
+	return result;
 }

@@ -193,7 +193,21 @@ static void bench_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *b
 
 	memcpy(b->xmm[reg], buf, size);
 	if (clear_upper)
-		memset(b->xmm[reg] + size, 0, 32 - size);
+		memset(b->xmm[reg] + size, 0, sizeof(b->xmm[reg]) - size);
+}
+
+static u64 bench_read_mask(struct emu_ctx *ctx, unsigned int reg)
+{
+	struct bench *b = ctx->priv;
+
+	return b->mask[reg];
+}
+
+static void bench_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
+{
+	struct bench *b = ctx->priv;
+
+	b->mask[reg] = val;
 }
 
 static enum emu_result bench_get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
@@ -290,6 +304,8 @@ const struct emu_ops bench_ops = {
 	.exchange = bench_cmpxchg,
 	.read_xmm = bench_read_xmm,
 	.write_xmm = bench_write_xmm,
+	.read_mask = bench_read_mask,
+	.write_mask = bench_write_mask,
 	.system = &bench_system,
 };
 
@@ -339,7 +355,7 @@ void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip)
 	b->ctx.cr0 = mode == EMU_MODE_REAL ? 0x10 : 0x11;
 	b->ctx.cr4 = 0x40200;
 	b->ctx.efer = mode == EMU_MODE_LONG64 ? 0x500 : 0;
-	b->ctx.xcr0 = 7;
+	b->ctx.xcr0 = 0xe7;
 	for (i = 0; i < EMU_SEG_COUNT; i++)
 		b->ctx.seg[i] = i < EMU_LDTR ? flat_segment(mode, i) :
 					       (struct emu_seg){ .unusable = 1 };

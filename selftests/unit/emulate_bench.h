@@ -59,7 +59,8 @@ struct bench {
 	u64 origin;
 	u8 memory[BENCH_SIZE];
 	u8 rights[BENCH_PAGES];
-	u8 xmm[16][32];
+	u8 xmm[32][64];
+	u64 mask[8];
 	bool user, implicit;
 	bool outside;
 	bool wrote_before_read, split_lock;

@@ -17,6 +17,7 @@
 #include "emulate/exec.h"
 #include "emulate/opcodes.h"
 #include "emulate_bench.h"
+#include "emulate_code.h"
 #include "emulate_foreign.h"
 #include "emulate_native.h"
 #include "emulate_undefined.h"
@@ -35,7 +36,6 @@
 static u64 tables[NATIVE_GDT_ENTRIES + NATIVE_DESCRIPTORS];
 static struct bench bench;
 static struct host host;
-static u64 random_state;
 static unsigned int differences;
 static unsigned long op_count[EMU_OP_COUNT];
 static unsigned long fault_count[32];
@@ -52,19 +52,6 @@ struct trial {
 	u64 gpr[EMU_GPR_COUNT];
 	u64 rflags;
 };
-
-static u64 random64(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
-static unsigned int below(unsigned int bound)
-{
-	return (random64() >> 20) % bound;
-}
 
 /* An address in the arena, often near the border of a page. */
 static u64 arena_address(void)
@@ -115,56 +102,9 @@ static u16 random_selector(void)
 	}
 }
 
-static unsigned int put_prefixes(struct trial *t)
-{
-	static const u8 prefixes[] = {
-		0x66, 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x64, 0x65, 0x2e, 0x3e, 0x26, 0x36,
-	};
-	unsigned int len = 0;
-
-	while (len < 4 && !below(3))
-		t->code[len++] = prefixes[below(12)];
-	if (t->mode == EMU_MODE_LONG64 && below(2))
-		t->code[len++] = 0x40 | below(16);
-	return len;
-}
-
-static unsigned int put_opcode(struct trial *t, unsigned int len)
-{
-	static const u8 map38[] = { 0x2a, 0xf0, 0xf1, 0xf2, 0xf3, 0xf5, 0xf6, 0xf7 };
-	unsigned int kind = below(32);
-
-	if (kind < 15) {
-		t->code[len++] = random64() >> 32;
-	} else if (kind < 27) {
-		t->code[len++] = 0x0f;
-		t->code[len++] = random64() >> 32;
-	} else if (kind < 29) {
-		t->code[len++] = 0x0f;
-		t->code[len++] = 0x38;
-		t->code[len++] = map38[below(8)];
-	} else if (kind == 29) {
-		len = below(4) ? 0 : len;
-		t->code[len++] = 0xc5;
-		t->code[len++] = (random64() >> 32 & 0x87) | (below(8) ? 0x78 : random64() & 0x78);
-		t->code[len++] = random64() >> 32;
-	} else {
-		len = below(4) ? 0 : len;
-		t->code[len++] = 0xc4;
-		t->code[len++] = (random64() >> 32 & 0xe0) | 0xc0 | (below(4) ? 2 : 3);
-		t->code[len++] = random64() >> 32 & ~4;
-		t->code[len++] = map38[below(8)];
-	}
-	return len;
-}
-
 static void make_code(struct trial *t)
 {
-	unsigned int len;
-
-	len = put_opcode(t, put_prefixes(t));
-	for (; len < EMU_INSN_MAX; len++)
-		t->code[len] = below(3) ? random64() >> 32 : below(16);
+	random_code(t->code, t->mode);
 	t->offset = below(16) ? 64 * (1 + below(48)) : NATIVE_PAGE - 1 - below(24);
 }
 
@@ -579,7 +519,7 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 }
 
 /* Returns whether the vector registers are known. */
-static bool run_native(const struct trial *t, const void *xmm)
+static bool run_native(const struct trial *t, const void *xmm, const void *masks)
 {
 	memcpy(native_cpu.gpr, t->gpr, sizeof(native_cpu.gpr));
 	native_cpu.rflags = t->rflags;
@@ -588,7 +528,8 @@ static bool run_native(const struct trial *t, const void *xmm)
 	native_cpu.es = t->seg[EMU_ES].sel;
 	native_cpu.ss = t->seg[EMU_SS].sel;
 	native_cpu.gs = 0;
-	memcpy(native_cpu.ymm, xmm, sizeof(native_cpu.ymm));
+	memcpy(native_cpu.vector, xmm, sizeof(native_cpu.vector));
+	memcpy(native_cpu.mask, masks, sizeof(native_cpu.mask));
 	return native_run(t->seg[EMU_CS].sel, segment_base(t, EMU_CS), bench.ctx.insn.length);
 }
 
@@ -609,7 +550,7 @@ static bool segments_differ(const struct emu_ctx *ctx)
 /* Whether a bad stack or a bad instruction pointer is reported first differs. */
 static bool returns_to_nowhere(const struct emu_ctx *ctx)
 {
-	return ctx->insn.op == EMU_OP_IRET && native_cpu.vector >= 11 && native_cpu.vector <= 13 &&
+	return ctx->insn.op == EMU_OP_IRET && native_cpu.trap >= 11 && native_cpu.trap <= 13 &&
 	       (!native_cpu.error || !ctx->fault.error_code);
 }
 
@@ -619,8 +560,8 @@ static bool wraps_at_4g(const struct emu_ctx *ctx)
 	if (ctx->seg[EMU_CS].l || ctx->fault.error_code ||
 	    (ctx->fault.vector != 12 && ctx->fault.vector != 13))
 		return false;
-	return native_cpu.vector == 17 ||
-	       (native_cpu.vector == 14 && (u32)(native_cpu.cr2 + 32) < 64);
+	return native_cpu.trap == 17 ||
+	       (native_cpu.trap == 14 && (u32)(native_cpu.cr2 + 32) < 64);
 }
 
 /* From 32-bit code the kernel hears of half a stack pointer only. */
@@ -636,10 +577,24 @@ static bool registers_differ(const struct emu_ctx *ctx)
 	return memcmp(native_cpu.gpr, gpr, sizeof(gpr));
 }
 
-static const char *what_differs(const struct trial *t, enum emu_result result, const void *ymm)
+/* As far as this processor has them. */
+static bool vectors_differ(void)
+{
+	unsigned int i;
+
+	if (native_cpu.avx512)
+		return memcmp(native_cpu.vector, bench.xmm, sizeof(bench.xmm)) ||
+		       memcmp(native_cpu.mask, bench.mask, sizeof(bench.mask));
+	for (i = 0; i < 16; i++)
+		if (memcmp(native_cpu.vector[i], bench.xmm[i], 32))
+			return true;
+	return false;
+}
+
+static const char *what_differs(const struct trial *t, enum emu_result result, bool vectors)
 {
 	const struct emu_ctx *ctx = &bench.ctx;
-	bool fault = native_cpu.vector != NATIVE_NO_FAULT;
+	bool fault = native_cpu.trap != NATIVE_NO_FAULT;
 	bool emulated_fault = result == EMU_FAULT;
 	u64 flags = FLAGS_COMPARED & ~undefined_flags(&ctx->insn, t->gpr[EMU_RCX], fault);
 
@@ -647,7 +602,7 @@ static const char *what_differs(const struct trial *t, enum emu_result result, c
 		return "whether it faults";
 	if (fault && (returns_to_nowhere(ctx) || wraps_at_4g(ctx)))
 		return NULL;
-	if (fault && native_cpu.vector != ctx->fault.vector)
+	if (fault && native_cpu.trap != ctx->fault.vector)
 		return "vector";
 	if (fault && ctx->fault.has_error && native_cpu.error != ctx->fault.error_code)
 		return "error code";
@@ -663,7 +618,7 @@ static const char *what_differs(const struct trial *t, enum emu_result result, c
 		return "flags";
 	if (memcmp(native_memory(), bench.memory, NATIVE_SIZE))
 		return "memory";
-	if (ymm && memcmp(native_cpu.ymm, ymm, sizeof(native_cpu.ymm)))
+	if (vectors && vectors_differ())
 		return "vector registers";
 	return NULL;
 }
@@ -681,7 +636,7 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 	for (i = 0; i < EMU_INSN_MAX; i++)
 		printf(" %02x", t->code[i]);
 	tap_note(" op %u length %u", ctx->insn.op, ctx->insn.length);
-	tap_note("  processor: vector %u error %x cr2 %llx rip %llx flags %llx", native_cpu.vector,
+	tap_note("  processor: vector %u error %x cr2 %llx rip %llx flags %llx", native_cpu.trap,
 		 native_cpu.error, native_cpu.cr2, native_cpu.rip, native_cpu.rflags);
 	tap_note("  emulator: result %d vector %u error %x cr2 %llx rip %llx flags %llx", result,
 		 ctx->fault.vector, ctx->fault.error_code, ctx->fault.cr2, ctx->rip, ctx->rflags);
@@ -693,6 +648,21 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 		if (native_cpu.gpr[i] != ctx->gpr[i] || ctx->gpr[i] != t->gpr[i])
 			tap_note("  register %u was %llx: %llx, emulated %llx", i, t->gpr[i],
 				 native_cpu.gpr[i], ctx->gpr[i]);
+	}
+}
+
+/* Few elements, or all but a few, as often as any. */
+static u64 random_mask(void)
+{
+	switch (below(4)) {
+	case 0:
+		return random64() & random64() & random64();
+	case 1:
+		return random64() | random64() | random64();
+	case 2:
+		return random_value();
+	default:
+		return random64();
 	}
 }
 
@@ -709,6 +679,8 @@ static void refill(void)
 	memcpy(native_memory(), bench.memory, NATIVE_SIZE);
 	for (i = 0; i < sizeof(bench.xmm); i++)
 		((u8 *)bench.xmm)[i] = random64() >> 24;
+	for (i = 0; i < 8; i++)
+		bench.mask[i] = random_mask();
 }
 
 /*
@@ -739,6 +711,13 @@ static bool stack_is_good(const struct trial *t)
 static bool needs_alignment(const struct emu_insn *insn)
 {
 	return insn->flags & ROW_ALIGNED || insn->op == EMU_OP_CMPXCHG8B;
+}
+
+static bool masks_anything(const struct emu_insn *insn)
+{
+	u64 mask = bench.mask[insn->mask];
+
+	return mask & ((2ull << (insn->vector_size / insn->element - 1)) - 1);
 }
 
 /* Too long, and undefined before that: a VEX prefix after others, or without an immediate. */
@@ -811,6 +790,9 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	/* AMD loads some of the registers before a fault. */
 	if (ctx->insn.op == EMU_OP_POPA)
 		return result == EMU_OK;
+	/* AMD does not look at the alignment of what a mask leaves nothing of. */
+	if (ctx->insn.flags & ROW_ALIGNED && ctx->insn.mask && !masks_anything(&ctx->insn))
+		return result == EMU_OK;
 	/* AMD checks alignment before the address as such. */
 	return !needs_alignment(&ctx->insn) || result == EMU_OK || ctx->fault.vector != 12;
 }
@@ -846,6 +828,7 @@ static enum emu_result run_emulated(struct trial *t, bool *decoded)
 static bool run_trial(struct trial *t)
 {
 	u8 before[sizeof(bench.xmm)];
+	u64 masks[8];
 	bool decoded, counts;
 	enum emu_result result;
 	const char *what = NULL;
@@ -854,10 +837,11 @@ static bool run_trial(struct trial *t)
 	make_code(t);
 	make_registers(t);
 	memcpy(before, bench.xmm, sizeof(before));
+	memcpy(masks, bench.mask, sizeof(masks));
 	result = run_emulated(t, &decoded);
 	counts = comparable(t, result, decoded);
 	if (counts) {
-		what = what_differs(t, result, run_native(t, before) ? bench.xmm : NULL);
+		what = what_differs(t, result, run_native(t, before, masks));
 		if (what)
 			report(t, what, result);
 		op_count[bench.ctx.insn.op]++;

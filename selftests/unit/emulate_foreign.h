@@ -14,7 +14,7 @@ bool is_foreign(const u8 *code, unsigned int len);
 /* AMD has a meaning for LOCK before MOV CR, and looks late at it before other system opcodes. */
 bool is_locked_system(const u8 *code, unsigned int len);
 
-/* Branches with an operand-size prefix, LOCK, and VEX prefixes after others. */
+/* Branches with an operand-size prefix, LOCK, UD1, and VEX and EVEX prefixes after others. */
 bool is_odd_at_page_end(const u8 *code, unsigned int len);
 
 /* Whether Bochs 3.0 executes @insn, of @code, otherwise than processors do. */

@@ -16,9 +16,16 @@
 #define BMI1		(1u << 3)	/* leaf 7, EBX */
 #define AVX2		(1u << 5)
 #define BMI2		(1u << 8)
+#define AVX512F		(1u << 16)
+#define AVX512DQ	(1u << 17)
 #define ADX		(1u << 19)
+#define AVX512BW	(1u << 30)
+#define AVX512VL	(1u << 31)
 #define LAHF64		(1u << 0)	/* leaf 80000001h, ECX */
 #define LZCNT		(1u << 5)
+
+/* Processors have all of these or, with few exceptions, none. */
+#define AVX512		(AVX512F | AVX512DQ | AVX512BW | AVX512VL)
 
 /* Each register of CPUID in turn; what is not asked for is 0. */
 struct needed {
@@ -48,6 +55,8 @@ static struct needed operation_needs(unsigned int op)
 		return (struct needed){ .ecx1 = SSE4_2 };
 	case EMU_OP_MOVBE:
 		return (struct needed){ .ecx1 = MOVBE };
+	case EMU_OP_VMOV_MASKED ... EMU_OP_KMOV:
+		return (struct needed){ .ebx7 = AVX512 };
 	}
 	return (struct needed){};
 }
@@ -57,6 +66,8 @@ static struct needed instruction_needs(const struct emu_insn *insn)
 {
 	struct needed needed = operation_needs(insn->op);
 
+	if (insn->evex)
+		needed.ebx7 |= AVX512;
 	if (insn->op == EMU_OP_CMPXCHG8B && insn->operand[0].size == 16)
 		needed.ecx1 |= CX16;
 	if (insn->op == EMU_OP_VMOV && insn->opcode == 0xf0)
@@ -72,6 +83,11 @@ static bool has(const struct host *host, struct needed n)
 {
 	return (host->ecx1 & n.ecx1) == n.ecx1 && (host->ebx7 & n.ebx7) == n.ebx7 &&
 	       (host->ecx_ext & n.ecx_ext) == n.ecx_ext;
+}
+
+bool host_has_avx512(const struct host *host)
+{
+	return has(host, (struct needed){ .ebx7 = AVX512 });
 }
 
 bool host_knows(const struct host *host, const struct emu_insn *insn)

@@ -24,6 +24,9 @@ struct host {
 /* Fill in the features of this processor. */
 void host_read_features(struct host *host);
 
+/* All of AVX-512 that moves use; whether the kernel has it switched on is not asked. */
+bool host_has_avx512(const struct host *host);
+
 /* Whether @insn does there what the emulator's reading of its bytes says. */
 bool host_knows(const struct host *host, const struct emu_insn *insn);
 

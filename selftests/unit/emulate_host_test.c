@@ -44,6 +44,8 @@ static const struct row rows[] = {
 	{ "adcx", EMU_OP_ADCX, 0xf6, 4, .ebx7 = 1u << 19 },
 	{ "adox", EMU_OP_ADOX, 0xf6, 4, .ebx7 = 1u << 19 },
 	{ "lahf", EMU_OP_LAHF, 0x9f, 1, .ecx_ext = 1u << 0 },
+	{ "a move with EVEX", EMU_OP_VMOV_MASKED, 0x6f, 64, .ebx7 = 1u << 16 },
+	{ "kmov", EMU_OP_KMOV, 0x90, 2, .ebx7 = 1u << 17 },
 	{ "lzcnt", EMU_OP_LZCNT, 0xbd, 4, .ecx_ext = 1u << 5 },
 };
 

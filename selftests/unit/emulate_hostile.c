@@ -10,7 +10,7 @@
 #include "emulate/emulate.h"
 #include "emulate_hostile.h"
 
-#define MAX_CALLS	64
+#define MAX_CALLS	80
 
 /* What the emulator asked for, one entry per call of the memory callbacks. */
 struct call {
@@ -29,7 +29,8 @@ static u64 random_state;
 static struct log log_now;
 static const char *broken;
 static u8 code[EMU_INSN_MAX];
-static u8 xmm[16][32];
+static u8 xmm[32][64];
+static u64 masks[8];
 static unsigned int hostility;		/* one answer in so many is not EMU_OK */
 unsigned long hostile_results[EMU_RETRY + 1];
 
@@ -95,7 +96,7 @@ static void note(u64 linear, unsigned int size, unsigned int access)
 		log_now.calls[log_now.count] = (struct call){ linear, size, access };
 	log_now.count++;
 	expect(log_now.count <= MAX_CALLS, "an instruction makes few accesses");
-	expect(size >= 1 && size <= EMU_OPERAND_MAX, "an access has 1 to 32 bytes");
+	expect(size >= 1 && size <= EMU_OPERAND_MAX, "an access has 1 to 64 bytes");
 }
 
 static enum emu_result fuzz_fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigned int len)
@@ -162,15 +163,27 @@ static void fuzz_load_seg(struct emu_ctx *ctx, unsigned int index)
 
 static void fuzz_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned int size)
 {
-	expect(reg < 16, "a vector register exists");
+	expect(reg < 32, "a vector register exists");
 	memcpy(buf, xmm[reg], size);
 }
 
 static void fuzz_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf,
 			   unsigned int size, bool clear_upper)
 {
-	expect(reg < 16, "a vector register exists");
+	expect(reg < 32, "a vector register exists");
 	memcpy(xmm[reg], buf, size);
+}
+
+static u64 fuzz_read_mask(struct emu_ctx *ctx, unsigned int reg)
+{
+	expect(reg < 8, "a mask register exists");
+	return masks[reg & 7];
+}
+
+static void fuzz_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
+{
+	expect(reg < 8, "a mask register exists");
+	masks[reg & 7] = val;
 }
 
 static enum emu_result fuzz_get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
@@ -244,6 +257,8 @@ static const struct emu_ops fuzz_ops = {
 	.load_seg = fuzz_load_seg,
 	.read_xmm = fuzz_read_xmm,
 	.write_xmm = fuzz_write_xmm,
+	.read_mask = fuzz_read_mask,
+	.write_mask = fuzz_write_mask,
 	.system = &fuzz_system,
 };
 
@@ -260,11 +275,13 @@ static void make_context(struct emu_ctx *ctx, enum emu_mode mode)
 	ctx->cpl = ctx->mode == EMU_MODE_REAL ? 0 : below(2) * 3;
 	for (i = 0; i < EMU_GPR_COUNT; i++)
 		ctx->gpr[i] = random_value();
+	for (i = 0; i < 8; i++)
+		masks[i] = hostile_random();
 	ctx->rip = ctx->mode == EMU_MODE_LONG64 ? random_value() : (u32)random_value();
 	ctx->rflags = (hostile_random() & 0x3f7fd5) | 2;
 	ctx->cr0 = hostile_random() & (below(4) ? ~0xcull : ~0ull);
 	ctx->cr4 = hostile_random() | (below(4) ? 0x40200 : 0);
-	ctx->xcr0 = below(4) ? 7 : hostile_random();
+	ctx->xcr0 = below(4) ? 0xe7 : hostile_random();
 	ctx->efer = mode == EMU_MODE_LONG64 || below(2) ? hostile_random() | 0x400 : 0;
 	hostility = below(4) ? 64 : 2;
 }

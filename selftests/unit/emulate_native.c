@@ -102,13 +102,13 @@ static void save_registers(const greg_t *g)
  */
 static bool gone_on(u64 rip)
 {
-	if (native_cpu.vector == 3)
+	if (native_cpu.trap == 3)
 		return true;
 	if (rip == native_cpu.rip)
 		return false;
-	if (native_cpu.vector == 13)
+	if (native_cpu.trap == 13)
 		return true;
-	return native_cpu.vector == 14 && native_cpu.cr2 == code_base + rip &&
+	return native_cpu.trap == 14 && native_cpu.cr2 == code_base + rip &&
 	       (native_cpu.error & PF_FETCH);
 }
 
@@ -120,12 +120,12 @@ void native_handle(int nr, siginfo_t *info, void *context)
 
 	save_registers(g);
 	save_segments(g[REG_CSGSFS]);
-	native_cpu.vector = g[REG_TRAPNO];
+	native_cpu.trap = g[REG_TRAPNO];
 	native_cpu.error = g[REG_ERR];
 	native_cpu.cr2 = g[REG_CR2];
 	if (gone_on(rip)) {
-		rip -= native_cpu.vector == 3;
-		native_cpu.vector = NATIVE_NO_FAULT;
+		rip -= native_cpu.trap == 3;
+		native_cpu.trap = NATIVE_NO_FAULT;
 	}
 	native_cpu.rip = rip;
 	abandoned = true;
@@ -204,7 +204,7 @@ static void set_tails(void)
 
 bool native_run(u16 cs, u64 cs_base, unsigned int length)
 {
-	native_cpu.vector = NATIVE_NO_FAULT;
+	native_cpu.trap = NATIVE_NO_FAULT;
 	native_cpu.far_ip = native_cpu.rip;
 	native_cpu.far_cs = cs;
 	native_cpu.cs = cs;
@@ -322,6 +322,14 @@ static bool local_code_runs(unsigned int code, unsigned int data, const u8 *tail
 	return !c->refused && !d->refused && runs(c->sel, d->sel, NATIVE_ORIGIN, tail);
 }
 
+u64 native_xcr0(void)
+{
+	u32 low, high;
+
+	asm("xgetbv" : "=a" (low), "=d" (high) : "c" (0));
+	return (u64)high << 32 | low;
+}
+
 static void probe(struct host *host)
 {
 	host_read_features(host);
@@ -333,6 +341,7 @@ static void probe(struct host *host)
 	if (!host->local16)
 		refuse_segments(!host->local);
 	read_gdt();
+	native_cpu.avx512 = host_has_avx512(host) && (native_xcr0() & 0xe6) == 0xe6;
 }
 
 const char *native_setup(struct host *host)
@@ -368,12 +377,4 @@ u64 native_fs_base(void)
 u64 native_gs_base(void)
 {
 	return GS_BASE;
-}
-
-u64 native_xcr0(void)
-{
-	u32 low, high;
-
-	asm("xgetbv" : "=a" (low), "=d" (high) : "c" (0));
-	return (u64)high << 32 | low;
 }

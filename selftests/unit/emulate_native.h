@@ -11,13 +11,15 @@
 /* Offsets in struct native_cpu. */
 #define NATIVE_RFLAGS	128
 #define NATIVE_RIP	136
-#define NATIVE_YMM	144
-#define NATIVE_FAR	656
-#define NATIVE_HOST_RSP	664
-#define NATIVE_DS	672
-#define NATIVE_ES	674
-#define NATIVE_SS	676
-#define NATIVE_GS	678
+#define NATIVE_VECTOR	144	/* 32 of 64 bytes */
+#define NATIVE_MASK	2192
+#define NATIVE_FAR	2256
+#define NATIVE_HOST_RSP	2264
+#define NATIVE_DS	2272
+#define NATIVE_ES	2274
+#define NATIVE_SS	2276
+#define NATIVE_GS	2278
+#define NATIVE_AVX512	2280
 
 #define NATIVE_USER_CS		0x33
 #define NATIVE_USER32_CS	0x23
@@ -50,33 +52,40 @@ enum native_page {
 
 /*
  * struct native_cpu - registers in and out, known to the assembly by offset
- * @vector:	exception that the instruction raised, or NATIVE_NO_FAULT;
+ * @avx512:	all of @vector and @mask counts; otherwise half of each vector
+ *		register up to 15
+ * @trap:	exception that the instruction raised, or NATIVE_NO_FAULT;
  *		then @error and @cr2 belong to it
  */
 struct native_cpu {
 	u64 gpr[16];
 	u64 rflags;
 	u64 rip;
-	u8 ymm[16][32];
+	u8 vector[32][64];
+	u64 mask[8];
 	u32 far_ip;
 	u16 far_cs;
 	u16 pad;
 	u64 host_rsp;
-	u16 ds, es, ss, gs, cs;
-	u8 vector;
+	u16 ds, es, ss, gs;
+	u8 avx512;
+	u16 cs;
+	u8 trap;
 	u32 error;
 	u64 cr2;
 };
 
 static_assert(offsetof(struct native_cpu, rflags) == NATIVE_RFLAGS);
 static_assert(offsetof(struct native_cpu, rip) == NATIVE_RIP);
-static_assert(offsetof(struct native_cpu, ymm) == NATIVE_YMM);
+static_assert(offsetof(struct native_cpu, vector) == NATIVE_VECTOR);
+static_assert(offsetof(struct native_cpu, mask) == NATIVE_MASK);
 static_assert(offsetof(struct native_cpu, far_ip) == NATIVE_FAR);
 static_assert(offsetof(struct native_cpu, host_rsp) == NATIVE_HOST_RSP);
 static_assert(offsetof(struct native_cpu, ds) == NATIVE_DS);
 static_assert(offsetof(struct native_cpu, es) == NATIVE_ES);
 static_assert(offsetof(struct native_cpu, ss) == NATIVE_SS);
 static_assert(offsetof(struct native_cpu, gs) == NATIVE_GS);
+static_assert(offsetof(struct native_cpu, avx512) == NATIVE_AVX512);
 
 extern struct native_cpu native_cpu;
 

@@ -7,6 +7,50 @@
 #define __ASSEMBLY__
 #include "emulate_native.h"
 
+	.macro	load_ymm n
+	vmovups	native_cpu + NATIVE_VECTOR + 64 * \n, %ymm\n
+	.endm
+
+	.macro	store_ymm n
+	vmovups	%ymm\n, native_cpu + NATIVE_VECTOR + 64 * \n
+	.endm
+
+	.macro	load_zmm n
+	vmovups	native_cpu + NATIVE_VECTOR + 64 * \n, %zmm\n
+	.endm
+
+	.macro	store_zmm n
+	vmovups	%zmm\n, native_cpu + NATIVE_VECTOR + 64 * \n
+	.endm
+
+	.macro	load_mask n
+	kmovq	native_cpu + NATIVE_MASK + 8 * \n, %k\n
+	.endm
+
+	.macro	store_mask n
+	kmovq	%k\n, native_cpu + NATIVE_MASK + 8 * \n
+	.endm
+
+/* All vector registers that the processor has, and then its masks. */
+	.macro move_vectors ymm, zmm, mask
+	cmpb	$0, native_cpu + NATIVE_AVX512
+	jne	3f
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	\ymm	\n
+	.endr
+	jmp	4f
+3:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	\zmm	\n
+	.endr
+	.irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	\zmm	\n
+	.endr
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	\mask	\n
+	.endr
+4:
+	.endm
+
 	.macro load_guest
 	push	%rbx
 	push	%rbp
@@ -27,9 +71,7 @@
 	pushq	$2f
 	iretq
 2:
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	vmovups	native_cpu + NATIVE_YMM + 32 * \n, %ymm\n
-	.endr
+	move_vectors load_ymm, load_zmm, load_mask
 	mov	native_cpu + NATIVE_DS, %ds
 	mov	native_cpu + NATIVE_ES, %es
 	pushq	native_cpu + NATIVE_RFLAGS
@@ -85,9 +127,7 @@ native_return:
 	popq	native_cpu + NATIVE_RFLAGS
 	pushq	$0x202
 	popfq
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	vmovups	%ymm\n, native_cpu + NATIVE_YMM + 32 * \n
-	.endr
+	move_vectors store_ymm, store_zmm, store_mask
 	jmp	1f
 
 /* The way back after a signal, which has saved the general registers. */

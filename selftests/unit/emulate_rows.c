@@ -25,6 +25,20 @@ static bool memory_is(struct bench *b, const struct memory_value *m)
 	return false;
 }
 
+static bool vector_is(const struct bench *b, const struct vector_value *v)
+{
+	u64 val;
+
+	if (!v->number)
+		return true;
+	memcpy(&val, b->xmm[v->number - 1] + v->at, sizeof(val));
+	if (val == v->val)
+		return true;
+	tap_note("vector register %u has %#llx at %u, not %#llx", v->number - 1, val, v->at,
+		 v->val);
+	return false;
+}
+
 /* Returns the number of code bytes. */
 static unsigned int prepare(struct bench *b, const struct row *row)
 {
@@ -32,7 +46,7 @@ static unsigned int prepare(struct bench *b, const struct row *row)
 
 	bench_reset(b, row->mode, 0, CODE_AT);
 	length = bench_put_code(b, row->code);
-	for (i = 0; i < 16; i++)
+	for (i = 0; i < 32; i++)
 		memset(b->xmm[i], 0x11 * i, sizeof(b->xmm[i]));
 	for (i = 0; i < MAX_REGS && row->in[i].number; i++)
 		b->ctx.gpr[row->in[i].number - 1] = row->in[i].val;
@@ -108,5 +122,6 @@ bool row_passes(const struct row *row)
 	}
 	ok = registers_are(b, row) & ok;
 	ok = rip_and_flags_are(b, row) & ok;
+	ok = vector_is(b, &row->vector_out) & ok;
 	return memory_is(b, &row->mem_out) & ok;
 }

@@ -28,10 +28,21 @@ struct memory_value {
 	u64 val;
 };
 
+/* The 8 bytes at @at in vector register @number */
+struct vector_value {
+	unsigned int number;		/* plus one: 0 for none */
+	unsigned int at;
+	u64 val;
+};
+
+#define V(_reg, _at, _val)	{ (_reg) + 1, (_at), (_val) }
+
 /*
  * struct row - one instruction
  * @in, @out:	registers before and after; the ones not named are 0 before
  *		and do not change. @rip: 0 means next instruction.
+ * @vector_out: a part of a vector register, after. Before, all bytes of one are
+ *		0x11 times its number, cut to eight bits.
  * @flags, @flags_out: before and after, whole register but for bit 1
  * @vector:	expected exception, counted from 1; @error its code, or
  *		NO_ERROR
@@ -42,6 +53,7 @@ struct row {
 	const char *code;
 	struct reg_value in[MAX_REGS], out[MAX_REGS];
 	struct memory_value mem, mem_out;
+	struct vector_value vector_out;
 	u64 flags, flags_out;
 	u64 rip;
 	void (*setup)(struct bench *b);

@@ -87,8 +87,8 @@ static void make_code(struct trial *t)
 		t->code[len++] = prefixes[below(sizeof(prefixes))];
 	if (!below(3))
 		t->code[len] = 0x0f;
-	else if (!below(16))
-		t->code[len] = 0xc4 + below(2);
+	else if (!below(8))
+		t->code[len] = below(2) ? 0x62 : 0xc4 + below(2);
 }
 
 static bool decode_both(struct trial *t)
@@ -227,9 +227,32 @@ static bool operands_implied(const struct emu_insn *insn)
 	case EMU_OP_POP_SREG:
 	case EMU_OP_IN ... EMU_OP_OUTS:
 	case EMU_OP_MOV_FROM_CR ... EMU_OP_MOV_TO_DR:
+	case EMU_OP_KMOV:
 		return true;
 	}
 	return insn->opcode == 0x90;
+}
+
+/* A source that is merged into the destination, or a mask. */
+static bool is_extra(const struct trial *t, const ZydisDecodedOperand *theirs)
+{
+	if (theirs->encoding == ZYDIS_OPERAND_ENCODING_MASK)
+		return true;
+	return theirs->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD &&
+	       !(t->ctx.insn.flags & ROW_VEX);
+}
+
+static const char *mask_differs(const struct trial *t)
+{
+	const struct emu_insn *insn = &t->ctx.insn;
+
+	if (!insn->evex)
+		return NULL;
+	if (ZydisRegisterGetId(t->insn.avx.mask.reg) != insn->mask)
+		return "mask";
+	if (insn->zeroing)
+		return t->insn.avx.mask.mode == ZYDIS_MASK_MODE_ZEROING ? NULL : "zeroing";
+	return t->insn.avx.mask.mode == ZYDIS_MASK_MODE_ZEROING ? "merging" : NULL;
 }
 
 static const char *what_differs(const struct trial *t)
@@ -242,9 +265,9 @@ static const char *what_differs(const struct trial *t)
 		return "length";
 	if (operands_implied(&t->ctx.insn))
 		return NULL;
+	what = mask_differs(t);
 	for (i = 0; i < t->insn.operand_count_visible && i - skipped < 3 && !what; i++) {
-		if (t->operands[i].encoding == ZYDIS_OPERAND_ENCODING_NDSNDD &&
-		    !(t->ctx.insn.flags & ROW_VEX)) {
+		if (is_extra(t, &t->operands[i])) {
 			skipped++;
 			continue;
 		}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Random numbers, and random instructions made of them.
+ */
+#ifndef KEEL_UNIT_EMULATE_CODE_H
+#define KEEL_UNIT_EMULATE_CODE_H
+
+#include "emulate/emulate.h"
+
+/* The seed, never 0. */
+extern u64 random_state;
+
+u64 random64(void);
+
+/* One of 0 ... @bound - 1. */
+unsigned int below(unsigned int bound);
+
+/* Fill @code, of EMU_INSN_MAX bytes. */
+void random_code(u8 *code, enum emu_mode mode);
+
+#endif

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Vector instructions with an EVEX prefix, and mask registers: a table of
+ * single instructions. What a mask leaves out is neither read nor written, and
+ * does not fault. Where the processor has AVX-512, emulate_diff.c compares them
+ * with what it does.
+ */
+#include <string.h>
+#include "emulate_rows.h"
+#include "tap.h"
+
+#define MASK	0x5a00000000000005ull	/* k1: elements 0 and 2, of bytes also some high ones */
+#define NEXT	(DATA + BENCH_PAGE)	/* a page of which some rows have nothing */
+
+/* Sixteen bytes of each number, around the border of two pages and at DATA. */
+static void pattern(struct bench *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < 128; i++) {
+		*bench_at(b, DATA + i) = i;
+		*bench_at(b, NEXT - 64 + i) = i;
+	}
+	b->mask[1] = MASK;
+}
+
+static void absent_next(struct bench *b)
+{
+	pattern(b);
+	b->rights[NEXT / BENCH_PAGE] = BENCH_ABSENT;
+}
+
+static void absent_first(struct bench *b)
+{
+	pattern(b);
+	b->rights[DATA / BENCH_PAGE] = BENCH_ABSENT;
+}
+
+static void read_only_next(struct bench *b)
+{
+	pattern(b);
+	b->rights[NEXT / BENCH_PAGE] = BENCH_READ_ONLY;
+}
+
+static void no_masks(struct bench *b)
+{
+	b->ctx.xcr0 = 0xc7;
+}
+
+static void no_upper_half(struct bench *b)
+{
+	b->ctx.xcr0 = 0xa7;
+}
+
+static void no_upper_registers(struct bench *b)
+{
+	b->ctx.xcr0 = 0x67;
+}
+
+static void no_avx(struct bench *b)
+{
+	b->ctx.xcr0 = 0xe3;
+}
+
+static void no_xsave(struct bench *b)
+{
+	b->ctx.cr4 &= ~0x40000ull;
+}
+
+static void task_switched(struct bench *b)
+{
+	b->ctx.cr0 |= 8;
+}
+
+static void short_segment(struct bench *b)
+{
+	pattern(b);
+	b->ctx.seg[EMU_DS].limit = DATA + 11;
+}
+
+static void shorter_segment(struct bench *b)
+{
+	pattern(b);
+	b->ctx.seg[EMU_DS].limit = DATA + 10;
+}
+
+#define AT_DATA		.in = { R(RBX, DATA) }
+#define AT(_address)	.in = { R(RBX, _address) }
+
+static const struct row rows[] = {
+	/* Registers 16 to 31, sizes, and displacements in operands */
+	{ "64: vmovdqu64 (%rbx),%ymm16", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = pattern,
+	  .vector_out = V(16, 24, 0x1f1e1d1c1b1a1918) },
+	{ "64: ... clears the upper half", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = pattern,
+	  .vector_out = V(16, 32, 0) },
+	{ "64: vmovdqu64 %ymm17,(%rbx)", L64, "62 e1 fe 28 7f 0b", AT_DATA,
+	  .mem_out = { DATA + 24, 8, 0x2121212121212121 } },
+	{ "64: ... and no more", L64, "62 e1 fe 28 7f 0b", AT_DATA,
+	  .mem_out = { DATA + 32, 8, 0 } },
+	{ "64: vmovdqu64 %zmm31,64(%rbx)", L64, "62 61 fe 48 7f 7b 01", AT_DATA,
+	  .mem_out = { DATA + 120, 8, 0x0f0f0f0f0f0f0f0f } },
+	{ "64: vmovups -64(%rbx),%zmm16", L64, "62 e1 7c 48 10 43 ff", AT(DATA + 128),
+	  .setup = pattern, .vector_out = V(16, 56, 0x7f7e7d7c7b7a7978) },
+	{ "64: vmovupd 16(%rbx),%xmm16", L64, "62 e1 fd 08 10 43 01", AT_DATA, .setup = pattern,
+	  .vector_out = V(16, 0, 0x1716151413121110) },
+	{ "64: vmovq %xmm18,8(%rbx)", L64, "62 e1 fd 08 7e 53 01", AT_DATA,
+	  .mem_out = { DATA + 8, 8, 0x3232323232323232 } },
+	{ "64: vmovd 4(%rbx),%xmm18", L64, "62 e1 7d 08 6e 53 01", AT_DATA, .setup = pattern,
+	  .vector_out = V(18, 0, 0x07060504) },
+	{ "64: vmovhps 8(%rbx),%xmm18,%xmm17", L64, "62 e1 6c 00 16 4b 01", AT_DATA,
+	  .setup = pattern, .vector_out = V(17, 8, 0x0f0e0d0c0b0a0908) },
+	{ "64: ... and the other half", L64, "62 e1 6c 00 16 4b 01", AT_DATA,
+	  .setup = pattern, .vector_out = V(17, 0, 0x3232323232323232) },
+	{ "64: vmovntdq %zmm3,(%rbx)", L64, "62 f1 7d 48 e7 1b", AT_DATA,
+	  .mem_out = { DATA + 56, 8, 0x3333333333333333 } },
+	{ "64: vmovntdqa (%rbx),%zmm3", L64, "62 f2 7d 48 2a 1b", AT_DATA, .setup = pattern,
+	  .vector_out = V(3, 56, 0x3f3e3d3c3b3a3938) },
+	{ "32: vmovdqu32 %zmm3,(%ebx)", P32, "62 f1 7e 48 7f 1b", AT_DATA,
+	  .mem_out = { DATA + 56, 8, 0x3333333333333333 } },
+	{ "32: vmovq with W is vmovd", P32, "62 f1 fd 08 7e 5b 01", AT_DATA,
+	  .mem_out = { DATA + 4, 8, 0x33333333 } },
+	{ "32: bound with memory stays", P32, "62 03", AT_DATA },
+
+	/* Masks */
+	{ "64: vmovdqu32 (%rbx),%zmm1{%k1}", L64, "62 f1 7e 49 6f 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 0, 0x1111111103020100) },
+	{ "64: vmovdqu32 (%rbx),%zmm1{%k1}{z}", L64, "62 f1 7e c9 6f 0b", AT_DATA,
+	  .setup = pattern, .vector_out = V(1, 4, 0x0b0a090800000000) },
+	{ "64: vmovdqu8 %zmm17,(%rbx){%k1}", L64, "62 e1 7f 49 7f 0b", AT_DATA,
+	  .setup = pattern, .mem_out = { DATA, 4, 0x03210121 } },
+	{ "64: ... the high ones", L64, "62 e1 7f 49 7f 0b", AT_DATA, .setup = pattern,
+	  .mem_out = { DATA + 56, 8, 0x3f213d21213a2138 } },
+	{ "64: vmovdqu16 %xmm17,(%rbx){%k1}", L64, "62 e1 ff 09 7f 0b", AT_DATA,
+	  .setup = pattern, .mem_out = { DATA, 8, 0x0706212103022121 } },
+	{ "64: vmovdqu64 %zmm17,(%rbx){%k1}", L64, "62 e1 fe 49 7f 0b", AT_DATA,
+	  .setup = pattern, .mem_out = { DATA + 4, 8, 0x0b0a090821212121 } },
+	{ "64: vmovss (%rbx),%xmm16{%k1}{z}", L64, "62 e1 7e 89 10 03", AT_DATA,
+	  .setup = pattern, .vector_out = V(16, 0, 0x03020100) },
+	{ "64: vmovdqa32 %zmm17,%zmm18{%k1}", L64, "62 a1 7d 49 6f d1", .setup = pattern,
+	  .vector_out = V(18, 4, 0x2121212132323232) },
+	{ "64: what is left out does not fault", L64, "62 f1 7e 49 6f 0b", AT(NEXT - 12),
+	  .setup = absent_next, .vector_out = V(1, 8, 0x111111113f3e3d3c) },
+	{ "64: ... nor on the first page", L64, "62 f1 fe 49 6f 0b", AT(DATA - 8),
+	  .setup = absent_first, FAULT(14, 0) },
+	{ "64: what is not does", L64, "62 f1 7e 49 6f 0b", AT(NEXT - 11), .setup = absent_next,
+	  FAULT(14, 0) },
+	{ "64: a store that faults has stored nothing", L64, "62 e1 7e 49 7f 0b", AT(NEXT - 8),
+	  .setup = read_only_next, .mem_out = { NEXT - 8, 8, 0x3f3e3d3c3b3a3938 },
+	  FAULT(14, 3) },
+	{ "64: a store leaves pages alone that it does not write", L64, "62 e1 7e 49 7f 0b",
+	  AT(NEXT - 12), .setup = read_only_next, .mem_out = { NEXT - 4, 8, 0x4342414021212121 } },
+	{ "64: nothing at all may be anywhere", L64, "62 f1 7e 4a 6f 0b", AT(1ull << 63) },
+	{ "64: but must be aligned", L64, "62 f1 7d 4a 6f 0b", AT(DATA + 32), FAULT(13, 0) },
+	{ "64: something must be canonical", L64, "62 f1 7e 49 6f 0b", AT(1ull << 63),
+	  .setup = pattern, FAULT(13, 0) },
+	{ "32: limits count for what the mask leaves", P32, "62 f1 7e 09 6f 0b", AT_DATA,
+	  .setup = short_segment, .vector_out = V(1, 8, 0x111111110b0a0908) },
+	{ "32: and then for all of it", P32, "62 f1 7e 09 6f 0b", AT_DATA,
+	  .setup = shorter_segment, FAULT(13, 0) },
+	{ "64: kmovw %k1,(%rbx)", L64, "c5 f8 91 0b", AT_DATA, .setup = pattern,
+	  .mem_out = { DATA, 4, 0x03020005 } },
+	{ "64: kmovq %k1,(%rbx)", L64, "c4 e1 f8 91 0b", AT_DATA, .setup = pattern,
+	  .mem_out = { DATA, 8, MASK } },
+	{ "32: kmovq %k1,(%ebx)", P32, "c4 e1 f8 91 0b", AT_DATA, .setup = pattern,
+	  .mem_out = { DATA, 8, MASK } },
+
+	/* Alignment */
+	{ "64: vmovdqa64 %zmm2,(%rbx)", L64, "62 f1 fd 48 7f 13", AT(DATA + 32), FAULT(13, 0) },
+	{ "64: vmovdqa64 %ymm2,(%rbx)", L64, "62 f1 fd 28 7f 13", AT(DATA + 32),
+	  .mem_out = { DATA + 56, 8, 0x2222222222222222 } },
+	{ "64: vmovaps (%rbx),%xmm16", L64, "62 e1 7c 08 28 03", AT(DATA + 8), FAULT(13, 0) },
+	{ "64: vmovntdq %zmm3,(%rbx)", L64, "62 f1 7d 48 e7 1b", AT(DATA + 32), FAULT(13, 0) },
+
+	/* What must be switched on */
+	{ "64: no masks", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_masks,
+	  FAULT(6, NO_ERROR) },
+	{ "64: no upper halves", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_upper_half,
+	  FAULT(6, NO_ERROR) },
+	{ "64: no upper registers", L64, "62 e1 fe 28 6f 03", AT_DATA,
+	  .setup = no_upper_registers, FAULT(6, NO_ERROR) },
+	{ "64: no AVX", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_avx, FAULT(6, NO_ERROR) },
+	{ "64: no XSAVE", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_xsave,
+	  FAULT(6, NO_ERROR) },
+	{ "64: no masks, and kmov", L64, "c5 f8 91 0b", AT_DATA, .setup = no_masks,
+	  FAULT(6, NO_ERROR) },
+	{ "64: another task's registers", L64, "62 e1 fe 28 6f 03", AT_DATA,
+	  .setup = task_switched, FAULT(7, NO_ERROR) },
+
+	/* What is undefined */
+	{ "64: 66 before EVEX", L64, "66 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: REX before EVEX", L64, "48 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: LOCK before EVEX", L64, "f0 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: a bit that is 0 is 1", L64, "62 e9 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: a bit that is 1 is 0", L64, "62 e1 fa 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: map 0", L64, "62 e0 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vvvv is used", L64, "62 e1 f6 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: V' is used", L64, "62 e1 fe 20 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "32: V' is not there", P32, "62 f1 6c 00 16 4b 01", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: L'L is 3", L64, "62 e1 fe 68 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vmovq of 256 bits", L64, "62 e1 fd 28 7e 53 01", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: broadcast", L64, "62 e1 fe 38 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: W of vmovups", L64, "62 e1 fc 48 10 43 ff", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: W of vmovupd", L64, "62 e1 7d 08 10 43 01", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: zeroing memory", L64, "62 e1 7f c9 7f 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: zeroing without a mask", L64, "62 f1 7e c8 6f 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: a mask for vmovntdq", L64, "62 f1 7d 49 e7 1b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: a mask for vmovd", L64, "62 e1 7d 09 6e 53 01", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vmovntdq to a register", L64, "62 f1 7d 48 e7 c3", FAULT(6, NO_ERROR) },
+	{ "64: vmovdqu without a prefix", L64, "62 f1 7c 48 6f 0b", FAULT(6, NO_ERROR) },
+	{ "16: EVEX in real mode", REAL, "62 f1 7e 48 7f 1b", FAULT(6, NO_ERROR) },
+	{ "64: L of kmov", L64, "c5 fc 91 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: kmov to memory that is a register", L64, "c5 f8 91 c8", FAULT(6, NO_ERROR) },
+
+	/* What is not executed here */
+	{ "64: vaddps (%rbx),%zmm0,%zmm1", L64, "62 f1 7c 48 58 0b", AT_DATA,
+	  .result = EMU_UNHANDLED },
+	{ "64: vmovss of registers", L64, "62 f1 7e 48 10 c1", .result = EMU_UNHANDLED },
+	{ "64: kmovw %eax,%k1", L64, "c5 f8 92 c8", .result = EMU_UNHANDLED },
+	{ .name = NULL },
+};
+
+/* One access for each piece that a mask leaves, and none between them. */
+static void test_pieces(void)
+{
+	static struct bench b;
+
+	bench_reset(&b, L64, 0, CODE_AT);
+	bench_put_code(&b, "62 e1 7f 49 7f 0b");
+	b.ctx.gpr[EMU_RBX] = DATA;
+	b.mask[1] = 0xf0f000000000000f;
+	tap_ok(bench_step(&b) == EMU_OK && b.writes == 3, "a masked store has pieces");
+	tap_ok(!b.ctx.insn.single_access, "and is not one access");
+}
+
+static void test_whole(void)
+{
+	static struct bench b;
+
+	bench_reset(&b, L64, 0, CODE_AT);
+	bench_put_code(&b, "62 e1 fe 48 6f 03");
+	b.ctx.gpr[EMU_RBX] = DATA;
+	tap_ok(bench_step(&b) == EMU_OK && b.reads == 1, "without a mask there is one access");
+	tap_ok(b.ctx.insn.single_access, "and the decoder says so");
+}
+
+/* The rest of the register is cleared: masks have as many bits as elements. */
+static void test_kmov_load(void)
+{
+	static struct bench b;
+
+	bench_reset(&b, L64, 0, CODE_AT);
+	bench_put_code(&b, "c5 f8 90 1b");
+	b.ctx.gpr[EMU_RBX] = DATA;
+	memset(bench_at(&b, DATA), 0x5a, 8);
+	b.mask[3] = ~0ull;
+	tap_ok(bench_step(&b) == EMU_OK && b.mask[3] == 0x5a5a, "kmovw (%%rbx),%%k3");
+}
+
+int main(void)
+{
+	const struct row *row;
+
+	for (row = rows; row->name; row++)
+		tap_ok(row_passes(row), "%s", row->name);
+	test_pieces();
+	test_whole();
+	test_kmov_load();
+	return tap_done();
+}
