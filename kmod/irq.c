@@ -369,31 +369,26 @@ void keel_uninject(struct keel_vcpu *vcpu)
 
 /* --- without an entry --------------------------------------------------- */
 
-/* What a program asked for by INT n leads back to behind it. */
-static void step_over_soft(struct keel_vcpu *vcpu, bool *soft)
-{
-	if (*soft)
-		vmx_set_rip(&vcpu->vmx, vmx_rip(&vcpu->vmx) + vcpu->events.insn_len);
-	*soft = false;
-}
-
-bool keel_take_event(struct keel_vcpu *vcpu, struct keel_delivery *d)
+bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event)
 {
 	struct keel_events *ev = &vcpu->events;
 	bool under_way = ev->exception.injected || ev->nmi.injected || ev->interrupt.injected;
 
 	if (!under_way && !accept_new(vcpu, vmx_interruptibility(&vcpu->vmx)))
 		return false;
-	*d = (struct keel_delivery) { .vector = X86_TRAP_NMI };
+	*event = (struct emu_event) { .vector = X86_TRAP_NMI };
 	if (ev->exception.injected) {
-		step_over_soft(vcpu, &ev->exception.soft);
-		d->vector = ev->exception.vector;
-		d->has_error = ev->exception.has_error;
-		d->error = ev->exception.error;
+		event->vector = ev->exception.vector;
+		event->soft = ev->exception.soft;
+		event->has_error = ev->exception.has_error;
+		event->error_code = ev->exception.error;
 	} else if (!ev->nmi.injected) {
-		step_over_soft(vcpu, &ev->interrupt.soft);
-		d->vector = ev->interrupt.nr;
+		event->vector = ev->interrupt.nr;
+		event->soft = ev->interrupt.soft;
 	}
+	/* What a program asked for by INT n leads back to behind it. */
+	if (event->soft)
+		event->length = ev->insn_len;
 	return true;
 }
 

@@ -14,6 +14,7 @@ struct keel_vcpu;
 struct keel_exit;
 struct kvm_vcpu_events;
 struct kvm_interrupt;
+struct emu_event;
 struct walk_fault;
 
 /* Raise an exception; merges with one already pending as the manual says (#DF, shutdown). */
@@ -39,15 +40,11 @@ void keel_inject_events(struct keel_vcpu *vcpu);
 /* An entry was called off after keel_inject_events(): take the event back. */
 void keel_uninject(struct keel_vcpu *vcpu);
 
-/* An event that is delivered by hand, in a mode that the hardware does not run. */
-struct keel_delivery {
-	u8 vector;
-	bool has_error;
-	u32 error;
-};
-
-/* The most urgent event that the guest can take; false if there is none. */
-bool keel_take_event(struct keel_vcpu *vcpu, struct keel_delivery *d);
+/*
+ * The most urgent event that the guest can take; false if there is none. It is
+ * delivered by hand, in a mode that the hardware does not run.
+ */
+bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event);
 /* It has been delivered, or has led to an exception that is about to be raised. */
 void keel_event_over(struct keel_vcpu *vcpu, bool delivered);
 

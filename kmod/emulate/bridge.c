@@ -679,7 +679,7 @@ static int event_failed(struct keel_vcpu *vcpu)
 	return keel_emulation_failed(vcpu, NULL, 0);
 }
 
-int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 	enum emu_result r;
@@ -690,7 +690,7 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d)
 	forget_places(e);
 	take_slots(vcpu);
 	fill(&e->ctx, vcpu);
-	r = emu_interrupt(&e->ctx, d->vector, d->has_error, d->error);
+	r = emu_interrupt(&e->ctx, event);
 	forget_hits(vcpu, r);
 	drop_slots(vcpu);
 	switch (r) {

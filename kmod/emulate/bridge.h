@@ -8,7 +8,7 @@
 
 #include "../types.h"
 
-struct keel_delivery;
+struct emu_event;
 struct keel_vcpu;
 
 /*
@@ -19,7 +19,7 @@ struct keel_vcpu;
 int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa, bool writes);
 
 /* Deliver an event as the hardware would. SRCU held. enum keel_run or -errno. */
-int keel_emulate_event(struct keel_vcpu *vcpu, const struct keel_delivery *d);
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event);
 
 /*
  * mode.c: can the hardware run the guest as it is? If not, the next instruction

@@ -284,7 +284,7 @@ struct emu_ctx {
 	/* out */
 	struct emu_exception fault;
 	bool rep_again;			/* one iteration done, rip still at the instruction */
-	bool single_step;		/* RFLAGS.TF was set: a debug trap is due */
+	bool single_step;		/* RFLAGS.TF counts still: a debug trap is due */
 	bool halted;			/* HLT */
 	bool nmi_open;			/* IRET: NMIs are no longer blocked */
 	u8 seg_dirty;			/* bit per enum emu_seg_index: seg[] was loaded */
@@ -315,11 +315,24 @@ bool emu_plain_store(const struct emu_ctx *ctx);
 enum emu_result emu_execute(struct emu_ctx *ctx);
 
 /*
+ * struct emu_event - an interrupt or exception on its way in
+ * @soft:	by INT n, INT3 or INTO: what goes wrong is not called external
+ * @length:	of that instruction; a return leads behind it
+ */
+struct emu_event {
+	u8 vector;
+	bool has_error;
+	bool soft;
+	u8 length;
+	u32 error_code;
+};
+
+/*
  * Deliver an interrupt or exception, in real mode or, to code of the same
  * privilege level, in protected mode: state goes on the stack, and execution
  * goes on in the handler. The context is filled as for an instruction, and the
  * results are the same.
  */
-enum emu_result emu_interrupt(struct emu_ctx *ctx, u8 vector, bool has_error, u32 error);
+enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e);
 
 #endif

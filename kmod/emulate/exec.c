@@ -588,7 +588,7 @@ void emu_begin(struct emu_ctx *ctx, unsigned int length)
 	ctx->next_rflags = ctx->rflags & ~(u64)EMU_FLAG_RF;
 	ctx->displaced = 0;
 	ctx->rep_again = false;
-	ctx->single_step = false;
+	ctx->single_step = ctx->rflags & EMU_FLAG_TF;
 	ctx->halted = false;
 	ctx->nmi_open = false;
 	ctx->seg_dirty = 0;
@@ -602,7 +602,8 @@ void emu_begin(struct emu_ctx *ctx, unsigned int length)
  */
 void emu_commit(struct emu_ctx *ctx)
 {
-	ctx->single_step = (ctx->rflags & EMU_FLAG_TF) && ctx->shadow != EMU_SHADOW_MOV_SS;
+	if (ctx->shadow == EMU_SHADOW_MOV_SS)
+		ctx->single_step = false;
 	ctx->rflags = ctx->next_rflags;
 	if (ctx->rep_again)
 		ctx->rflags |= EMU_FLAG_RF;

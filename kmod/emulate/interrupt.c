@@ -10,6 +10,7 @@
 #define GATE_BYTES	8
 #define GATE_TRAP	1	/* type: leaves IF alone */
 #define GATE_32		8
+#define ERROR_EXTERNAL	1
 
 /*
  * struct handler - where to, and what is left on the stack
@@ -126,6 +127,8 @@ static enum emu_result enter(struct emu_ctx *ctx, struct handler *h)
 	if (!h->keep_if)
 		ctx->next_rflags &= ~(u64)EMU_FLAG_IF;
 	ctx->next_rip = h->ip;
+	/* It comes after the handler, if at all: with the flags that are on the stack. */
+	ctx->single_step = false;
 	return EMU_OK;
 }
 
@@ -257,17 +260,24 @@ enum emu_result emu_run_int(struct emu_ctx *ctx)
 	return interrupt(ctx, vector, true, &h);
 }
 
-enum emu_result emu_interrupt(struct emu_ctx *ctx, u8 vector, bool has_error, u32 error)
+/* An error code that names a selector also says that the program has not asked for this. */
+static void mark_external(struct emu_exception *fault)
 {
-	struct handler h = { .has_error = has_error, .error = error };
+	if (fault->has_error && fault->vector >= EMU_VECTOR_TS && fault->vector <= EMU_VECTOR_GP)
+		fault->error_code |= ERROR_EXTERNAL;
+}
+
+enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e)
+{
+	struct handler h = { .has_error = e->has_error, .error = e->error_code };
 	enum emu_result result;
 
 	ctx->insn.op = EMU_OP_NONE;
-	emu_begin(ctx, 0);
-	result = interrupt(ctx, vector, false, &h);
-	if (result != EMU_OK)
-		return result;
-	emu_commit(ctx);
-	ctx->single_step = false;
-	return EMU_OK;
+	emu_begin(ctx, e->length);
+	result = interrupt(ctx, e->vector, false, &h);
+	if (result == EMU_OK)
+		emu_commit(ctx);
+	else if (result == EMU_FAULT && !e->soft)
+		mark_external(&ctx->fault);
+	return result;
 }

@@ -62,13 +62,13 @@ static int emulate_next(struct keel_vcpu *vcpu)
 /* The windows of the hardware are arranged by the first entry that there is. */
 int keel_emulate_mode(struct keel_vcpu *vcpu)
 {
-	struct keel_delivery d;
+	struct emu_event event;
 	int r;
 
 	keel_make_request(vcpu, REQ_EVENT);
 	keel_read_slots(vcpu);
-	if (keel_take_event(vcpu, &d))
-		r = keel_emulate_event(vcpu, &d);
+	if (keel_take_event(vcpu, &event))
+		r = keel_emulate_event(vcpu, &event);
 	else
 		r = emulate_next(vcpu);
 	keel_read_slots_end(vcpu);

@@ -331,12 +331,15 @@ static void test_returns(struct bench *b)
 
 static void test_real_interrupts(struct bench *b)
 {
+	const struct emu_event event = { .vector = 8, .has_error = true, .error_code = 7 };
+
 	start(b, EMU_MODE_REAL, 0, "cd 21");
 	b->idt = (struct emu_table){ .limit = 0x3ff };
 	b->ctx.rflags = 0x302;
 	put(b, 0x84, 0x03000010, 4);
 	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == 0x10 && b->ctx.seg[EMU_CS].base == 0x3000 &&
-	       b->ctx.rflags == 2 && b->ctx.single_step, "int n goes through the vectors");
+	       b->ctx.rflags == 2 && !b->ctx.single_step,
+	       "int n goes through the vectors");
 	tap_ok(get(b, STACK - 6, 6) == (CODE_AT + 2) + 0x030200000000, "... with IP, CS and flags");
 	bench_put_code(b, "cf");
 	b->ctx.mode = EMU_MODE_REAL;
@@ -350,7 +353,7 @@ static void test_real_interrupts(struct bench *b)
 	start(b, EMU_MODE_REAL, 0, "90");
 	b->idt = (struct emu_table){ .limit = 0x3ff };
 	put(b, 8 * 4, 0x03000010, 4);
-	tap_ok(emu_interrupt(&b->ctx, 8, true, 7) == EMU_OK && b->ctx.rip == 0x10 &&
+	tap_ok(emu_interrupt(&b->ctx, &event) == EMU_OK && b->ctx.rip == 0x10 &&
 	       get(b, STACK - 6, 2) == CODE_AT,
 	       "an interrupt from outside comes back to where it was");
 }
@@ -365,6 +368,8 @@ static u64 gate(u8 access, u16 sel, u32 offset)
 
 static void test_gates(struct bench *b)
 {
+	const struct emu_event event = { .vector = 13, .has_error = true, .error_code = 0x55 };
+
 	start(b, EMU_MODE_PROT32, 0, "cd 21");
 	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
 	b->ctx.rflags = 0x4302;
@@ -374,7 +379,7 @@ static void test_gates(struct bench *b)
 	       get(b, STACK - 4, 4) == 0x4302, "int n goes through an interrupt gate");
 	put(b, IDT + 13 * 8, gate(0x8f, SEL_CODE0, 0x3000), 8);
 	b->ctx.rflags = 0x202;
-	tap_ok(emu_interrupt(&b->ctx, 13, true, 0x55) == EMU_OK && b->ctx.rflags == 0x202 &&
+	tap_ok(emu_interrupt(&b->ctx, &event) == EMU_OK && b->ctx.rflags == 0x202 &&
 	       get(b, STACK - 28, 4) == 0x55 && get(b, STACK - 24, 4) == 0x2000,
 	       "a trap gate keeps IF; an error code comes last");
 	start(b, EMU_MODE_PROT32, 0, "cd 21");
@@ -436,6 +441,57 @@ static void test_inner_gates(struct bench *b)
 	start(b, EMU_MODE_VM86, 3, "cd 21");
 	put_tss(b);
 	tap_ok(faults(b, 13, 0), "below IOPL 3 the monitor hears of it");
+}
+
+/* Deliver @event through a table in which only vector 21h has @gate. */
+static bool delivery_faults(struct bench *b, u64 gate, const struct emu_event *event,
+			    unsigned int vector, u32 error)
+{
+	enum emu_result result;
+
+	start(b, EMU_MODE_PROT32, 3, "90");
+	put_tss(b);
+	put(b, IDT + 0x21 * 8, gate, 8);
+	result = emu_interrupt(&b->ctx, event);
+	if (result == EMU_FAULT && b->ctx.fault.vector == vector &&
+	    b->ctx.fault.error_code == error && b->ctx.rip == CODE_AT)
+		return true;
+	tap_note("result %d, vector %u, error %x", result, b->ctx.fault.vector,
+		 b->ctx.fault.error_code);
+	return false;
+}
+
+/* The lowest bit of the error code: the program has not asked for what went wrong. */
+static void test_external(struct bench *b)
+{
+	const struct emu_event irq = { .vector = 0x21 }, none = { .vector = 0x20 };
+	const struct emu_event soft = { .vector = 0x20, .soft = true, .length = 2 };
+	const u64 good = gate(0x8e, SEL_CODE0, 0x2000);
+
+	tap_ok(delivery_faults(b, good, &none, 13, 0x103), "an interrupt without a gate");
+	tap_ok(delivery_faults(b, good, &soft, 13, 0x102), "... which the program has asked for");
+	tap_ok(delivery_faults(b, gate(0x0e, SEL_CODE0, 0), &irq, 11, 0x10b), "an absent gate");
+	tap_ok(delivery_faults(b, gate(0x8e, 0, 0), &irq, 13, 1), "a gate to nowhere");
+	tap_ok(delivery_faults(b, gate(0x8e, SEL_ABSENT_CODE, 0), &irq, 11, SEL_ABSENT_CODE | 1),
+	       "a gate to absent code");
+	start(b, EMU_MODE_PROT32, 3, "90");
+	put_tss(b);
+	put(b, TSS + 8, SEL_DATA3 | 3, 2);
+	tap_ok(emu_interrupt(&b->ctx, &irq) == EMU_FAULT && b->ctx.fault.vector == 10 &&
+	       b->ctx.fault.error_code == (SEL_DATA3 | 1), "a bad inner stack");
+	put(b, TSS + 8, SEL_DATA0, 2);
+	b->rights[0x9] = BENCH_ABSENT;
+	tap_ok(emu_interrupt(&b->ctx, &irq) == EMU_FAULT && b->ctx.fault.vector == 14 &&
+	       b->ctx.fault.error_code == 2, "a page fault has no such bit");
+	start(b, EMU_MODE_PROT32, 3, "cd 21");
+	put_tss(b);
+	b->ctx.rflags |= BENCH_FLAG_TF;
+	b->ctx.gpr[EMU_RSP] = STACK;
+	tap_ok(bench_step(b) == EMU_OK && !b->ctx.single_step && get(b, 0xa000 - 12, 4) == 0x102,
+	       "int n with TF set traps in the handler's caller, not in the handler");
+	start(b, EMU_MODE_PROT32, 0, "ce");
+	b->ctx.rflags |= BENCH_FLAG_TF;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.single_step, "into that does nothing traps");
 }
 
 /* --- the rest ----------------------------------------------------------- */
@@ -539,6 +595,7 @@ int main(void)
 	test_real_interrupts(&b);
 	test_gates(&b);
 	test_inner_gates(&b);
+	test_external(&b);
 	test_tables(&b);
 	test_registers(&b);
 	test_ports(&b);
