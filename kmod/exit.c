@@ -344,12 +344,17 @@ static int handle_rdpmc(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
-/* No hypercall is offered; the answer is what KVM gives to an unknown one. */
-static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+/* None is offered; the answer is what KVM gives to an unknown one. */
+void keel_hypercall(struct keel_vcpu *vcpu)
 {
 	long answer = vmx_cpl(&vcpu->vmx) ? -KVM_EPERM : -KVM_ENOSYS;
 
 	vcpu->vmx.gpr[GPR_RAX] = vmx_in_long_mode_code(&vcpu->vmx) ? answer : (u32)answer;
+}
+
+static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	keel_hypercall(vcpu);
 	keel_skip_insn(vcpu);
 	return RUN_RESUME;
 }

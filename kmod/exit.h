@@ -14,6 +14,9 @@ int keel_handle_exit(struct keel_vcpu *vcpu, const struct keel_exit *exit);
 /* Step over the instruction that exited; a single-stepping guest gets its trap. */
 void keel_skip_insn(struct keel_vcpu *vcpu);
 
+/* Answer the hypercall that the guest makes. */
+void keel_hypercall(struct keel_vcpu *vcpu);
+
 /* KVM_EXIT_SHUTDOWN: the guest has faulted three times over. */
 int keel_shutdown(struct keel_vcpu *vcpu);
 

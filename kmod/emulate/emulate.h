@@ -172,6 +172,19 @@ enum emu_register {
 	EMU_REG_DR,
 	EMU_REG_MSR,
 	EMU_REG_TSC,		/* the only one: number 0; read only */
+	EMU_REG_XCR,
+	EMU_REG_OWN_MSR,	/* an MSR that the processor itself reads: no filter; read only */
+	EMU_REG_RANDOM,		/* 0: RDRAND, 1: RDSEED; EMU_RETRY: none is left */
+};
+
+/* Instructions that there are only if CPUID says so, and that depend on nothing else. */
+enum emu_feature {
+	EMU_HAS_RDTSCP,
+	EMU_HAS_RDPID,
+	EMU_HAS_RDRAND,
+	EMU_HAS_RDSEED,
+	EMU_HAS_SMAP,
+	EMU_HAS_XGETBV1,
 };
 
 /*
@@ -184,6 +197,9 @@ enum emu_register {
  * @get_table, @set_table: GDTR or IDTR
  * @invalidate:	forget translations of the page at @linear
  * @cpuid:	EAX, EBX, ECX, EDX for what is in ctx->gpr
+ * @has:	what the guest's processor is said to have
+ * @hypercall:	VMCALL: takes ctx->gpr and changes it
+ * @trap:	INT1: raise a debug trap behind the instruction
  * @port:	IN, or OUT if @out, of 1, 2 or 4 bytes. Like @read and @write of
  *		struct emu_ops: EMU_IO for input that is not there yet.
  */
@@ -194,6 +210,9 @@ struct emu_system {
 	void (*set_table)(struct emu_ctx *ctx, bool idt, const struct emu_table *t);
 	void (*invalidate)(struct emu_ctx *ctx, u64 linear);
 	void (*cpuid)(struct emu_ctx *ctx, u32 out[4]);
+	bool (*has)(struct emu_ctx *ctx, enum emu_feature feature);
+	void (*hypercall)(struct emu_ctx *ctx);
+	void (*trap)(struct emu_ctx *ctx);
 	enum emu_result (*port)(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
 				bool out);
 };

@@ -65,6 +65,7 @@
 #define EMU_CR4_OSXSAVE	0x00040000
 #define EMU_XCR0_AVX	0x00000006
 #define EMU_XCR0_AVX512	0x000000e6
+#define EMU_EFER_SCE	0x00000001
 #define EMU_EFER_LMA	0x00000400
 
 #define EMU_SEG_CODE		8
@@ -295,5 +296,8 @@ emu_run_fn emu_run_lgdt, emu_run_sgdt, emu_run_lmsw, emu_run_smsw, emu_run_invlp
 emu_run_fn emu_run_wbinvd, emu_run_clts, emu_run_hlt, emu_run_cpuid, emu_run_rdtsc;
 emu_run_fn emu_run_rdmsr, emu_run_wrmsr, emu_run_mov_from_cr, emu_run_mov_to_cr;
 emu_run_fn emu_run_mov_from_dr, emu_run_mov_to_dr;
+emu_run_fn emu_run_syscall, emu_run_sysret, emu_run_sysenter, emu_run_sysexit, emu_run_int1;
+emu_run_fn emu_run_rdpmc, emu_run_rdtscp, emu_run_rdpid, emu_run_xgetbv, emu_run_xsetbv;
+emu_run_fn emu_run_rdrand, emu_run_clac, emu_run_vmcall;
 
 #endif

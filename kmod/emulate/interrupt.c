@@ -260,6 +260,16 @@ enum emu_result emu_run_int(struct emu_ctx *ctx)
 	return interrupt(ctx, vector, true, &h);
 }
 
+/* It asks nobody, and is a trap of its own: none is due for TF as well. */
+enum emu_result emu_run_int1(struct emu_ctx *ctx)
+{
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	ctx->ops->system->trap(ctx);
+	ctx->single_step = false;
+	return EMU_OK;
+}
+
 /* An error code that names a selector also says that the program has not asked for this. */
 static void mark_external(struct emu_exception *fault)
 {

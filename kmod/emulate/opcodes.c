@@ -169,7 +169,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0xed] = ROW(IN, 0, AZ),
 	[0xee] = ROW(OUT, 0, AB),
 	[0xef] = ROW(OUT, 0, AZ),
-	[0xf1] = NOT_HERE,
+	[0xf1] = ROW(INT1, 0),
 	[0xf4] = ROW(HLT, CPL0),
 	[0xf5] = ROW(FLAG, 0),
 	[0xf6] = GROUP(3_BYTE),
@@ -188,9 +188,9 @@ const struct emu_row emu_two_byte[256] = {
 	[0x01] = GROUP(7),
 	[0x02] = ROW(LAR, M | PROT | MORE, GV, EVW),
 	[0x03] = ROW(LSL, M | PROT | MORE, GV, EVW),
-	[0x05] = ROW(NONE, ROW_ONLY64),
+	[0x05] = ROW(SYSCALL, ROW_ONLY64),
 	[0x06] = ROW(CLTS, CPL0),
-	[0x07] = ROW(NONE, ROW_ONLY64),
+	[0x07] = ROW(SYSRET, ROW_ONLY64),
 	[0x08 ... 0x09] = ROW(WBINVD, CPL0),
 	[0x0d] = ROW(NOP, M, EV),
 	[0x10] = PREFIXED(10),
@@ -213,7 +213,9 @@ const struct emu_row emu_two_byte[256] = {
 	[0x30] = ROW(WRMSR, CPL0),
 	[0x31] = ROW(RDTSC, 0),
 	[0x32] = ROW(RDMSR, CPL0),
-	[0x33 ... 0x35] = NOT_HERE,
+	[0x33] = ROW(RDPMC, 0),
+	[0x34] = ROW(SYSENTER, 0),
+	[0x35] = ROW(SYSEXIT, 0),
 	[0x37] = NOT_HERE,
 	[0x40 ... 0x4f] = ROW(CMOVCC, M, GV, EV),
 	[0x50 ... 0x6d] = NOT_HERE,
@@ -353,16 +355,20 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 		[6] = ROW(LMSW, M | CPL0, EW),
 		[7] = SPLIT(7_7),
 	},
-	[GROUP_7_REG0] = { [1] = NOT_HERE },			/* VMCALL */
-	[GROUP_7_REG1] = { [0 ... 3] = NOT_HERE },		/* MONITOR, MWAIT, CLAC, STAC */
+	[GROUP_7_REG0] = { [1] = PREFIXED(VMCALL) },
+	[GROUP_7_REG1] = {
+		[0 ... 1] = NOT_HERE,				/* MONITOR, MWAIT */
+		[2 ... 3] = PREFIXED(CLAC),			/* and STAC */
+	},
 	[GROUP_7_REG2] = {
-		[0 ... 1] = NOT_HERE,				/* XGETBV, XSETBV */
+		[0] = PREFIXED(XGETBV),
+		[1] = PREFIXED(XSETBV),
 		[5 ... 6] = NOT_HERE,				/* XEND, XTEST */
 	},
 	[GROUP_7_REG5] = { [0 ... 1] = NOT_HERE },		/* SERIALIZE, XSUSLDTRK */
 	[GROUP_7_REG7] = {
 		[0] = ROW(NONE, ROW_ONLY64),			/* SWAPGS */
-		[1] = NOT_HERE,					/* RDTSCP */
+		[1] = ROW(RDTSCP, 0),
 	},
 	[GROUP_8] = {
 		[0 ... 3] = ROW(UD, M, EV, IB),
@@ -433,8 +439,15 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	},
 	[PREFIX_AE_FS_GS] = { [WITH_F3] = ROW(NONE, ROW_ONLY64) },
 	[PREFIX_AE_FENCE] = { [WITH_NONE] = ROW(NOP, M) },
-	[PREFIX_C76] = { [WITH_NONE ... WITH_66] = NOT_HERE },	/* RDRAND */
-	[PREFIX_C77] = { [WITH_NONE ... WITH_F3] = NOT_HERE },	/* RDSEED, RDPID */
+	[PREFIX_C76] = { [WITH_NONE ... WITH_66] = ROW(RDRAND, M, EV) },
+	[PREFIX_C77] = {
+		[WITH_NONE ... WITH_66] = ROW(RDRAND, M, EV),	/* RDSEED */
+		[WITH_F3] = ROW(RDPID, M, EWORD),
+	},
+	[PREFIX_VMCALL] = { [WITH_NONE] = ROW(VMCALL, 0) },
+	[PREFIX_CLAC] = { [WITH_NONE] = ROW(CLAC, 0) },
+	[PREFIX_XGETBV] = { [WITH_NONE] = ROW(XGETBV, 0) },
+	[PREFIX_XSETBV] = { [WITH_NONE] = ROW(XSETBV, 0) },
 	[PREFIX_B8] = {
 		[WITH_F3] = ROW(POPCNT, M, GV, EV),
 	},

@@ -4,13 +4,17 @@
  * What values are legal, and what follows from them, is cr.c's and msr.c's
  * knowledge.
  */
+#include <asm/archrandom.h>
 #include <asm/msr.h>
 #include <asm/trapnr.h>
 #include <uapi/asm/debugreg.h>
 
 #include "../cpuid.h"
 #include "../cr.h"
+#include "../debug.h"
+#include "../exit.h"
 #include "../io.h"
+#include "../irq.h"
 #include "../keel.h"
 #include "../msr.h"
 #include "../msr_filter.h"
@@ -124,6 +128,22 @@ static bool access_detected(struct emu_ctx *ctx)
 	return true;
 }
 
+/* Which parts are in use is not known: all that are on may be. */
+static u64 get_xcr(struct keel_vcpu *vcpu)
+{
+	return vmx_xcr0(&vcpu->vmx);
+}
+
+static enum emu_result get_random(u32 nr, u64 *val)
+{
+	unsigned long v;
+
+	if (nr ? !rdseed_long(&v) : !rdrand_long(&v))
+		return EMU_RETRY;
+	*val = v;
+	return EMU_OK;
+}
+
 static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);
@@ -142,6 +162,13 @@ static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 	case EMU_REG_TSC:
 		*val = vmx_guest_tsc(&vcpu->vmx, vmx_host_tsc());
 		return EMU_OK;
+	case EMU_REG_XCR:
+		*val = get_xcr(vcpu);
+		return EMU_OK;
+	case EMU_REG_OWN_MSR:
+		return legal(keel_get_msr(vcpu, nr, val, true));
+	case EMU_REG_RANDOM:
+		return get_random(nr, val);
 	}
 	return EMU_UNHANDLED;
 }
@@ -159,7 +186,11 @@ static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 		return legal(keel_set_dr(vcpu, nr, val));
 	case EMU_REG_MSR:
 		return set_msr(vcpu, nr, val);
+	case EMU_REG_XCR:
+		return legal(keel_set_xcr(vcpu, nr, val));
 	case EMU_REG_TSC:
+	case EMU_REG_OWN_MSR:
+	case EMU_REG_RANDOM:
 		break;
 	}
 	return EMU_UNHANDLED;
@@ -207,6 +238,41 @@ static void ask_cpuid(struct emu_ctx *ctx, u32 out[4])
 	out[3] = r.edx;
 }
 
+/* Random numbers come from the processor that this runs on, which must have them too. */
+static bool has(struct emu_ctx *ctx, enum emu_feature feature)
+{
+	static const u16 bit[] = {
+		[EMU_HAS_RDTSCP] = FEAT_RDTSCP,
+		[EMU_HAS_RDPID] = FEAT_RDPID,
+		[EMU_HAS_RDRAND] = FEAT_RDRAND,
+		[EMU_HAS_RDSEED] = FEAT_RDSEED,
+		[EMU_HAS_SMAP] = FEAT_SMAP,
+		[EMU_HAS_XGETBV1] = FEAT_XGETBV1,
+	};
+
+	if (feature == EMU_HAS_RDRAND && !boot_cpu_has(X86_FEATURE_RDRAND))
+		return false;
+	if (feature == EMU_HAS_RDSEED && !boot_cpu_has(X86_FEATURE_RDSEED))
+		return false;
+	return keel_guest_has(vcpu_of(ctx), bit[feature]);
+}
+
+static void hypercall(struct emu_ctx *ctx)
+{
+	keel_hypercall(vcpu_of(ctx));
+}
+
+/* As at the exit: a debugger that is there gets it. */
+static void trap(struct emu_ctx *ctx)
+{
+	struct keel_vcpu *vcpu = vcpu_of(ctx);
+
+	if (unlikely(keel_debug_wants_db(vcpu)))
+		keel_make_request(vcpu, REQ_STEPPED);
+	else
+		keel_queue_debug(vcpu, 0);
+}
+
 static enum emu_result use_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
 				bool out)
 {
@@ -229,5 +295,8 @@ const struct emu_system keel_emu_system = {
 	.set_table = set_table,
 	.invalidate = invalidate,
 	.cpuid = ask_cpuid,
+	.has = has,
+	.hypercall = hypercall,
+	.trap = trap,
 	.port = use_port,
 };

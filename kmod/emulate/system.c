@@ -238,6 +238,106 @@ enum emu_result emu_run_rdtsc(struct emu_ctx *ctx)
 	return result;
 }
 
+static bool has(struct emu_ctx *ctx, enum emu_feature feature)
+{
+	return ctx->ops->system && ctx->ops->system->has(ctx, feature);
+}
+
+/* There is no performance counter to read. */
+enum emu_result emu_run_rdpmc(struct emu_ctx *ctx)
+{
+	return emu_raise(ctx, EMU_VECTOR_GP, 0);
+}
+
+#define MSR_TSC_AUX	0xc0000103
+
+enum emu_result emu_run_rdtscp(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 aux;
+
+	if (!has(ctx, EMU_HAS_RDTSCP))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	result = get(ctx, EMU_REG_OWN_MSR, MSR_TSC_AUX, &aux);
+	if (result == EMU_OK)
+		result = emu_run_rdtsc(ctx);
+	if (result == EMU_OK)
+		emu_set_reg(ctx, EMU_RCX, 4, aux);
+	return result;
+}
+
+enum emu_result emu_run_rdpid(struct emu_ctx *ctx)
+{
+	if (!has(ctx, EMU_HAS_RDPID))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	return move_from(ctx, EMU_REG_OWN_MSR, MSR_TSC_AUX);
+}
+
+/* RDRAND and RDSEED: CF tells whether there was a number; without one it is 0. */
+enum emu_result emu_run_rdrand(struct emu_ctx *ctx)
+{
+	bool seed = ctx->insn.modrm & 8;
+	enum emu_result result;
+	u64 val = 0;
+
+	if (!has(ctx, seed ? EMU_HAS_RDSEED : EMU_HAS_RDRAND))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	result = get(ctx, EMU_REG_RANDOM, seed, &val);
+	if (result != EMU_OK && result != EMU_RETRY)
+		return result;
+	ctx->next_rflags &= ~(u64)EMU_FLAGS_ARITH;
+	if (result == EMU_OK)
+		ctx->next_rflags |= EMU_FLAG_CF;
+	return emu_write_operand(ctx, &ctx->insn.operand[0], result == EMU_OK ? val : 0);
+}
+
+enum emu_result emu_run_xgetbv(struct emu_ctx *ctx)
+{
+	u32 nr = ctx->gpr[EMU_RCX];
+	enum emu_result result;
+	u64 val;
+
+	if (!(ctx->cr4 & EMU_CR4_OSXSAVE))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (nr > 1 || (nr && !has(ctx, EMU_HAS_XGETBV1)))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = get(ctx, EMU_REG_XCR, nr, &val);
+	if (result == EMU_OK)
+		set_pair(ctx, val);
+	return result;
+}
+
+enum emu_result emu_run_xsetbv(struct emu_ctx *ctx)
+{
+	u64 val = (u32)ctx->gpr[EMU_RAX] | ctx->gpr[EMU_RDX] << 32;
+
+	if (!(ctx->cr4 & EMU_CR4_OSXSAVE))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (ctx->cpl)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return set(ctx, EMU_REG_XCR, ctx->gpr[EMU_RCX], val);
+}
+
+/* CLAC and STAC. */
+enum emu_result emu_run_clac(struct emu_ctx *ctx)
+{
+	if (ctx->cpl || !has(ctx, EMU_HAS_SMAP))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	ctx->next_rflags &= ~(u64)EMU_FLAG_AC;
+	if (ctx->insn.modrm & 1)
+		ctx->next_rflags |= EMU_FLAG_AC;
+	return EMU_OK;
+}
+
+/* From any mode and level: who may is for the owner to say. */
+enum emu_result emu_run_vmcall(struct emu_ctx *ctx)
+{
+	if (!ctx->ops->system)
+		return EMU_UNHANDLED;
+	ctx->ops->system->hypercall(ctx);
+	return EMU_OK;
+}
+
 enum emu_result emu_run_cpuid(struct emu_ctx *ctx)
 {
 	static const u8 order[4] = { EMU_RAX, EMU_RBX, EMU_RCX, EMU_RDX };

@@ -224,6 +224,15 @@ static enum emu_result bench_get(struct emu_ctx *ctx, enum emu_register space, u
 	case EMU_REG_MSR:
 		*val = b->msr;
 		return nr == b->msr_number ? EMU_OK : EMU_FAULT;
+	case EMU_REG_XCR:
+		*val = b->xcr[nr];
+		return EMU_OK;
+	case EMU_REG_OWN_MSR:
+		*val = b->own_msr[nr & 15];
+		return EMU_OK;
+	case EMU_REG_RANDOM:
+		*val = b->random[nr];
+		return *val ? EMU_OK : EMU_RETRY;
 	default:
 		*val = 0x1122334455667788;
 		return EMU_OK;
@@ -240,6 +249,11 @@ static enum emu_result bench_set(struct emu_ctx *ctx, enum emu_register space, u
 		return EMU_OK;
 	case EMU_REG_DR:
 		b->dr[nr] = val;
+		return EMU_OK;
+	case EMU_REG_XCR:
+		if (nr)
+			return EMU_FAULT;
+		b->xcr[nr] = val;
 		return EMU_OK;
 	default:
 		b->msr = val;
@@ -274,6 +288,25 @@ static void bench_cpuid(struct emu_ctx *ctx, u32 out[4])
 		     : "a" ((u32)ctx->gpr[EMU_RAX]), "c" ((u32)ctx->gpr[EMU_RCX]));
 }
 
+static bool bench_has(struct emu_ctx *ctx, enum emu_feature feature)
+{
+	struct bench *b = ctx->priv;
+
+	return !(b->lacks & 1u << feature);
+}
+
+static void bench_hypercall(struct emu_ctx *ctx)
+{
+	ctx->gpr[EMU_RAX] = ~ctx->gpr[EMU_RAX];
+}
+
+static void bench_trap(struct emu_ctx *ctx)
+{
+	struct bench *b = ctx->priv;
+
+	b->traps++;
+}
+
 static enum emu_result bench_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
 				  bool out)
 {
@@ -294,6 +327,9 @@ static const struct emu_system bench_system = {
 	.set_table = bench_set_table,
 	.invalidate = bench_invalidate,
 	.cpuid = bench_cpuid,
+	.has = bench_has,
+	.hypercall = bench_hypercall,
+	.trap = bench_trap,
 	.port = bench_port,
 };
 

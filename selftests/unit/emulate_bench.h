@@ -49,6 +49,10 @@ enum bench_page {
  * @table:	memory that only the processor itself reads and writes; NULL: its
  *		tables are in the memory of everybody. @last: where, the last time
  * @gdt, @idt, @cr, @dr, @msr: system state; a @msr of another number is #GP
+ * @xcr, @random: more of it; a random number of 0 is none. @own_msr: those that
+ *		the processor reads, by the low four bits of their numbers
+ * @lacks:	a bit for each enum emu_feature
+ * @traps:	how often INT1 was executed
  * @port_value:	what the next IN gives; then what the last OUT gave, to @port
  * @invalidated: pages that INVLPG named
  * @change_on_cmpxchg: pretend that another processor was faster
@@ -76,6 +80,8 @@ struct bench {
 	struct emu_table gdt, idt;
 	u64 cr[16], dr[8], msr;
 	u32 msr_number;
+	u64 xcr[2], own_msr[16], random[2];
+	unsigned int lacks, traps;
 	u32 port_value;
 	u16 port;
 	unsigned int invalidated;

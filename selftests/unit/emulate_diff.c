@@ -470,6 +470,7 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_CPUID:
 	case EMU_OP_RDTSC:
 	case EMU_OP_INT:
+	case EMU_OP_SYSCALL ... EMU_OP_VMCALL:
 		return true;		/* the kernel's, or another each time */
 	case EMU_OP_IRET:
 		/* An AC flag may hold for what is popped after it; kernels never get past that. */

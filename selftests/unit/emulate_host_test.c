@@ -92,6 +92,8 @@ static void test_only_64_bit(void)
 	tap_ok(!host_can_meet(&host, EMU_OP_PUSHA), "nor PUSHA");
 	tap_ok(!host_can_meet(&host, EMU_OP_BOUND), "nor BOUND");
 	tap_ok(host_can_meet(&host, EMU_OP_ENTER), "ENTER can");
+	tap_ok(!host_can_meet(&host, EMU_OP_SYSCALL), "SYSCALL never");
+	tap_ok(!host_can_meet(&host, EMU_OP_RDRAND), "nor RDRAND");
 	tap_ok(host_can_meet(&host, EMU_OP_POPF), "POPF can");
 	host.flat32 = true;
 	tap_ok(host_can_meet(&host, EMU_OP_DAA), "flat segments alone do as well");

@@ -227,6 +227,22 @@ static void fuzz_cpuid(struct emu_ctx *ctx, u32 out[4])
 	fill(out, 4 * sizeof(*out));
 }
 
+static bool fuzz_has(struct emu_ctx *ctx, enum emu_feature feature)
+{
+	return below(8);
+}
+
+static void fuzz_hypercall(struct emu_ctx *ctx)
+{
+	ctx->gpr[EMU_RAX] = random_value();
+	log_now.final = true;
+}
+
+static void fuzz_trap(struct emu_ctx *ctx)
+{
+	log_now.final = true;
+}
+
 static enum emu_result fuzz_port(struct emu_ctx *ctx, u16 port, void *buf, unsigned int size,
 				 bool out)
 {
@@ -246,6 +262,9 @@ static const struct emu_system fuzz_system = {
 	.set_table = fuzz_set_table,
 	.invalidate = fuzz_invalidate,
 	.cpuid = fuzz_cpuid,
+	.has = fuzz_has,
+	.hypercall = fuzz_hypercall,
+	.trap = fuzz_trap,
 	.port = fuzz_port,
 };
 

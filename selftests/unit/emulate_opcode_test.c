@@ -8,6 +8,7 @@
 #include "tap.h"
 
 #define UD	FAULT(6, NO_ERROR)
+#define AC	0x40000u
 #define ELSEWHERE	.result = EMU_UNHANDLED
 
 static void wide_code(struct bench *b)
@@ -24,6 +25,36 @@ static void absent_second_page(struct bench *b)
 static void small_stack(struct bench *b)
 {
 	b->ctx.seg[EMU_SS].db = 0;
+}
+
+static void system_state(struct bench *b)
+{
+	b->xcr[0] = 0x1122334455667788;
+	b->xcr[1] = 7;
+	b->own_msr[0xc0000103 & 15] = 0x99;
+	b->random[0] = 0x89abcdef;
+	b->random[1] = 0x123456789;
+}
+
+static void bare_processor(struct bench *b)
+{
+	b->lacks = ~0u;
+}
+
+static void bare_control(struct bench *b)
+{
+	b->ctx.cr4 = 0;
+}
+
+static void user(struct bench *b)
+{
+	b->ctx.cpl = 3;
+}
+
+static void user_without_time(struct bench *b)
+{
+	b->ctx.cpl = 3;
+	b->ctx.cr4 |= 4;
 }
 
 static const struct row rows[] = {
@@ -93,24 +124,58 @@ static const struct row rows[] = {
 	{ "64: group 15 register 4", L64, "0f ae e0", UD },
 
 	/* Group 7 */
-	{ "64: vmcall", L64, "0f 01 c1", ELSEWHERE },
+	{ "64: vmcall", L64, "0f 01 c1", .in = { R(RAX, 5) }, .out = { R(RAX, ~5ull) } },
+	{ "16: vmcall", REAL, "0f 01 c1", .in = { R(RAX, 5) }, .out = { R(RAX, ~5ull) } },
+	{ "64: vmcall with 66", L64, "66 0f 01 c1", UD },
 	{ "64: vmlaunch", L64, "0f 01 c2", UD },
 	{ "64: vmmcall", L64, "0f 01 d9", UD },
-	{ "64: xgetbv", L64, "0f 01 d0", ELSEWHERE },
+	{ "64: xgetbv", L64, "0f 01 d0", .in = { R(RAX, ~0ull), R(RDX, ~0ull) },
+	  .setup = system_state, .out = { R(RAX, 0x55667788), R(RDX, 0x11223344) } },
+	{ "64: xgetbv of 1", L64, "0f 01 d0", .in = { R(RCX, 0xff00000001) },
+	  .setup = system_state, .out = { R(RAX, 7) } },
+	{ "64: xgetbv of 1 where it is not", L64, "0f 01 d0", .in = { R(RCX, 1) },
+	  .setup = bare_processor, FAULT(13, 0) },
+	{ "64: xgetbv of 2", L64, "0f 01 d0", .in = { R(RCX, 2) }, FAULT(13, 0) },
+	{ "64: xgetbv without OSXSAVE", L64, "0f 01 d0", .setup = bare_control, UD },
+	{ "64: xsetbv without OSXSAVE", L64, "0f 01 d1", .setup = bare_control, UD },
+	{ "64: xsetbv of 1", L64, "0f 01 d1", .in = { R(RCX, 1) }, FAULT(13, 0) },
+	{ "64: xsetbv", L64, "0f 01 d1", .in = { R(RAX, 7) }, .rip = 0 },
+	{ "64: user's xsetbv", L64, "0f 01 d1", .in = { R(RAX, 7) }, .setup = user, FAULT(13, 0) },
+	{ "64: xgetbv with f3", L64, "f3 0f 01 d0", UD },
+	{ "64: stac", L64, "0f 01 cb", .flags_out = AC },
+	{ "64: clac", L64, "0f 01 ca", .flags = AC },
+	{ "16: stac", REAL, "0f 01 cb", .flags_out = AC },
+	{ "64: user's stac", L64, "0f 01 cb", .setup = user, UD },
+	{ "64: stac where it is not", L64, "0f 01 cb", .setup = bare_processor, UD },
 	{ "64: vmfunc", L64, "0f 01 d4", UD },
 	{ "64: swapgs", L64, "0f 01 f8", ELSEWHERE },
 	{ "32: swapgs", P32, "0f 01 f8", UD },
-	{ "64: rdtscp", L64, "0f 01 f9", ELSEWHERE },
+	{ "64: rdtscp", L64, "0f 01 f9", .in = { R(RCX, ~0ull) }, .setup = system_state,
+	  .out = { R(RAX, 0x55667788), R(RDX, 0x11223344), R(RCX, 0x99) } },
+	{ "64: rdtscp where it is not", L64, "0f 01 f9", .setup = bare_processor, UD },
+	{ "64: rdtscp that is forbidden", L64, "0f 01 f9", .setup = user_without_time,
+	  FAULT(13, 0) },
 	{ "64: monitorx", L64, "0f 01 fa", UD },
 	{ "64: group 7 memory 5", L64, "0f 01 2b", .in = { R(RBX, DATA) }, UD },
 
 	/* Group 9 */
 	{ "64: lock cmpxchg8b of a register", L64, "f0 0f c7 c8", UD },
 	{ "64: cmpxchg8b of a register", L64, "0f c7 c8", UD },
-	{ "64: rdrand", L64, "0f c7 f0", ELSEWHERE },
+	{ "64: rdrand %eax", L64, "0f c7 f0", .in = { R(RAX, ~0ull) }, .setup = system_state,
+	  .flags = OSZAPC(1, 1, 1, 1, 1, 0), .flags_out = BENCH_FLAG_CF,
+	  .out = { R(RAX, 0x89abcdef) } },
+	{ "64: rdrand %ax", L64, "66 0f c7 f0", .in = { R(RAX, ~0ull) }, .setup = system_state,
+	  .flags_out = BENCH_FLAG_CF, .out = { R(RAX, 0xffffffffffffcdef) } },
+	{ "64: rdseed %rax", L64, "48 0f c7 f8", .setup = system_state,
+	  .flags_out = BENCH_FLAG_CF, .out = { R(RAX, 0x123456789) } },
+	{ "64: rdseed when there is none", L64, "48 0f c7 f8", .in = { R(RAX, 5) },
+	  .flags = OSZAPC(1, 1, 1, 1, 1, 1), .out = { R(RAX, 0) } },
+	{ "64: rdrand where it is not", L64, "0f c7 f0", .setup = bare_processor, UD },
 	{ "64: rdrand with lock", L64, "f0 0f c7 f0", UD },
 	{ "64: vmptrld", L64, "0f c7 33", .in = { R(RBX, DATA) }, UD },
-	{ "64: rdpid", L64, "f3 0f c7 f8", ELSEWHERE },
+	{ "64: rdpid", L64, "f3 0f c7 f8", .in = { R(RAX, ~0ull) }, .setup = system_state,
+	  .out = { R(RAX, 0x99) } },
+	{ "64: rdpid where it is not", L64, "f3 0f c7 f8", .setup = bare_processor, UD },
 	{ "64: xsavec", L64, "0f c7 23", .in = { R(RBX, DATA) }, ELSEWHERE },
 	{ "64: group 9 register 4", L64, "0f c7 e0", UD },
 	{ "64: group 9 member 0", L64, "0f c7 03", .in = { R(RBX, DATA) }, UD },
@@ -147,6 +212,8 @@ static const struct row rows[] = {
 	{ "64: movd with f3 is movq", L64, "f3 0f 7e c8", .rip = 0 },
 	{ "64: movnti with 66", L64, "66 0f c3 03", .in = { R(RBX, DATA) }, UD },
 	{ "32: syscall", P32, "0f 05", UD },
+	{ "32: sysret", P32, "0f 07", UD },
+	{ "64: rdpmc", L64, "0f 33", FAULT(13, 0) },
 	{ "64: salc", L64, "d6", UD },
 	{ "32: salc with carry", P32, "d6", .in = { R(RAX, 0x12345600) }, .flags = BENCH_FLAG_CF,
 	  .flags_out = BENCH_FLAG_CF, .out = { R(RAX, 0x123456ff) } },
