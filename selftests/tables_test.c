@@ -131,4 +131,69 @@ TEST_F_TIMEOUT(tables, unlinked_ones_go_while_a_fault_sleeps, 60)
 	pending_close(&p);
 }
 
+/* --- verdicts ------------------------------------------------------------- */
+
+#define DEVICES		20000UL
+#define DEVICES_GPA	0x100000000UL	/* one for each 2 MiB */
+#define DEVICES_GVA	0x8000000000UL	/* entry 1 of the top table */
+#define DEVICES_PDPT	DATA_GPA
+#define DEVICES_PD	(DATA_GPA + PAGE)
+
+static void guest_touch_devices(void)
+{
+	u64 i;
+
+	for (;;)
+		for (i = 0; i < DEVICES; i++)
+			guest_write64(DEVICES_GVA + i * HUGE, i);
+}
+
+/* 2 MiB pages, so that this takes few tables of the guest's. */
+static void map_devices(struct vm *vm)
+{
+	u64 *top = vm_hva(vm, PML4_GPA), *pdpt = vm_hva(vm, DEVICES_PDPT);
+	u64 *pd = vm_hva(vm, DEVICES_PD), i;
+
+	top[1] = DEVICES_PDPT | PT_P | PT_W;
+	for (i = 0; i < DEVICES; i++) {
+		pdpt[i / 512] = (DEVICES_PD + i / 512 * PAGE) | PT_P | PT_W;
+		pd[i] = (DEVICES_GPA + i * HUGE) | PT_P | PT_W | PT_PS;
+	}
+}
+
+/* The next @n writes go to devices from @first on. How many do not. */
+static u64 wrong_exits(struct vcpu *vcpu, u64 first, u64 n)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 i, data, wrong = 0;
+
+	for (i = first; i < first + n; i++) {
+		vcpu_run(vcpu);
+		memcpy(&data, run->mmio.data, 8);
+		wrong += run->exit_reason != KVM_EXIT_MMIO || !run->mmio.is_write ||
+			 run->mmio.phys_addr != DEVICES_GPA + i * HUGE || data != i;
+	}
+	return wrong;
+}
+
+TEST_F_TIMEOUT(tables, those_without_memory_are_limited, 90)
+{
+	struct vcpu *vcpu = vcpu_create(self->vm, 1, guest_touch_devices);
+	u8 *page = anon_alloc(PAGE);
+	long before = tables_kib();
+
+	REQUIRE(before >= 0);
+	map_devices(self->vm);
+	EXPECT_EQ(0, wrong_exits(vcpu, 0, DEVICES));
+	EXPECT_TRUE(tables_become(0, before + 4096));
+	/* Verdicts that were dropped come again, and memory is memory. */
+	vm_set_slot(self->vm, 2, 0, DEVICES_GPA + 3 * HUGE, PAGE, page);
+	EXPECT_EQ(0, wrong_exits(vcpu, 0, 3));
+	EXPECT_EQ(0, wrong_exits(vcpu, 4, 100));
+	EXPECT_EQ(3, *(u64 *)page);
+	vcpu_free(vcpu);
+	vm_set_slot(self->vm, 2, 0, DEVICES_GPA + 3 * HUGE, 0, page);
+	munmap(page, PAGE);
+}
+
 KEEL_TEST_MAIN

@@ -62,6 +62,7 @@ int mmio_mark(struct fault *f)
 	if (!can_mark(f->gfn))
 		return FAULT_EMULATE;
 	spin_lock(&mmu->lock);
+	zap_surplus_mmio(f->vcpu->vm, f->as);
 	if (fault_current(f)) {
 		put_mark(f, generation);
 		ret = FAULT_EMULATE;

@@ -25,7 +25,8 @@ struct keel_vcpu;
  * @lock:	protects every table and all that follows
  * @root:	host physical address of the top table; constant
  * @table:	the same, as its bookkeeping
- * @mmio:	tables that hold MMIO entries
+ * @mmio:	tables that hold MMIO entries, in the order in which they got the first;
+ *		@mmio_tables of them
  * @next:	snapshot that an update is about to publish, while it removes the
  *		mappings of slots that are not in it; no fault may map what
  *		@next does not agree to
@@ -40,6 +41,7 @@ struct keel_mmu {
 	hpa_t root[KEEL_ADDRESS_SPACES];
 	struct keel_table *table[KEEL_ADDRESS_SPACES];
 	struct list_head mmio[KEEL_ADDRESS_SPACES];
+	unsigned int mmio_tables[KEEL_ADDRESS_SPACES];
 	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
 	bool one_flush, flush_owed;
 	struct list_head dead;

@@ -68,11 +68,15 @@ static void count_mmio(struct keel_vm *vm, struct keel_table *t, int change)
 {
 	if (!change)
 		return;
-	if (!t->mmio)
+	if (!t->mmio) {
 		list_add_tail(&t->mmio_link, &vm->mmu.mmio[t->as]);
+		vm->mmu.mmio_tables[t->as]++;
+	}
 	t->mmio += change;
-	if (!t->mmio)
+	if (!t->mmio) {
 		list_del_init(&t->mmio_link);
+		vm->mmu.mmio_tables[t->as]--;
+	}
 }
 
 static void count_leaf(struct keel_vm *vm, int level, int change)

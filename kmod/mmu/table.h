@@ -120,6 +120,15 @@ static inline void zap_init(struct zap *z, struct keel_vm *vm)
 	INIT_LIST_HEAD(&z->dead);
 }
 
+/*
+ * A guest can have as many tables made as its addresses have room for by touching
+ * what is in no slot: no memory of its process stands behind them. So there is a
+ * limit to the tables with MMIO entries, and the oldest are dropped where it is
+ * reached. A verdict that is gone is found again.
+ */
+#define MMIO_TABLES	512
+void zap_surplus_mmio(struct keel_vm *vm, int as);
+
 /* Empty one entry, a whole table below it included. */
 void zap_entry(struct zap *z, struct keel_table *t, unsigned int index);
 /* Unlink @t, which is empty, and each table above that gets empty by it. */

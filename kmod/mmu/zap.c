@@ -275,6 +275,24 @@ static void drop_mmio(struct zap *z, struct keel_table *t)
 	zap_empty(z, t);
 }
 
+/* Some at a time: a flush for each would cost the other vCPUs as much as the guest likes. */
+void zap_surplus_mmio(struct keel_vm *vm, int as)
+{
+	struct list_head *tables = &vm->mmu.mmio[as];
+	int n = MMIO_TABLES / 8;
+	struct zap z;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	if (likely(vm->mmu.mmio_tables[as] < MMIO_TABLES))
+		return;
+	zap_init(&z, vm);
+	for (; n && !list_empty(tables); n--) {
+		drop_mmio(&z, list_first_entry(tables, struct keel_table, mmio_link));
+		STAT(vm, mmio_dropped);
+	}
+	zap_finish(&z);
+}
+
 /*
  * The hardware does not cache an entry that it reports as misconfigured, so
  * only the tables that get empty need a flush. None is made meanwhile: the
