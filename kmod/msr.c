@@ -38,9 +38,10 @@
 #define GUEST_ADDRESS_BITS	48		/* of virtual ones */
 #define RESET_SMBASE		0x30000
 
-/* Host immunities that hold for a guest as well, with nothing for it to write. */
-#define ARCH_CAPS_OFFERED	(ARCH_CAP_RDCL_NO | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO |		\
-				 ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO |	\
+/* Host immunities that hold for a guest as well, and how it may use IA32_SPEC_CTRL. */
+#define ARCH_CAPS_OFFERED	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA |		\
+				 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO |	\
+				 ARCH_CAP_TAA_NO |						\
 				 ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO |	\
 				 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO |		\
 				 ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO |	\
@@ -412,6 +413,55 @@ static int get_fsb_freq(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 	return 0;
 }
 
+/* --- speculation ---------------------------------------------------------- */
+
+static bool has(struct keel_vcpu *vcpu, enum cpuid_feature f, int host_bit, bool host)
+{
+	return boot_cpu_has(host_bit) && (host || keel_guest_has(vcpu, f));
+}
+
+/* The bits whose features whoever asks has; none, and the register does not exist. */
+static u64 spec_ctrl_bits(struct keel_vcpu *vcpu, bool host)
+{
+	u64 bits = 0;
+
+	if (has(vcpu, FEAT_SPEC_CTRL, X86_FEATURE_SPEC_CTRL, host))
+		bits |= SPEC_CTRL_IBRS;
+	if (has(vcpu, FEAT_STIBP, X86_FEATURE_INTEL_STIBP, host))
+		bits |= SPEC_CTRL_STIBP;
+	if (has(vcpu, FEAT_SSBD, X86_FEATURE_SPEC_CTRL_SSBD, host))
+		bits |= SPEC_CTRL_SSBD;
+	return bits;
+}
+
+static int get_spec_ctrl(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
+{
+	if (!spec_ctrl_bits(vcpu, host))
+		return -EINVAL;
+	*val = vmx_spec_ctrl(&vcpu->vmx);
+	return 0;
+}
+
+static int set_spec_ctrl(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	u64 bits = spec_ctrl_bits(vcpu, host);
+
+	if (!bits || val & ~bits)
+		return -EINVAL;
+	vmx_set_spec_ctrl(&vcpu->vmx, val);
+	return 0;
+}
+
+/* Write only. A vCPU that moves meanwhile has its predictors flushed for that. */
+static int set_pred_cmd(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
+{
+	if (!has(vcpu, FEAT_SPEC_CTRL, X86_FEATURE_SPEC_CTRL, host) || val & ~PRED_CMD_IBPB)
+		return -EINVAL;
+	if (val && !host)
+		wrmsrl(MSR_IA32_PRED_CMD, val);
+	return 0;
+}
+
 /* --- the table ----------------------------------------------------------- */
 
 #define ONE(i)		RANGE(i, 1)
@@ -457,6 +507,9 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_UCODE_WRITE), .set = set_ignored },
 	{ ONE(MSR_IA32_ARCH_CAPABILITIES), NEEDS(ARCH_CAPABILITIES), SAVED,
 	  .get = get_kept, .set = set_host_only },
+
+	{ ONE(MSR_IA32_SPEC_CTRL), SAVED, .get = get_spec_ctrl, .set = set_spec_ctrl },
+	{ ONE(MSR_IA32_PRED_CMD), .set = set_pred_cmd },
 
 	{ ONE(MSR_IA32_MCG_CAP), .get = keel_get_mce_msr, .set = keel_set_mce_msr },
 	{ RANGE(MSR_IA32_MCG_STATUS, 2), SAVED,

@@ -85,10 +85,14 @@ long keel_get_feature_msrs(void *data)
 	return msr_io(NULL, (void __user *)data, get_feature_entry, true);
 }
 
-/* TSC_AUX is of use, and switched, only with RDTSCP. */
+/* TSC_AUX is of use, and switched, only with RDTSCP; others are there if the CPU has them. */
 static bool saved(const struct msr_row *row)
 {
-	return row->saved && (row->first != MSR_TSC_AUX || vmx_caps.rdtscp);
+	if (row->first == MSR_TSC_AUX)
+		return vmx_caps.rdtscp;
+	if (row->first == MSR_IA32_SPEC_CTRL)
+		return boot_cpu_has(X86_FEATURE_SPEC_CTRL);
+	return row->saved;
 }
 
 static u32 count_saved(void)

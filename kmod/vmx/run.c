@@ -27,6 +27,8 @@
 
 static_assert(offsetof(struct vmx_vcpu, gpr) == 0);
 static_assert(offsetof(struct vmx_vcpu, host_rsp) == 16 * 8);
+static_assert(offsetof(struct vmx_vcpu, spec_ctrl) == 17 * 8);
+static_assert(offsetof(struct vmx_vcpu, owns_spec_ctrl) == 18 * 8);
 
 /* --- host segments and MSRs --------------------------------------------- */
 

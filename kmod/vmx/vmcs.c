@@ -21,7 +21,7 @@
 /* vmenter.S: where the CPU continues after a VM exit. */
 extern char vmx_exit_point[];
 
-static unsigned long *msr_bitmap, *all_msrs_bitmap;
+static unsigned long *msr_bitmap, *spec_ctrl_bitmap, *all_msrs_bitmap;
 static void *idt_base;
 
 const u32 vmx_switched_msrs[SWITCH_COUNT] = {
@@ -233,19 +233,37 @@ void vmcs_write_host_cpu(struct vmx_vcpu *v)
 #define BITMAP_READ_HIGH	(1 * 1024 * 8)
 #define BITMAP_WRITES		(2 * 1024 * 8)
 
-static void allow_msr(u32 msr, bool write)
+static void allow_msr(unsigned long *map, u32 msr, bool write)
 {
 	unsigned int bit = msr < BITMAP_HIGH_MSRS ? BITMAP_READ_LOW + msr :
 			   BITMAP_READ_HIGH + (msr - BITMAP_HIGH_MSRS);
 
-	__clear_bit(bit, msr_bitmap);
+	__clear_bit(bit, map);
 	if (write)
-		__clear_bit(BITMAP_WRITES + bit, msr_bitmap);
+		__clear_bit(BITMAP_WRITES + bit, map);
+}
+
+static void choose_bitmap(struct vmx_vcpu *v)
+{
+	unsigned long *map = v->owns_spec_ctrl ? spec_ctrl_bitmap : msr_bitmap;
+
+	vmcs_write(MSR_BITMAP, __pa(v->all_msrs_exit ? all_msrs_bitmap : map));
 }
 
 void vmx_intercept_msrs(struct vmx_vcpu *v, bool all)
 {
-	vmcs_write(MSR_BITMAP, __pa(all ? all_msrs_bitmap : msr_bitmap));
+	v->all_msrs_exit = all;
+	choose_bitmap(v);
+}
+
+/* Most guests never touch it, and need not be asked for it after each exit. */
+void vmx_set_spec_ctrl(struct vmx_vcpu *v, u64 val)
+{
+	v->spec_ctrl = val;
+	if (val && !v->owns_spec_ctrl) {
+		v->owns_spec_ctrl = true;
+		choose_bitmap(v);
+	}
 }
 
 int __init vmcs_setup(void)
@@ -256,25 +274,29 @@ int __init vmcs_setup(void)
 	idt_base = (void *)idt.address;
 
 	msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
+	spec_ctrl_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
 	all_msrs_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	if (!msr_bitmap || !all_msrs_bitmap) {
+	if (!msr_bitmap || !spec_ctrl_bitmap || !all_msrs_bitmap) {
 		vmcs_teardown();
 		return -ENOMEM;
 	}
 	memset(all_msrs_bitmap, 0xff, PAGE_SIZE);
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
-	allow_msr(MSR_IA32_TSC, false);
-	allow_msr(MSR_FS_BASE, true);
-	allow_msr(MSR_GS_BASE, true);
-	allow_msr(MSR_KERNEL_GS_BASE, true);
-	allow_msr(MSR_IA32_SYSENTER_CS, true);
-	allow_msr(MSR_IA32_SYSENTER_ESP, true);
-	allow_msr(MSR_IA32_SYSENTER_EIP, true);
+	allow_msr(msr_bitmap, MSR_IA32_TSC, false);
+	allow_msr(msr_bitmap, MSR_FS_BASE, true);
+	allow_msr(msr_bitmap, MSR_GS_BASE, true);
+	allow_msr(msr_bitmap, MSR_KERNEL_GS_BASE, true);
+	allow_msr(msr_bitmap, MSR_IA32_SYSENTER_CS, true);
+	allow_msr(msr_bitmap, MSR_IA32_SYSENTER_ESP, true);
+	allow_msr(msr_bitmap, MSR_IA32_SYSENTER_EIP, true);
+	memcpy(spec_ctrl_bitmap, msr_bitmap, PAGE_SIZE);
+	allow_msr(spec_ctrl_bitmap, MSR_IA32_SPEC_CTRL, true);
 	return 0;
 }
 
 void vmcs_teardown(void)
 {
 	free_page((unsigned long)all_msrs_bitmap);
+	free_page((unsigned long)spec_ctrl_bitmap);
 	free_page((unsigned long)msr_bitmap);
 }

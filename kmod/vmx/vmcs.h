@@ -45,7 +45,7 @@ extern const u32 vmx_switched_msrs[SWITCH_COUNT];
 struct vmcs *vmcs_alloc(int cpu);
 void vmcs_free(struct vmcs *vmcs);
 
-/* Two MSR bitmaps serve all vCPUs: what a guest may touch by itself, and nothing. */
+/* Three MSR bitmaps serve all vCPUs: what any guest may touch by itself, IA32_SPEC_CTRL too, nothing. */
 int vmcs_setup(void);
 void vmcs_teardown(void);
 

@@ -2,7 +2,9 @@
 /*
  * The step into the guest and back. Owns the general registers and what a host
  * owes itself around the step: CPU buffers cleared before, registers, return
- * stack, SPEC_CTRL and branch history after.
+ * stack, SPEC_CTRL and branch history after. SPEC_CTRL is the guest's for no
+ * instruction of the host's that could be steered: the last before the entry
+ * and the first after the exit change it.
  */
 #include <linux/linkage.h>
 #include <asm/asm.h>
@@ -24,6 +26,8 @@
 #define RSI		GPR(6)
 #define RDI		GPR(7)
 #define VCPU_HOST_RSP	GPR(16)
+#define VCPU_SPEC_CTRL	GPR(17)
+#define VCPU_OWNS_SPEC	GPR(18)
 
 #define FIELD_HOST_RSP	0x6c14
 
@@ -54,6 +58,14 @@ SYM_FUNC_START(vmx_enter)
 	jbe	.Lfailed
 	mov	%rsp, VCPU_HOST_RSP(%rdi)
 .Lrsp_known:
+	ALTERNATIVE "jmp .Lspec_ctrl_entered", "", X86_FEATURE_MSR_SPEC_CTRL
+	mov	VCPU_SPEC_CTRL(%rdi), %eax
+	cmp	PER_CPU_VAR(x86_spec_ctrl_current), %eax
+	je	.Lspec_ctrl_entered
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+.Lspec_ctrl_entered:
 	/* CF survives until the branch below: nothing between may touch it. */
 	bt	$0, %esi
 
@@ -136,12 +148,28 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
 			   X86_FEATURE_RSB_VMEXIT_LITE
 
-	/* The value is the host's all along; writing IBRS again is what protects. */
-	ALTERNATIVE "jmp .Lspec_ctrl_done", "", X86_FEATURE_KERNEL_IBRS
+	ALTERNATIVE "jmp .Lspec_ctrl_done", "", X86_FEATURE_MSR_SPEC_CTRL
+	mov	(%rsp), %rdi
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	/* A guest that writes it without an exit is asked what it holds, if it has run. */
+	test	%ebx, %ebx
+	jnz	.Lspec_ctrl_known
+	cmpl	$0, VCPU_OWNS_SPEC(%rdi)
+	je	.Lspec_ctrl_known
+	rdmsr
+	mov	%eax, VCPU_SPEC_CTRL(%rdi)
+.Lspec_ctrl_known:
 	mov	PER_CPU_VAR(x86_spec_ctrl_current), %eax
+	/* With IBRS it is the write that protects, even of the value that is there. */
+	ALTERNATIVE "", "jmp .Lspec_ctrl_write", X86_FEATURE_KERNEL_IBRS
+	cmp	VCPU_SPEC_CTRL(%rdi), %eax
+	je	.Lspec_ctrl_written
+.Lspec_ctrl_write:
 	mov	PER_CPU_VAR(x86_spec_ctrl_current + 4), %edx
 	wrmsr
+.Lspec_ctrl_written:
+	/* The branches above may have been guessed. */
+	lfence
 .Lspec_ctrl_done:
 	CLEAR_BRANCH_HISTORY_VMEXIT
 

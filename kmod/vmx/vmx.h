@@ -55,6 +55,8 @@ struct vmx_perf;
 struct vmx_vcpu {
 	unsigned long gpr[GPR_COUNT];
 	unsigned long host_rsp;		/* what HOST_RSP holds; vmenter.S */
+	u64 spec_ctrl;			/* the guest's IA32_SPEC_CTRL; vmenter.S */
+	u64 owns_spec_ctrl;		/* it reads and writes that without an exit; vmenter.S */
 	unsigned long cr2;
 	unsigned long rip;
 	unsigned long rflags;
@@ -95,6 +97,7 @@ struct vmx_vcpu {
 	struct vmx_perf *perf;		/* perf.c */
 	u32 perf_count;			/* MSRs in its lists, as the VMCS has it */
 	u64 *write_log;			/* a page, or NULL: the CPU has no log */
+	bool all_msrs_exit;
 	bool logging;
 	bool table_exits;		/* the guest has UMIP on, and the CPU does not know it */
 	u64 tsc_offset;
@@ -322,6 +325,17 @@ void vmx_intercept_bp(struct vmx_vcpu *v, bool on);
  */
 bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
 bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
+
+/*
+ * IA32_SPEC_CTRL, if the CPU has it. The caller has checked @val. From the first
+ * value but 0 on the guest reads and writes the register itself.
+ */
+static inline u64 vmx_spec_ctrl(const struct vmx_vcpu *v)
+{
+	return v->spec_ctrl;
+}
+
+void vmx_set_spec_ctrl(struct vmx_vcpu *v, u64 val);
 
 /* Exit on every RDMSR and WRMSR, or only on those that mean work. */
 void vmx_intercept_msrs(struct vmx_vcpu *v, bool all);

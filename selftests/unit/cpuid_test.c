@@ -89,8 +89,7 @@ static void test_offer_is_a_subset(void)
 		WORD_7_ECX * 32 + 7,	/* shadow stacks */
 		WORD_7_ECX * 32 + 16,	/* five-level paging */
 		WORD_7_EDX * 32 + 24,	/* AMX */
-		WORD_7_EDX * 32 + 26,	/* speculation control */
-		WORD_7_EDX * 32 + 31,
+		WORD_7_EDX * 32 + 20,	/* indirect branch tracking */
 	};
 	unsigned int i, seen = 0;
 
@@ -98,7 +97,8 @@ static void test_offer_is_a_subset(void)
 		seen += cpuid_has(t, hidden[i]);
 	tap_ok(!seen, "a guest is not told of what is not switched or emulated");
 	tap_ok(cpuid_has(t, FEAT_AVX512F) && cpuid_has(t, FEAT_INVPCID) &&
-	       cpuid_has(t, FEAT_RDTSCP) && cpuid_has(t, FEAT_LM),
+	       cpuid_has(t, FEAT_RDTSCP) && cpuid_has(t, FEAT_LM) &&
+	       cpuid_has(t, FEAT_SPEC_CTRL) && cpuid_has(t, FEAT_SSBD),
 	       "a guest is told of what works");
 	free(t);
 }
@@ -123,6 +123,12 @@ static void test_conditions(void)
 	t = table_of(&host);
 	tap_ok(!cpuid_has(t, FEAT_AVX) && !cpuid_has(t, FEAT_FMA) && !cpuid_has(t, FEAT_SSE2),
 	       "a feature that the host's kernel has disabled is not offered");
+	tap_ok(!cpuid_has(t, FEAT_UMIP), "nor is UMIP where nothing stands in for it");
+	free(t);
+
+	host.umip_by_exits = true;
+	t = table_of(&host);
+	tap_ok(cpuid_has(t, FEAT_UMIP), "UMIP by exits is offered though the host lacks it");
 	tap_ok(cpuid_has(t, FEAT_HYPERVISOR) && cpuid_has(t, FEAT_TSC_ADJUST) &&
 	       cpuid_has(t, FEAT_ARCH_CAPABILITIES), "what is done in software needs no host");
 	free(t);
