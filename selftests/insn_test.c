@@ -341,7 +341,7 @@ static void guest_x87(void)
 {
 	u64 rdi = MMIO_GPA;
 
-	asm volatile("flds (%0)\n\tfstps (%0)" : : "D" (rdi) : "memory");
+	asm volatile("fldenv (%0)\n\tfnstenv (%0)" : : "D" (rdi) : "memory");
 	guest_sync(1);
 }
 
@@ -364,7 +364,7 @@ TEST_F(insn, failure_shows_the_instruction)
 		  run->emulation_failure.flags);
 	EXPECT_LE(2, run->emulation_failure.insn_size);
 	EXPECT_EQ(0xd9, run->emulation_failure.insn_bytes[0]);
-	EXPECT_EQ(0x07, run->emulation_failure.insn_bytes[1]);
+	EXPECT_EQ(0x27, run->emulation_failure.insn_bytes[1]);
 	/* The guest has not moved and has nothing pending: it fails again, or is stepped on. */
 	vcpu_get_regs(self->vcpu, &regs);
 	rip = regs.rip;

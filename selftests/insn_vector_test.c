@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Vector instructions on a device that insn_test does not have: with the EVEX
- * prefix of AVX-512, and on mask registers. Each runs on RAM and on the device,
- * within a page and across two; the processor itself so says what is right.
+ * Vector instructions on a device that insn_test does not have - with the EVEX
+ * prefix of AVX-512, and on mask registers - and those of x87 and MMX. Each runs
+ * on RAM and on the device, within a page and across two; the processor itself
+ * so says what is right.
  */
 #include "kselftest_harness.h"
 #include "keel_test.h"
@@ -67,6 +68,33 @@ INSN(aligned_store, LOAD(29) "vmovaps %%zmm29, 64(%%rdi)")
 INSN(stream, LOAD(30) "vmovntdq %%zmm30, (%%rdi)")
 INSN(stream_load, LOAD(31) "vmovntdqa 64(%%rdi), %%zmm31" SAVE(31))
 
+INSN(flds, "fninit\n\tflds (%%rdi)\n\tfstpt (%%rsi)")
+INSN(fldl, "fninit\n\tfldl 8(%%rdi)\n\tfstpt (%%rsi)\n\tfnstsw %%ax")
+INSN(fldt, "fninit\n\tfldt (%%rdi)\n\tfstpt (%%rsi)\n\tfnstsw %%ax")
+INSN(fstps, "fninit\n\tfldt (%%rsi)\n\tfstps 4(%%rdi)\n\tfnstsw %%ax")
+INSN(fstl, "fninit\n\tfldt (%%rsi)\n\tfstl (%%rdi)\n\tfnstsw %%ax")
+INSN(fstpt, "fninit\n\tfldpi\n\tfstpt 16(%%rdi)\n\tfnstsw %%ax")
+INSN(fildll, "fninit\n\tfildll (%%rdi)\n\tfistpll (%%rsi)")
+INSN(fistpll, "fninit\n\tfildll (%%rsi)\n\tfistpll 8(%%rdi)")
+INSN(filds, "fninit\n\tfilds (%%rdi)\n\tfistpl 4(%%rdi)\n\tfnstsw %%ax")
+INSN(fisttpll, "fninit\n\tfldl (%%rsi)\n\tfisttpll (%%rdi)\n\tfnstsw %%ax")
+INSN(fbstp, "fninit\n\tfildll (%%rsi)\n\tfbstp (%%rdi)\n\tfnstsw %%ax")
+INSN(faddl, "fninit\n\tfldpi\n\tfaddl 8(%%rdi)\n\tfstpt (%%rsi)\n\tfnstsw %%ax")
+INSN(fcomps, "fninit\n\tfld1\n\tfcomps (%%rdi)\n\tfnstsw %%ax")
+INSN(fldcw, "fninit\n\tfldcw (%%rdi)\n\tfnstcw (%%rsi)\n\tfninit")
+INSN(fnstcw, "fninit\n\tfnstcw 2(%%rdi)\n\tfld1\n\tfnstsw (%%rdi)")
+INSN(movq_mm, "movq (%%rdi), %%mm3\n\tmovq %%mm3, (%%rsi)\n\temms")
+INSN(movntq, "movq (%%rsi), %%mm7\n\tmovntq %%mm7, (%%rdi)\n\temms")
+INSN(movd_mm, "movd 4(%%rdi), %%mm2\n\tmovd %%mm2, 12(%%rdi)\n\temms")
+INSN(mm_tags, "fninit\n\tfldpi\n\tmovq (%%rdi), %%mm0\n\tfnstsw %%ax\n\t"
+	      "fstpt (%%rsi)\n\tfstpt 16(%%rsi)\n\temms")
+INSN(stmxcsr, "stmxcsr 4(%%rdi)")
+INSN(ldmxcsr, "movl $0x7f81, 4(%%rdi)\n\tldmxcsr 4(%%rdi)\n\tstmxcsr (%%rsi)\n\t"
+	      "movl $0x1f80, 4(%%rdi)\n\tldmxcsr 4(%%rdi)")
+INSN(fxsave, "fninit\n\tmovups (%%rsi), %%xmm9\n\tfxsave (%%rdi)")
+INSN(fxrstor, "fninit\n\tfxsave64 (%%rdi)\n\tfld1\n\txorps %%xmm5, %%xmm5\n\t"
+	      "fxrstor64 (%%rdi)\n\tfnstsw %%ax\n\tmovups %%xmm5, (%%rsi)")
+
 #define ROW(id, ...) { .name = #id, .fn = insn_##id, __VA_ARGS__ }
 
 static const struct insn avx512[] = {
@@ -76,6 +104,13 @@ static const struct insn avx512[] = {
 	ROW(dword_store), ROW(high_half), ROW(kmovq), ROW(kmovb), ROW(kmovd_store),
 	ROW(aligned, .aligned = true), ROW(aligned_store, .aligned = true),
 	ROW(stream, .aligned = true), ROW(stream_load, .aligned = true),
+};
+
+static const struct insn x87[] = {
+	ROW(flds), ROW(fldl), ROW(fldt), ROW(fstps), ROW(fstl), ROW(fstpt), ROW(fildll),
+	ROW(fistpll), ROW(filds), ROW(fisttpll), ROW(fbstp), ROW(faddl), ROW(fcomps), ROW(fldcw),
+	ROW(fnstcw), ROW(movq_mm), ROW(movntq), ROW(movd_mm), ROW(mm_tags), ROW(stmxcsr),
+	ROW(ldmxcsr), ROW(fxsave, .aligned = true), ROW(fxrstor, .aligned = true),
 };
 
 static struct insn guest_insn;
@@ -90,8 +125,9 @@ static void run_on(u64 base, struct state *s)
 
 static void guest_main(void)
 {
-	guest_write_cr4(guest_read_cr4() | OSFXSR | OSXSAVE);
-	asm volatile("xsetbv" : : "a" (guest_xcr0), "c" (0), "d" (0));
+	guest_write_cr4(guest_read_cr4() | OSFXSR | (guest_xcr0 ? OSXSAVE : 0));
+	if (guest_xcr0)
+		asm volatile("xsetbv" : : "a" (guest_xcr0), "c" (0), "d" (0));
 	for (;;) {
 		run_on(DATA_GPA, &guest_out[0]);
 		run_on(MMIO_GPA, &guest_out[1]);
@@ -196,6 +232,36 @@ TEST_F(insn_vector, avx512)
 	REQUIRE((self->xcr0 & XCR0_AVX512) == XCR0_AVX512);
 	GUEST_VAR(self->vm, guest_xcr0) = XCR0_AVX512;
 	compare_all(_metadata, self->vm, self->vcpu, avx512, ARRAY_SIZE(avx512));
+}
+
+TEST_F(insn_vector, x87)
+{
+	compare_all(_metadata, self->vm, self->vcpu, x87, ARRAY_SIZE(x87));
+}
+
+/* An exception that is not masked comes from the next instruction that waits for it. */
+static void guest_divides(void)
+{
+	GUEST_TRY_TRAP(trap);
+	u16 fcw = 0x340;
+
+	guest_write_cr0(guest_read_cr0() | 0x20);
+	asm volatile("fninit\n\tfldcw %0\n\tfld1\n\tfidivl (%1)" : : "m" (fcw), "r" (MMIO_GPA));
+	guest_sync(1);
+	asm volatile(GUEST_TRY("fwait") : "=&r" (trap));
+	guest_sync(trap);
+}
+
+TEST_F(insn_vector, a_division_by_what_the_device_says)
+{
+	struct kvm_run *run = self->vcpu->run;
+
+	vcpu_set_long(self->vcpu, guest_divides);
+	ASSERT_EQ(KVM_EXIT_MMIO, vcpu_next(self->vcpu));
+	EXPECT_EQ(4, run->mmio.len);
+	memset(run->mmio.data, 0, sizeof(run->mmio.data));
+	EXPECT_EQ(1, vcpu_sync(self->vcpu));
+	EXPECT_EQ(16 + 1, vcpu_sync(self->vcpu));
 }
 
 /* What it leaves out of a vector is no access: userspace sees only the rest. */

@@ -307,6 +307,9 @@ const struct emu_ops keel_emu_ops = {
 	.write_xmm = keel_write_xmm,
 	.read_mask = keel_read_mask,
 	.write_mask = keel_write_mask,
+	.read_fx = keel_read_fx,
+	.write_fx = keel_write_fx,
+	.run_x87 = keel_run_x87,
 	.system = &keel_emu_system,
 };
 

@@ -411,15 +411,15 @@ static void memory_operand(struct decoder *d)
 	insn->seg = insn->base == EMU_RBP || insn->base == EMU_RSP ? EMU_SS : EMU_DS;
 }
 
-static u8 operand_size(const struct emu_insn *insn, u8 code)
+static u8 operand_size(const struct emu_insn *insn, u16 code)
 {
-	switch (code & 15) {
+	switch (code & 0xff) {
 	case SIZE_1:
 	case SIZE_2:
 	case SIZE_4:
 	case SIZE_8:
 	case SIZE_16:
-		return 1 << (code & 15);
+		return 1 << (code & 0xff);
 	case SIZE_V:
 		return insn->op_size;
 	case SIZE_Y:
@@ -438,6 +438,8 @@ static u8 operand_size(const struct emu_insn *insn, u8 code)
 		return insn->mode_size == 8 ? 10 : 6;
 	case SIZE_WORD:
 		return insn->mode_size == 8 ? 8 : 4;
+	case SIZE_10:
+		return 10;
 	case SIZE_MASK:
 		return (insn->simd_prefix == 0x66 ? 1 : 2) << (insn->vex_w ? 2 : 0);
 	default:
@@ -497,12 +499,12 @@ static void sreg_operand(struct decoder *d, struct emu_operand *o)
 }
 
 /* Fill one operand. Called in order, so that immediates follow displacements. */
-static void operand(struct decoder *d, u8 code, struct emu_operand *o)
+static void operand(struct decoder *d, u16 code, struct emu_operand *o)
 {
 	struct emu_insn *insn = d->insn;
 
 	o->size = operand_size(insn, code);
-	switch (code >> 4) {
+	switch (code >> 8) {
 	case FROM_RM:
 		rm_operand(d, o, false);
 		break;
@@ -516,6 +518,14 @@ static void operand(struct decoder *d, u8 code, struct emu_operand *o)
 		o->kind = EMU_OPERAND_XMM;
 		o->reg = modrm_reg(insn) | (insn->rex & REX_R ? 8 : 0) |
 			 (insn->rex & REX_R2 ? 16 : 0);
+		break;
+	case FROM_MMX_REG:
+		o->kind = EMU_OPERAND_MMX;
+		o->reg = modrm_reg(insn);
+		break;
+	case FROM_MMX_RM:
+		o->kind = rm_is_memory(insn) ? EMU_OPERAND_MEM : EMU_OPERAND_MMX;
+		o->reg = insn->modrm & 7;
 		break;
 	case FROM_OPCODE:
 		register_operand(insn, o, insn->opcode & 7, REX_B);
@@ -568,7 +578,7 @@ static bool is_mask_opcode(const struct decoder *d)
 static bool is_undefined_evex(const struct decoder *d, const struct emu_row *row, bool memory)
 {
 	const struct emu_insn *insn = d->insn;
-	bool to_memory = memory && (row->operand[0] >> 4 == FROM_XMM_RM);
+	bool to_memory = memory && (row->operand[0] >> 8 == FROM_XMM_RM);
 
 	if (d->broadcast || insn->vector_size > EMU_OPERAND_MAX)
 		return true;

@@ -91,6 +91,7 @@ enum emu_operand_kind {
 	EMU_OPERAND_REG_HIGH,	/* bits 8-15 of ctx->gpr[reg] */
 	EMU_OPERAND_SEG,	/* ctx->seg[reg].sel */
 	EMU_OPERAND_XMM,	/* vector register reg */
+	EMU_OPERAND_MMX,	/* MMX register reg */
 	EMU_OPERAND_MEM,	/* at insn.ea in segment insn.seg */
 	EMU_OPERAND_IMM,	/* insn.imm */
 	EMU_OPERAND_IMM2,	/* insn.imm2 */
@@ -156,6 +157,22 @@ struct emu_source {
 };
 
 #define EMU_NO_REG	0xff
+
+/*
+ * struct emu_fx - state of x87 and SSE as FXSAVE with REX.W stores it
+ * @ftw:	a bit for each register that is not empty
+ * @st:		ten bytes each, in the order of the stack
+ */
+struct emu_fx {
+	u16 fcw, fsw;
+	u8 ftw, reserved;
+	u16 fop;
+	u64 fip, fdp;
+	u32 mxcsr, mxcsr_mask;
+	u8 st[8][16];
+	u8 xmm[16][16];
+	u8 rest[96];
+} __aligned(16);
 
 /* What an executed instruction does to interrupt recognition after it. */
 enum emu_shadow {
@@ -242,6 +259,10 @@ struct emu_system {
  *		memory accesses and must not fail.
  * @read_mask, @write_mask: mask register @reg, for instructions of AVX-512;
  *		NULL if the two before are
+ * @read_fx, @write_fx: the state of x87, and XMM0 to 15 with MXCSR. Final, as
+ *		@write_xmm. Any of these three may be NULL like those above.
+ * @run_x87:	what the processor does on @fx with this x87 instruction if its
+ *		memory operand is @buf; no unmasked exception is pending
  * @system:	NULL: instructions on system state are EMU_UNHANDLED
  */
 struct emu_ops {
@@ -258,6 +279,9 @@ struct emu_ops {
 			  unsigned int size, bool clear_upper);
 	u64 (*read_mask)(struct emu_ctx *ctx, unsigned int reg);
 	void (*write_mask)(struct emu_ctx *ctx, unsigned int reg, u64 val);
+	void (*read_fx)(struct emu_ctx *ctx, struct emu_fx *fx);
+	void (*write_fx)(struct emu_ctx *ctx, const struct emu_fx *fx);
+	void (*run_x87)(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf);
 	const struct emu_system *system;
 };
 

@@ -48,6 +48,7 @@
 #define EMU_VECTOR_NP	11
 #define EMU_VECTOR_SS	12
 #define EMU_VECTOR_GP	13
+#define EMU_VECTOR_MF	16
 #define EMU_VECTOR_AC	17
 
 #define EMU_CR0_PE	0x00000001
@@ -275,6 +276,12 @@ bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed
 void emu_begin(struct emu_ctx *ctx, unsigned int length);
 void emu_commit(struct emu_ctx *ctx);
 
+/* What of MXCSR may be set. */
+static inline u32 emu_mxcsr_bits(const struct emu_fx *fx)
+{
+	return fx->mxcsr_mask ? fx->mxcsr_mask : 0xffbf;
+}
+
 /* One function per family of instructions, called through exec.c's table. */
 typedef enum emu_result emu_run_fn(struct emu_ctx *ctx);
 
@@ -285,7 +292,9 @@ emu_run_fn emu_run_call, emu_run_call_ind, emu_run_ret, emu_run_jmp, emu_run_jmp
 emu_run_fn emu_run_jcc, emu_run_loop, emu_run_jcxz;
 emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf, emu_run_salc;
 emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
-emu_run_fn emu_run_vmov_masked, emu_run_kmov;
+emu_run_fn emu_run_vmov_masked, emu_run_kmov, emu_run_ldmxcsr, emu_run_stmxcsr;
+emu_run_fn emu_run_x87_load, emu_run_x87_store, emu_run_fnst, emu_run_fninit, emu_run_fwait;
+emu_run_fn emu_run_mmx_move, emu_run_fxsave, emu_run_fxrstor;
 emu_run_fn emu_run_enter, emu_run_bound;
 emu_run_fn emu_run_daa, emu_run_das, emu_run_aaa, emu_run_aas, emu_run_aam, emu_run_aad;
 emu_run_fn emu_run_mov_sreg, emu_run_pop_sreg, emu_run_load_far, emu_run_sldt, emu_run_lldt;

@@ -73,7 +73,8 @@ static bool misaligned(const struct emu_ctx *ctx, u64 linear, unsigned int size)
 {
 	if (ctx->cpl != 3 || !(ctx->cr0 & EMU_CR0_AM) || !(ctx->rflags & EMU_FLAG_AC))
 		return false;
-	return linear & (size - 1);
+	/* A number of ten bytes like one of eight. */
+	return linear & ((size == 10 ? 8 : size) - 1);
 }
 
 /* In line for the two that nearly all accesses come through. */

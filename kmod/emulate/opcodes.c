@@ -108,7 +108,7 @@ const struct emu_row emu_one_byte[256] = {
 	[0x98] = ROW(CBW, 0, AV),
 	[0x99] = ROW(CWD, 0, AV),
 	[0x9a] = ROW(CALL_FAR, NO64, IZ, I2W),
-	[0x9b] = NOT_HERE,
+	[0x9b] = ROW(FWAIT, 0),
 	[0x9c] = ROW(PUSHF, STACK),
 	[0x9d] = ROW(POPF, STACK),
 	[0x9e] = ROW(SAHF, 0),
@@ -154,7 +154,14 @@ const struct emu_row emu_one_byte[256] = {
 	[0xd5] = ROW(AAD, NO64, IB),
 	[0xd6] = ROW(SALC, NO64),
 	[0xd7] = ROW(XLAT, 0),
-	[0xd8 ... 0xdf] = NOT_HERE,
+	[0xd8] = SPLIT(D8),
+	[0xd9] = SPLIT(D9),
+	[0xda] = SPLIT(DA),
+	[0xdb] = SPLIT(DB),
+	[0xdc] = SPLIT(DC),
+	[0xdd] = SPLIT(DD),
+	[0xde] = SPLIT(DE),
+	[0xdf] = SPLIT(DF),
 	[0xe0 ... 0xe2] = ROW(LOOP, NEAR, JB),
 	[0xe3] = ROW(JCXZ, NEAR, JB),
 	[0xe4] = ROW(IN, 0, AB, IB),
@@ -385,13 +392,55 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	},
 	[GROUP_11_BYTE] = { [0] = ROW(MOV, M, EB, IB), [7] = SPLIT(XBEGIN) },
 	[GROUP_11] = { [0] = ROW(MOV, M, EV, IZ), [7] = SPLIT(XBEGIN) },
+	/* Arithmetic of x87 with a number in memory; moves, and what controls the unit. */
+	[GROUP_X87_4] = { [0 ... 7] = ROW(X87_LOAD, M, ED) },
+	[GROUP_X87_8] = { [0 ... 7] = ROW(X87_LOAD, M, EQ) },
+	[GROUP_X87_2] = { [0 ... 7] = ROW(X87_LOAD, M, EW) },
+	[GROUP_D9] = {
+		[0] = ROW(X87_LOAD, M, ED),
+		[2 ... 3] = ROW(X87_STORE, M, ED),
+		[4] = NOT_HERE,					/* FLDENV */
+		[5] = ROW(FLDCW, M, EW),
+		[6] = NOT_HERE,					/* FNSTENV */
+		[7] = ROW(FNST, M, EW),
+	},
+	[GROUP_DB] = {
+		[0] = ROW(X87_LOAD, M, ED),
+		[1 ... 3] = ROW(X87_STORE, M, ED),
+		[5] = ROW(X87_LOAD, M, ET),
+		[7] = ROW(X87_STORE, M, ET),
+	},
+	[GROUP_DD] = {
+		[0] = ROW(X87_LOAD, M, EQ),
+		[1 ... 3] = ROW(X87_STORE, M, EQ),
+		[4] = NOT_HERE,					/* FRSTOR */
+		[6] = NOT_HERE,					/* FNSAVE */
+		[7] = ROW(FNST, M, EW),
+	},
+	[GROUP_DF] = {
+		[0] = ROW(X87_LOAD, M, EW),
+		[1 ... 3] = ROW(X87_STORE, M, EW),
+		[4] = ROW(X87_LOAD, M, ET),
+		[5] = ROW(X87_LOAD, M, EQ),
+		[6] = ROW(X87_STORE, M, ET),
+		[7] = ROW(X87_STORE, M, EQ),
+	},
+	[GROUP_X87_REG] = { [0 ... 7] = NOT_HERE },
+	[GROUP_DB_REG] = { [0 ... 3] = NOT_HERE, [4] = GROUP_RM(DB_E), [5 ... 7] = NOT_HERE },
+	[GROUP_DB_E] = { [0 ... 1] = NOT_HERE, [2 ... 3] = ROW(FNINIT, M), [4 ... 7] = NOT_HERE },
+	[GROUP_DF_REG] = { [0 ... 3] = NOT_HERE, [4] = GROUP_RM(DF_E), [5 ... 7] = NOT_HERE },
+	[GROUP_DF_E] = { [0] = ROW(FNST, M, AW), [1 ... 7] = NOT_HERE },
 	[GROUP_17] = {
 		[1] = ROW(BLSR, VEX3, HY, EY),
 		[2] = ROW(BLSMSK, VEX3, HY, EY),
 		[3] = ROW(BLSI, VEX3, HY, EY),
 	},
 	[GROUP_15_MEM] = {
-		[0 ... 5] = NOT_HERE,
+		[0] = PREFIXED(AE0),
+		[1] = PREFIXED(AE1),
+		[2] = PREFIXED(AE2),
+		[3] = PREFIXED(AE3),
+		[4 ... 5] = NOT_HERE,				/* XSAVE, XRSTOR */
 		[6] = PREFIXED(AE6_MEM),
 		[7] = PREFIXED(AE7_MEM),
 	},
@@ -425,6 +474,14 @@ const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT] = {
 		[IN_MEMORY] = GROUP(15_MEM),
 		[IN_REGISTER] = GROUP(15_REG),
 	},
+	[SPLIT_D8] = { [IN_MEMORY] = GROUP(X87_4), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_D9] = { [IN_MEMORY] = GROUP(D9), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_DA] = { [IN_MEMORY] = GROUP(X87_4), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_DB] = { [IN_MEMORY] = GROUP(DB), [IN_REGISTER] = GROUP(DB_REG) },
+	[SPLIT_DC] = { [IN_MEMORY] = GROUP(X87_8), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_DD] = { [IN_MEMORY] = GROUP(DD), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_DE] = { [IN_MEMORY] = GROUP(X87_2), [IN_REGISTER] = GROUP(X87_REG) },
+	[SPLIT_DF] = { [IN_MEMORY] = GROUP(DF), [IN_REGISTER] = GROUP(DF_REG) },
 	[SPLIT_XBEGIN] = { [IN_REGISTER] = NOT_HERE },		/* and XABORT */
 };
 
@@ -544,21 +601,21 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
 	},
 	[PREFIX_6E] = {
-		[WITH_NONE] = NOT_HERE,
+		[WITH_NONE] = ROW(MMX_MOVE, M, PQ, EY),
 		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, VY, EY),
 	},
 	[PREFIX_6F] = {
-		[WITH_NONE] = NOT_HERE,
+		[WITH_NONE] = ROW(MMX_MOVE, M, PQ, QQ),
 		[WITH_66] = ROW(VMOV, VECA, VX, WX),
 		[WITH_F3] = ROW(VMOV, VEC, VX, WX),
 	},
 	[PREFIX_7E] = {
-		[WITH_NONE] = NOT_HERE,
+		[WITH_NONE] = ROW(MMX_MOVE, M, EY, PQ),
 		[WITH_66] = ROW(VMOV_GPR, VEC | ROW_VEX128, EY, VY),
 		[WITH_F3] = ROW(VMOV, VEC | ROW_VEX128, VQ, WQ),
 	},
 	[PREFIX_7F] = {
-		[WITH_NONE] = NOT_HERE,
+		[WITH_NONE] = ROW(MMX_MOVE, M, QQ, PQ),
 		[WITH_66] = ROW(VMOV, VECA, WX, VX),
 		[WITH_F3] = ROW(VMOV, VEC, WX, VX),
 	},
@@ -570,13 +627,17 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_F3 ... WITH_F2] = NOT_HERE,
 	},
 	[PREFIX_E7] = {
-		[WITH_NONE] = NOT_HERE,
+		[WITH_NONE] = ROW(MMX_MOVE, MM, QQ, PQ),
 		[WITH_F3 ... WITH_F2] = NOT_HERE,
 		[WITH_66] = ROW(VMOV, VECM | ROW_ALIGNED, WX, VX),
 	},
 	[PREFIX_F0] = {
 		[WITH_F2] = ROW(VMOV, VECM, VX, WX),
 	},
+	[PREFIX_AE0] = { [WITH_NONE] = ROW(FXSAVE, MM) },
+	[PREFIX_AE1] = { [WITH_NONE] = ROW(FXRSTOR, MM) },
+	[PREFIX_AE2] = { [WITH_NONE] = ROW(LDMXCSR, VEC | ROW_VEX128, ED) },
+	[PREFIX_AE3] = { [WITH_NONE] = ROW(STMXCSR, VEC | ROW_VEX128, ED) },
 	[PREFIX_K90] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM_HERE, EK) },
 	[PREFIX_K91] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM, EK) },
 };

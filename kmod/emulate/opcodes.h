@@ -35,7 +35,9 @@ enum emu_op {
 	EMU_OP_BLSR, EMU_OP_BLSMSK, EMU_OP_BLSI,
 	EMU_OP_RORX, EMU_OP_SARX, EMU_OP_SHLX, EMU_OP_SHRX,
 	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
-	EMU_OP_VMOV_MASKED, EMU_OP_KMOV,
+	EMU_OP_VMOV_MASKED, EMU_OP_KMOV, EMU_OP_LDMXCSR, EMU_OP_STMXCSR,
+	EMU_OP_X87_LOAD, EMU_OP_X87_STORE, EMU_OP_FLDCW, EMU_OP_FNST, EMU_OP_FNINIT, EMU_OP_FWAIT,
+	EMU_OP_MMX_MOVE, EMU_OP_FXSAVE, EMU_OP_FXRSTOR,
 	EMU_OP_DAA, EMU_OP_DAS, EMU_OP_AAA, EMU_OP_AAS, EMU_OP_AAM, EMU_OP_AAD,
 	EMU_OP_BOUND, EMU_OP_ARPL, EMU_OP_ENTER,
 	EMU_OP_MOV_SREG, EMU_OP_POP_SREG, EMU_OP_LOAD_FAR,
@@ -82,7 +84,7 @@ enum emu_row_flag {
 	ROW_SMALL	= 0x2000000,	/* a mask is for elements of 1 or 2 bytes, not 4 or 8 */
 };
 
-/* Where an operand comes from: the high four bits of an operand code. */
+/* Where an operand comes from: the high byte of an operand code. */
 enum emu_operand_source {
 	FROM_NOWHERE,
 	FROM_RM,		/* ModRM.rm: register or memory */
@@ -100,9 +102,11 @@ enum emu_operand_source {
 	FROM_XMM_RM,		/* ModRM.rm: vector register or memory */
 	FROM_VEX,		/* VEX.vvvv: general register */
 	FROM_IMM2,		/* second immediate */
+	FROM_MMX_REG,		/* ModRM.reg as MMX register */
+	FROM_MMX_RM,		/* ModRM.rm: MMX register or memory */
 };
 
-/* Operand sizes: the low four bits of an operand code. */
+/* Operand sizes: the low byte of an operand code. */
 enum emu_operand_size {
 	SIZE_1, SIZE_2, SIZE_4, SIZE_8, SIZE_16,
 	SIZE_V,			/* operand size */
@@ -116,13 +120,14 @@ enum emu_operand_size {
 	SIZE_WORD,		/* 4, in 64-bit code 8 */
 	SIZE_DOUBLE_V,		/* twice the operand size */
 	SIZE_MASK,		/* 1 to 8, by prefix 66 and VEX.W */
+	SIZE_10,		/* a number as x87 registers hold it */
 };
 
-#define EMU_OPERAND_CODE(source, size)	((source) << 4 | (size))
+#define EMU_OPERAND_CODE(source, size)	((source) << 8 | (size))
 
 struct emu_row {
 	u8 op;			/* enum emu_op, emu_group, emu_prefix_set or emu_split */
-	u8 operand[3];
+	u16 operand[3];
 	u32 flags;
 };
 
@@ -133,6 +138,8 @@ enum emu_group {
 	GROUP_3_BYTE, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_9,
 	GROUP_7_REG0, GROUP_7_REG1, GROUP_7_REG2, GROUP_7_REG5, GROUP_7_REG7,
 	GROUP_11_BYTE, GROUP_11, GROUP_15_MEM, GROUP_15_REG, GROUP_17,
+	GROUP_X87_4, GROUP_X87_8, GROUP_X87_2, GROUP_D9, GROUP_DB, GROUP_DD, GROUP_DF,
+	GROUP_X87_REG, GROUP_DB_REG, GROUP_DB_E, GROUP_DF_REG, GROUP_DF_E,
 	GROUP_COUNT
 };
 
@@ -144,7 +151,7 @@ enum emu_prefix_set {
 	PREFIX_10, PREFIX_11, PREFIX_12, PREFIX_13, PREFIX_16, PREFIX_17,
 	PREFIX_28, PREFIX_29, PREFIX_2B, PREFIX_6E, PREFIX_6F, PREFIX_7E, PREFIX_7F,
 	PREFIX_C3, PREFIX_D6, PREFIX_E7, PREFIX_F0,
-	PREFIX_K90, PREFIX_K91,
+	PREFIX_K90, PREFIX_K91, PREFIX_AE0, PREFIX_AE1, PREFIX_AE2, PREFIX_AE3,
 	PREFIX_VMCALL, PREFIX_CLAC, PREFIX_XGETBV, PREFIX_XSETBV,
 	PREFIX_COUNT
 };
@@ -153,6 +160,7 @@ enum emu_prefix_set {
 enum emu_split {
 	SPLIT_7_0, SPLIT_7_1, SPLIT_7_2, SPLIT_7_5, SPLIT_7_7,
 	SPLIT_9_6, SPLIT_9_7, SPLIT_15, SPLIT_XBEGIN,
+	SPLIT_D8, SPLIT_D9, SPLIT_DA, SPLIT_DB, SPLIT_DC, SPLIT_DD, SPLIT_DE, SPLIT_DF,
 	SPLIT_COUNT
 };
 

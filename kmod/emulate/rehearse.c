@@ -28,6 +28,10 @@ static void write_no_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
 {
 }
 
+static void write_no_fx(struct emu_ctx *ctx, const struct emu_fx *fx)
+{
+}
+
 static enum emu_result set_nothing(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
 {
 	return EMU_OK;
@@ -54,6 +58,7 @@ enum emu_result keel_rehearse(struct keel_vcpu *vcpu)
 	system.invalidate = invalidate_nothing;
 	ops.write_xmm = write_no_xmm;
 	ops.write_mask = write_no_mask;
+	ops.write_fx = write_no_fx;
 	ops.system = &system;
 	memcpy(gpr, real->gpr, sizeof(gpr));
 	ctx.gpr = gpr;

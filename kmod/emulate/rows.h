@@ -8,7 +8,7 @@
  *   T implied string operand    V vector register    W vector r/m    H VEX.vvvv
  *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
  *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
- *   K size of a mask
+ *   P MMX register    Q MMX r/m    T 10 bytes    K size of a mask
  *
  * Private to the tables.
  */
@@ -39,6 +39,12 @@
 #define EFAR	EMU_OPERAND_CODE(FROM_RM, SIZE_FAR)
 #define ETABLE	EMU_OPERAND_CODE(FROM_RM, SIZE_TABLE)
 #define EWORD	EMU_OPERAND_CODE(FROM_RM, SIZE_WORD)
+#define ED	EMU_OPERAND_CODE(FROM_RM, SIZE_4)
+#define EQ	EMU_OPERAND_CODE(FROM_RM, SIZE_8)
+#define ET	EMU_OPERAND_CODE(FROM_RM, SIZE_10)
+#define AW	EMU_OPERAND_CODE(FROM_ACC, SIZE_2)
+#define PQ	EMU_OPERAND_CODE(FROM_MMX_REG, SIZE_8)
+#define QQ	EMU_OPERAND_CODE(FROM_MMX_RM, SIZE_8)
 #define EK	EMU_OPERAND_CODE(FROM_RM, SIZE_MASK)
 #define E2V	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_V)
 #define GW	EMU_OPERAND_CODE(FROM_REG, SIZE_2)

@@ -11,6 +11,7 @@
 #include <asm/fpu/api.h>
 
 #include "vecreg.h"
+#include "x87.h"
 
 struct vector {
 	u8 bytes[EMU_OPERAND_MAX];
@@ -192,5 +193,28 @@ void keel_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
 		move_8(load_mask64, 0, reg, &v);
 	else
 		move_8(load_mask16, 0, reg, &v);
+	fpregs_unlock();
+}
+
+void keel_read_fx(struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	memset(fx, 0, sizeof(*fx));
+	lock_registers();
+	x87_save(fx);
+	fpregs_unlock();
+}
+
+void keel_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx)
+{
+	lock_registers();
+	x87_restore(fx);
+	fpregs_unlock();
+}
+
+/* The registers are only borrowed: whatever the guest has in them is there again after. */
+void keel_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
+{
+	lock_registers();
+	x87_run_on(fx, opcode, modrm, buf);
 	fpregs_unlock();
 }

@@ -17,5 +17,8 @@ void keel_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf, unsi
 		    bool clear_upper);
 u64 keel_read_mask(struct emu_ctx *ctx, unsigned int reg);
 void keel_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val);
+void keel_read_fx(struct emu_ctx *ctx, struct emu_fx *fx);
+void keel_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx);
+void keel_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf);
 
 #endif

@@ -157,6 +157,38 @@ enum emu_result emu_run_vmov_gpr(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], v.q[0]);
 }
 
+/* --- MXCSR ----------------------------------------------------------------- */
+
+enum emu_result emu_run_ldmxcsr(struct emu_ctx *ctx)
+{
+	enum emu_result result = check_enabled(ctx);
+	struct emu_fx fx;
+	u64 val;
+
+	if (result != EMU_OK || !ctx->ops->read_fx || !ctx->ops->write_fx)
+		return result == EMU_OK ? EMU_UNHANDLED : result;
+	result = emu_read_operand(ctx, &ctx->insn.operand[0], &val);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	if (val & ~(u64)emu_mxcsr_bits(&fx))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	fx.mxcsr = val;
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_stmxcsr(struct emu_ctx *ctx)
+{
+	enum emu_result result = check_enabled(ctx);
+	struct emu_fx fx;
+
+	if (result != EMU_OK || !ctx->ops->read_fx)
+		return result == EMU_OK ? EMU_UNHANDLED : result;
+	ctx->ops->read_fx(ctx, &fx);
+	return emu_write_operand(ctx, &ctx->insn.operand[0], fx.mxcsr);
+}
+
 /* --- masks ----------------------------------------------------------------- */
 
 /* A bit for each of the @size bytes that the mask lets through. */

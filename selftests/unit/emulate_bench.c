@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "emulate_bench.h"
+#include "emulate/x87.h"
 
 #define PF_PRESENT	1u
 #define PF_WRITE	2u
@@ -210,6 +211,44 @@ static void bench_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
 	b->mask[reg] = val;
 }
 
+static void bench_read_fx(struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	struct bench *b = ctx->priv;
+	unsigned int i;
+
+	*fx = b->fx;
+	for (i = 0; i < 16; i++)
+		memcpy(fx->xmm[i], b->xmm[i], sizeof(fx->xmm[i]));
+}
+
+void bench_settle_x87(struct bench *b)
+{
+	struct emu_fx before = b->fx;
+	u16 fcw;
+
+	x87_run_on(&b->fx, 0xd9, 7 << 3, &fcw);
+	/* Not every processor keeps these. */
+	b->fx.fip = before.fip;
+	b->fx.fdp = before.fdp;
+	b->fx.fop = before.fop;
+}
+
+static void bench_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx)
+{
+	struct bench *b = ctx->priv;
+	unsigned int i;
+
+	b->fx = *fx;
+	bench_settle_x87(b);
+	for (i = 0; i < 16; i++)
+		memcpy(b->xmm[i], fx->xmm[i], sizeof(fx->xmm[i]));
+}
+
+static void bench_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
+{
+	x87_run_on(fx, opcode, modrm, buf);
+}
+
 static enum emu_result bench_get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
 {
 	struct bench *b = ctx->priv;
@@ -342,6 +381,9 @@ const struct emu_ops bench_ops = {
 	.write_xmm = bench_write_xmm,
 	.read_mask = bench_read_mask,
 	.write_mask = bench_write_mask,
+	.read_fx = bench_read_fx,
+	.write_fx = bench_write_fx,
+	.run_x87 = bench_run_x87,
 	.system = &bench_system,
 };
 
@@ -392,6 +434,9 @@ void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip)
 	b->ctx.cr4 = 0x40200;
 	b->ctx.efer = mode == EMU_MODE_LONG64 ? 0x500 : 0;
 	b->ctx.xcr0 = 0xe7;
+	b->fx.fcw = 0x37f;
+	b->fx.mxcsr = 0x1f80;
+	bench_settle_x87(b);
 	for (i = 0; i < EMU_SEG_COUNT; i++)
 		b->ctx.seg[i] = i < EMU_LDTR ? flat_segment(mode, i) :
 					       (struct emu_seg){ .unusable = 1 };

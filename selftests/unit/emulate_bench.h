@@ -65,6 +65,7 @@ struct bench {
 	u8 rights[BENCH_PAGES];
 	u8 xmm[32][64];
 	u64 mask[8];
+	struct emu_fx fx;		/* but for its vector registers */
 	bool user, implicit;
 	bool outside;
 	bool wrote_before_read, split_lock;
@@ -89,6 +90,9 @@ struct bench {
 
 /* Registers zero, flat segments, all pages writable, code to be at @rip. */
 void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip);
+
+/* Let the state of x87 be one that the processor could have. */
+void bench_settle_x87(struct bench *b);
 
 /* Forget what the last instruction did to the counters. */
 void bench_clear_counters(struct bench *b);

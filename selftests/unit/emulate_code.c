@@ -3,6 +3,7 @@
  * Random instructions: prefixes and opcodes as likely as there is something to
  * compare about them, and random bytes behind.
  */
+#include <string.h>
 #include "emulate_code.h"
 
 u64 random_state;
@@ -96,4 +97,35 @@ void random_code(u8 *code, enum emu_mode mode)
 	len = put_opcode(code, mode, put_prefixes(code, mode));
 	for (; len < EMU_INSN_MAX; len++)
 		code[len] = below(3) ? random64() >> 32 : below(16);
+}
+
+/* Few elements, or all but a few, as often as any. */
+u64 random_mask(void)
+{
+	switch (below(3)) {
+	case 0:
+		return random64() & random64() & random64();
+	case 1:
+		return random64() | random64() | random64();
+	default:
+		return random64();
+	}
+}
+
+/* Numbers of all kinds, mostly with all exceptions masked. */
+void random_x87(struct emu_fx *fx)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		u64 mantissa = random_mask() | (u64)below(2) << 63;
+		u16 exponent = below(4) ? 0x3fff + below(64) : below(2) * 0x7fff;
+
+		memcpy(fx->st[i], &mantissa, sizeof(mantissa));
+		exponent |= below(2) << 15;
+		memcpy(fx->st[i] + 8, &exponent, sizeof(exponent));
+	}
+	fx->fcw = (random64() & 0xf00) | (below(4) ? 0x7f : 0x40 | below(64));
+	fx->fsw = random64() & (below(4) ? 0x7f00 : 0x7f3f);
+	fx->ftw = random64() >> 24;
 }

@@ -15,6 +15,11 @@ u64 random64(void);
 /* One of 0 ... @bound - 1. */
 unsigned int below(unsigned int bound);
 
+u64 random_mask(void);
+
+/* All but the pointers, MXCSR and the vector registers. */
+void random_x87(struct emu_fx *fx);
+
 /* Fill @code, of EMU_INSN_MAX bytes. */
 void random_code(u8 *code, enum emu_mode mode);
 

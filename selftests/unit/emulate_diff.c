@@ -464,6 +464,8 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	switch (insn->op) {
 	case EMU_OP_CLFLUSH:
 		return true;		/* the emulator leaves paging to the owner */
+	case EMU_OP_FXSAVE:
+		return true;		/* it has pointers of the last instruction */
 	case EMU_OP_SLDT:
 	case EMU_OP_SGDT:
 	case EMU_OP_SMSW:
@@ -512,6 +514,9 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	/* AMD lets a repeat prefix change the condition of LOOP. */
 	if (insn->op == EMU_OP_LOOP && (has_prefix(t, insn, 0xf2) || has_prefix(t, insn, 0xf3)))
 		return true;
+	/* Whether numbers of ten bytes and images are, and how, differs. */
+	if (insn->op >= EMU_OP_X87_LOAD && insn->op <= EMU_OP_FXRSTOR && t->rflags & FLAG_AC)
+		return true;
 	/* Whether unaligned vector moves are subject to alignment checks differs as well. */
 	if ((insn->flags & (ROW_VECTOR | ROW_ALIGNED)) == ROW_VECTOR && (t->rflags & FLAG_AC))
 		return true;
@@ -520,7 +525,8 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 }
 
 /* Returns whether the vector registers are known. */
-static bool run_native(const struct trial *t, const void *xmm, const void *masks)
+static bool run_native(const struct trial *t, const void *xmm, const void *masks,
+		       const struct emu_fx *fx)
 {
 	memcpy(native_cpu.gpr, t->gpr, sizeof(native_cpu.gpr));
 	native_cpu.rflags = t->rflags;
@@ -531,6 +537,7 @@ static bool run_native(const struct trial *t, const void *xmm, const void *masks
 	native_cpu.gs = 0;
 	memcpy(native_cpu.vector, xmm, sizeof(native_cpu.vector));
 	memcpy(native_cpu.mask, masks, sizeof(native_cpu.mask));
+	native_cpu.fx = *fx;
 	return native_run(t->seg[EMU_CS].sel, segment_base(t, EMU_CS), bench.ctx.insn.length);
 }
 
@@ -578,6 +585,15 @@ static bool registers_differ(const struct emu_ctx *ctx)
 	return memcmp(native_cpu.gpr, gpr, sizeof(gpr));
 }
 
+/* Where the last instruction was not every processor keeps. */
+static bool x87_differs(void)
+{
+	const struct emu_fx *a = &native_cpu.fx, *b = &bench.fx;
+
+	return a->fcw != b->fcw || a->fsw != b->fsw || a->ftw != b->ftw || a->mxcsr != b->mxcsr ||
+	       memcmp(a->st, b->st, sizeof(a->st));
+}
+
 /* As far as this processor has them. */
 static bool vectors_differ(void)
 {
@@ -621,6 +637,8 @@ static const char *what_differs(const struct trial *t, enum emu_result result, b
 		return "memory";
 	if (vectors && vectors_differ())
 		return "vector registers";
+	if (vectors && x87_differs())
+		return "x87";
 	return NULL;
 }
 
@@ -652,21 +670,6 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 	}
 }
 
-/* Few elements, or all but a few, as often as any. */
-static u64 random_mask(void)
-{
-	switch (below(4)) {
-	case 0:
-		return random64() & random64() & random64();
-	case 1:
-		return random64() | random64() | random64();
-	case 2:
-		return random_value();
-	default:
-		return random64();
-	}
-}
-
 static void refill(void)
 {
 	unsigned int i;
@@ -682,6 +685,8 @@ static void refill(void)
 		((u8 *)bench.xmm)[i] = random64() >> 24;
 	for (i = 0; i < 8; i++)
 		bench.mask[i] = random_mask();
+	random_x87(&bench.fx);
+	bench_settle_x87(&bench);
 }
 
 /*
@@ -775,6 +780,9 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 		return result == EMU_OK || ctx->fault.vector != 13;
 	if (ctx->insn.op == EMU_OP_ENTER && ctx->insn.imm2 % 32 > 1)
 		return result == EMU_OK;
+	/* In which order an image is looked at differs. */
+	if (ctx->insn.op == EMU_OP_FXRSTOR)
+		return result == EMU_OK;
 	/* Intel cuts registers to 32 bits before it repeats anything. */
 	if (ctx->insn.rep && ctx->insn.addr_size == 4 && t->mode == EMU_MODE_LONG64)
 		return result == EMU_OK;
@@ -830,6 +838,7 @@ static bool run_trial(struct trial *t)
 {
 	u8 before[sizeof(bench.xmm)];
 	u64 masks[8];
+	struct emu_fx fx = bench.fx;
 	bool decoded, counts;
 	enum emu_result result;
 	const char *what = NULL;
@@ -842,7 +851,7 @@ static bool run_trial(struct trial *t)
 	result = run_emulated(t, &decoded);
 	counts = comparable(t, result, decoded);
 	if (counts) {
-		what = what_differs(t, result, run_native(t, before, masks));
+		what = what_differs(t, result, run_native(t, before, masks, &fx));
 		if (what)
 			report(t, what, result);
 		op_count[bench.ctx.insn.op]++;

@@ -110,7 +110,7 @@ static bool outside_64_bit_only(unsigned int op)
 /* The kernel's to execute, or another answer each time. */
 static bool never_compared(unsigned int op)
 {
-	if (op >= EMU_OP_SYSCALL && op <= EMU_OP_VMCALL)
+	if (op == EMU_OP_FXSAVE || (op >= EMU_OP_SYSCALL && op <= EMU_OP_VMCALL))
 		return true;
 	return op == EMU_OP_CLFLUSH || op == EMU_OP_SLDT || op == EMU_OP_SGDT ||
 	       op == EMU_OP_SMSW || op == EMU_OP_CPUID || op == EMU_OP_RDTSC || op == EMU_OP_INT;

@@ -31,6 +31,7 @@ static const char *broken;
 static u8 code[EMU_INSN_MAX];
 static u8 xmm[32][64];
 static u64 masks[8];
+static struct emu_fx x87;
 static unsigned int hostility;		/* one answer in so many is not EMU_OK */
 unsigned long hostile_results[EMU_RETRY + 1];
 
@@ -186,6 +187,25 @@ static void fuzz_write_mask(struct emu_ctx *ctx, unsigned int reg, u64 val)
 	masks[reg & 7] = val;
 }
 
+static void fuzz_read_fx(struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	*fx = x87;
+}
+
+static void fuzz_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx)
+{
+	x87 = *fx;
+}
+
+static void fuzz_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
+{
+	expect((opcode & 0xf8) == 0xd8, "an x87 instruction is one");
+	expect(modrm < 0xc0 || modrm == 0xe2 || modrm == 0xe3, "... that can be run");
+	fx->fsw = hostile_random();
+	if (modrm < 0xc0)
+		fill(buf, 10);
+}
+
 static enum emu_result fuzz_get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
 {
 	expect(space != EMU_REG_CR || nr < 16, "a control register exists");
@@ -278,6 +298,9 @@ static const struct emu_ops fuzz_ops = {
 	.write_xmm = fuzz_write_xmm,
 	.read_mask = fuzz_read_mask,
 	.write_mask = fuzz_write_mask,
+	.read_fx = fuzz_read_fx,
+	.write_fx = fuzz_write_fx,
+	.run_x87 = fuzz_run_x87,
 	.system = &fuzz_system,
 };
 
@@ -296,6 +319,8 @@ static void make_context(struct emu_ctx *ctx, enum emu_mode mode)
 		ctx->gpr[i] = random_value();
 	for (i = 0; i < 8; i++)
 		masks[i] = hostile_random();
+	fill(&x87, sizeof(x87));
+	x87.fsw &= below(4) ? ~0x80 : ~0;
 	ctx->rip = ctx->mode == EMU_MODE_LONG64 ? random_value() : (u32)random_value();
 	ctx->rflags = (hostile_random() & 0x3f7fd5) | 2;
 	ctx->cr0 = hostile_random() & (below(4) ? ~0xcull : ~0ull);
@@ -388,16 +413,19 @@ static struct emu_ctx copy_of(const struct emu_ctx *ctx)
 static void run_twice(struct emu_ctx *ctx)
 {
 	u8 xmm_before[sizeof(xmm)];
+	struct emu_fx x87_before;
 	struct emu_ctx before;
 	enum emu_result result;
 	u64 state;
 
 	before = copy_of(ctx);
 	memcpy(xmm_before, xmm, sizeof(xmm));
+	x87_before = x87;
 	result = step(ctx, true);
 	check_outcome(&before, ctx, result);
 	if (result != EMU_OK)
-		expect(!memcmp(xmm, xmm_before, sizeof(xmm)), "... and no vector register");
+		expect(!memcmp(xmm, xmm_before, sizeof(xmm)) &&
+		       !memcmp(&x87, &x87_before, sizeof(x87)), "... and no vector register");
 	if (!ctx->insn.length || result == EMU_UNHANDLED)
 		return;
 	before = copy_of(ctx);

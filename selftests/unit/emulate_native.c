@@ -302,6 +302,8 @@ static bool runs(u16 cs, u16 data, u64 base, const u8 *tail)
 	bool through;
 
 	memset(&native_cpu, 0, sizeof(native_cpu));
+	native_cpu.fx.fcw = 0x37f;
+	native_cpu.fx.mxcsr = 0x1f80;
 	native_cpu.gpr[4] = NATIVE_ORIGIN - base + NATIVE_STACK * NATIVE_PAGE + 1024;
 	native_cpu.rip = NATIVE_ORIGIN - base + offset;
 	native_cpu.rflags = 0x202;

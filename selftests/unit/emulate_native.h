@@ -20,6 +20,7 @@
 #define NATIVE_SS	2276
 #define NATIVE_GS	2278
 #define NATIVE_AVX512	2280
+#define NATIVE_FX	2304
 
 #define NATIVE_USER_CS		0x33
 #define NATIVE_USER32_CS	0x23
@@ -54,6 +55,7 @@ enum native_page {
  * struct native_cpu - registers in and out, known to the assembly by offset
  * @avx512:	all of @vector and @mask counts; otherwise half of each vector
  *		register up to 15
+ * @fx:		of x87, and MXCSR
  * @trap:	exception that the instruction raised, or NATIVE_NO_FAULT;
  *		then @error and @cr2 belong to it
  */
@@ -73,6 +75,7 @@ struct native_cpu {
 	u8 trap;
 	u32 error;
 	u64 cr2;
+	struct emu_fx fx;
 };
 
 static_assert(offsetof(struct native_cpu, rflags) == NATIVE_RFLAGS);
@@ -86,6 +89,7 @@ static_assert(offsetof(struct native_cpu, es) == NATIVE_ES);
 static_assert(offsetof(struct native_cpu, ss) == NATIVE_SS);
 static_assert(offsetof(struct native_cpu, gs) == NATIVE_GS);
 static_assert(offsetof(struct native_cpu, avx512) == NATIVE_AVX512);
+static_assert(offsetof(struct native_cpu, fx) == NATIVE_FX);
 
 extern struct native_cpu native_cpu;
 

@@ -71,6 +71,7 @@
 	pushq	$2f
 	iretq
 2:
+	fxrstor64 native_cpu + NATIVE_FX
 	move_vectors load_ymm, load_zmm, load_mask
 	mov	native_cpu + NATIVE_DS, %ds
 	mov	native_cpu + NATIVE_ES, %es
@@ -128,6 +129,7 @@ native_return:
 	pushq	$0x202
 	popfq
 	move_vectors store_ymm, store_zmm, store_mask
+	fxsave64 native_cpu + NATIVE_FX
 	jmp	1f
 
 /* The way back after a signal, which has saved the general registers. */
@@ -137,6 +139,8 @@ native_abandon:
 	pushq	$0x202
 	popfq
 1:	vzeroupper
+	fninit
+	ldmxcsr	usual_mxcsr
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -152,5 +156,10 @@ native_signal:
 	andl	$~0x40000, (%rsp)
 	popfq
 	jmp	native_handle
+
+	.section .rodata
+	.balign	4
+usual_mxcsr:
+	.long	0x1f80
 
 	.section .note.GNU-stack, "", @progbits

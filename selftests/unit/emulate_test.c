@@ -710,8 +710,6 @@ static const struct row rows[] = {
 	{ "64: ud2", L64, "0f 0b", FAULT(6, NO_ERROR) },
 	{ "64: VEX after REX is undefined", L64, "40 c5 f8 10 03", FAULT(6, NO_ERROR) },
 	{ "64: VEX.vvvv must be unused in a move", L64, "c5 f0 10 03", FAULT(6, NO_ERROR) },
-	{ "64: syscall is not executed here", L64, "0f 05", .result = EMU_UNHANDLED },
-	{ "64: fld is not executed here", L64, "d9 03", .result = EMU_UNHANDLED },
 	{ "64: int3 is not executed here", L64, "cc", .result = EMU_UNHANDLED },
 	{ "16: no VEX in real mode", REAL, "c5 f8 10 c0", FAULT(6, NO_ERROR) },
 	{ "16: arpl is undefined in real mode", REAL, "63 03", FAULT(6, NO_ERROR) },

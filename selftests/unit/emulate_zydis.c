@@ -195,7 +195,8 @@ static const char *operand_differs(const struct trial *t, const ZydisDecodedOper
 			return "high byte";
 		if (register_number(theirs->reg.value) != ours->reg)
 			return "register";
-		if (ours->kind != EMU_OPERAND_XMM && size_matters(&t->ctx.insn) &&
+		if (ours->kind != EMU_OPERAND_XMM && ours->kind != EMU_OPERAND_MMX &&
+		    size_matters(&t->ctx.insn) &&
 		    theirs->size != 8 * ours->size)
 			return "size of register";
 		return NULL;
@@ -228,6 +229,8 @@ static bool operands_implied(const struct emu_insn *insn)
 	case EMU_OP_IN ... EMU_OP_OUTS:
 	case EMU_OP_MOV_FROM_CR ... EMU_OP_MOV_TO_DR:
 	case EMU_OP_KMOV:
+	case EMU_OP_FNINIT ... EMU_OP_FWAIT:
+	case EMU_OP_FXSAVE ... EMU_OP_FXRSTOR:
 		return true;
 	}
 	return insn->opcode == 0x90;

@@ -20,4 +20,8 @@ typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 
+#ifndef __aligned
+#define __aligned(n)	__attribute__((aligned(n)))
+#endif
+
 #endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * x87 instructions with a memory operand, those that set the unit up, and the
+ * moves of MMX. What the processor does with a number is left to it (x87.h);
+ * here is what may be executed when, and what memory it moves.
+ */
+#include "exec.h"
+#include "opcodes.h"
+#include "x87.h"
+
+#define FSW_ES		0x0080		/* an unmasked exception is pending */
+#define FSW_TOP		0x3800
+#define NOT_STORED	0x001f		/* exceptions that leave the destination alone */
+
+/* Whether there is a unit, and whether its registers are this task's. */
+static enum emu_result check_unit(struct emu_ctx *ctx)
+{
+	if (!ctx->ops->read_fx || !ctx->ops->write_fx || !ctx->ops->run_x87)
+		return EMU_UNHANDLED;
+	if (ctx->cr0 & (EMU_CR0_EM | EMU_CR0_TS))
+		return emu_raise(ctx, EMU_VECTOR_NM, 0);
+	return EMU_OK;
+}
+
+/* The state, for an instruction that waits for the exception of another one before it. */
+static enum emu_result get_waiting(struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	enum emu_result result = check_unit(ctx);
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, fx);
+	return fx->fsw & FSW_ES ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
+}
+
+/* The pointers are the guest's, and not those of the instruction that has stood in for it. */
+static void run(struct emu_ctx *ctx, struct emu_fx *fx, void *buf, bool control)
+{
+	u64 fip = fx->fip, fdp = fx->fdp;
+	u16 fop = fx->fop;
+
+	ctx->ops->run_x87(fx, ctx->insn.opcode, ctx->insn.modrm, buf);
+	fx->fop = fop;
+	fx->fip = control ? fip : ctx->rip;
+	fx->fdp = control ? fdp : emu_effective_address(ctx);
+}
+
+static enum emu_result read_memory(struct emu_ctx *ctx, void *buf)
+{
+	return emu_mem_read(ctx, ctx->insn.seg, emu_effective_address(ctx), buf,
+			    ctx->insn.operand[0].size, EMU_READ);
+}
+
+static enum emu_result write_memory(struct emu_ctx *ctx, const void *buf)
+{
+	return emu_mem_write(ctx, ctx->insn.seg, emu_effective_address(ctx), buf,
+			     ctx->insn.operand[0].size);
+}
+
+/* Loads, arithmetic with a number in memory, and FLDCW. */
+enum emu_result emu_run_x87_load(struct emu_ctx *ctx)
+{
+	bool control = ctx->insn.op == EMU_OP_FLDCW;
+	enum emu_result result;
+	u8 buf[16] = {};
+	struct emu_fx fx;
+
+	result = get_waiting(ctx, &fx);
+	if (result == EMU_OK)
+		result = read_memory(ctx, buf);
+	if (result != EMU_OK)
+		return result;
+	run(ctx, &fx, buf, control);
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
+/* Stores: the state changes when memory has. What is not stored must be possible to store. */
+enum emu_result emu_run_x87_store(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u8 buf[16] = {};
+	struct emu_fx fx;
+
+	result = get_waiting(ctx, &fx);
+	if (result != EMU_OK)
+		return result;
+	run(ctx, &fx, buf, false);
+	if (fx.fsw & ~fx.fcw & NOT_STORED)
+		result = emu_mem_read(ctx, ctx->insn.seg, emu_effective_address(ctx), buf,
+				      ctx->insn.operand[0].size, EMU_READ | EMU_RMW | EMU_PROBE);
+	else
+		result = write_memory(ctx, buf);
+	if (result == EMU_OK)
+		ctx->ops->write_fx(ctx, &fx);
+	return result;
+}
+
+/* FNSTCW and FNSTSW, which do not wait. */
+enum emu_result emu_run_fnst(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = &ctx->insn.operand[0];
+	enum emu_result result = check_unit(ctx);
+	struct emu_fx fx;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	return emu_write_operand(ctx, o, ctx->insn.opcode == 0xd9 ? fx.fcw : fx.fsw);
+}
+
+/* FNINIT and FNCLEX. */
+enum emu_result emu_run_fninit(struct emu_ctx *ctx)
+{
+	enum emu_result result = check_unit(ctx);
+	struct emu_fx fx;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	if (ctx->insn.modrm == X87_FNINIT) {
+		fx.fip = 0;
+		fx.fdp = 0;
+		fx.fop = 0;
+	}
+	run(ctx, &fx, NULL, true);
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_fwait(struct emu_ctx *ctx)
+{
+	struct emu_fx fx;
+
+	if (!ctx->ops->read_fx)
+		return EMU_UNHANDLED;
+	if ((ctx->cr0 & (EMU_CR0_MP | EMU_CR0_TS)) == (EMU_CR0_MP | EMU_CR0_TS))
+		return emu_raise(ctx, EMU_VECTOR_NM, 0);
+	ctx->ops->read_fx(ctx, &fx);
+	return fx.fsw & FSW_ES ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
+}
+
+/* --- MMX ------------------------------------------------------------------- */
+
+/* MMX registers have fixed places, where those of x87 count from the top of the stack. */
+static void enter_mmx(struct emu_fx *fx)
+{
+	unsigned int top = (fx->fsw & FSW_TOP) >> 11, i;
+	u8 st[8][16];
+
+	memcpy(st, fx->st, sizeof(st));
+	for (i = 0; i < 8; i++)
+		memcpy(fx->st[(i + top) & 7], st[i], sizeof(st[i]));
+	fx->fsw &= ~FSW_TOP;
+	fx->ftw = 0xff;
+}
+
+static enum emu_result get_mmx(struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	enum emu_result result;
+
+	if (ctx->cr0 & EMU_CR0_EM)
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	result = get_waiting(ctx, fx);
+	if (result == EMU_OK)
+		enter_mmx(fx);
+	return result;
+}
+
+/* MOVD, MOVQ and MOVNTQ. */
+enum emu_result emu_run_mmx_move(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	struct emu_fx fx;
+	u64 val = 0;
+
+	result = get_mmx(ctx, &fx);
+	if (result != EMU_OK)
+		return result;
+	if (o[1].kind == EMU_OPERAND_MMX)
+		memcpy(&val, fx.st[o[1].reg], sizeof(val));
+	else
+		result = emu_read_operand(ctx, &o[1], &val);
+	if (result == EMU_OK && o[0].kind != EMU_OPERAND_MMX)
+		result = emu_write_operand(ctx, &o[0], val);
+	if (result != EMU_OK)
+		return result;
+	if (o[0].kind == EMU_OPERAND_MMX) {
+		memset(fx.st[o[0].reg], 0xff, 10);
+		memcpy(fx.st[o[0].reg], &val, sizeof(val));
+	}
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
+/* --- the whole state -------------------------------------------------------- */
+
+#define IMAGE_ALIGN	16
+
+/* As much as there is of the image in this mode: without OSFXSR it ends before XMM0. */
+static unsigned int image_size(const struct emu_ctx *ctx)
+{
+	unsigned int count = ctx->mode == EMU_MODE_LONG64 ? 16 : 8;
+
+	return offsetof(struct emu_fx, xmm) + (ctx->cr4 & EMU_CR4_OSFXSR ? 16 * count : 0);
+}
+
+/* Of the 512 bytes some are the program's own, but the whole must be there for it. */
+static enum emu_result check_image(struct emu_ctx *ctx, u64 ea)
+{
+	bool write = ctx->insn.op == EMU_OP_FXSAVE;
+	enum emu_result result;
+	u64 first, last;
+
+	result = emu_linear_address(ctx, ctx->insn.seg, ea, IMAGE_ALIGN,
+				    EMU_ALIGNED | (write ? EMU_WRITE : EMU_READ), &first);
+	if (result != EMU_OK)
+		return result;
+	return emu_linear_address(ctx, ctx->insn.seg, ea + sizeof(struct emu_fx) - IMAGE_ALIGN,
+				  IMAGE_ALIGN, write ? EMU_WRITE : EMU_READ, &last);
+}
+
+/* @access as for struct emu_ops; a write if EMU_WRITE is in it. */
+static enum emu_result move_image(struct emu_ctx *ctx, u64 ea, u8 *image, unsigned int access)
+{
+	unsigned int size = image_size(ctx), at, len;
+	enum emu_result result = EMU_OK;
+
+	for (at = 0; at < size && result == EMU_OK; at += len) {
+		len = size - at < EMU_OPERAND_MAX ? size - at : EMU_OPERAND_MAX;
+		if (access & EMU_WRITE)
+			result = emu_mem_write(ctx, ctx->insn.seg, ea + at, image + at, len);
+		else
+			result = emu_mem_read(ctx, ctx->insn.seg, ea + at, image + at, len, access);
+	}
+	return result;
+}
+
+/* Pointers have 32 bits, with selectors that are no longer kept, if REX.W does not say 64. */
+static void cut_pointers(const struct emu_ctx *ctx, struct emu_fx *fx)
+{
+	if (ctx->insn.op_size == 8)
+		return;
+	fx->fip = (u32)fx->fip;
+	fx->fdp = (u32)fx->fdp;
+}
+
+enum emu_result emu_run_fxsave(struct emu_ctx *ctx)
+{
+	u64 ea = emu_effective_address(ctx);
+	enum emu_result result = check_unit(ctx);
+	struct emu_fx fx;
+
+	if (result == EMU_OK)
+		result = check_image(ctx, ea);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	result = move_image(ctx, ea, (u8 *)&fx, EMU_READ | EMU_RMW | EMU_PROBE);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	cut_pointers(ctx, &fx);
+	return move_image(ctx, ea, (u8 *)&fx, EMU_WRITE);
+}
+
+enum emu_result emu_run_fxrstor(struct emu_ctx *ctx)
+{
+	u64 ea = emu_effective_address(ctx);
+	enum emu_result result = check_unit(ctx);
+	struct emu_fx fx;
+	u32 mxcsr_mask;
+
+	if (result == EMU_OK)
+		result = check_image(ctx, ea);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	mxcsr_mask = fx.mxcsr_mask;
+	result = move_image(ctx, ea, (u8 *)&fx, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	fx.mxcsr_mask = mxcsr_mask;
+	if (fx.mxcsr & ~emu_mxcsr_bits(&fx))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	cut_pointers(ctx, &fx);
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
