@@ -359,6 +359,22 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
+#define TASK_SELECTOR(q)	((u16)(q))
+#define TASK_SOURCE(q)		((q) >> 30 & 3)
+
+/* The hardware has looked at the gate, but not at what it leads to. An event is on its way still. */
+static int handle_task_switch(struct keel_vcpu *vcpu, const struct keel_exit *exit)
+{
+	u64 qual = vmx_exit_qualification(&vcpu->vmx);
+	struct emu_event event = { .vector = 0 };
+
+	if (TASK_SOURCE(qual) != EMU_TASK_EVENT)
+		event.length = vmx_exit_insn_len(&vcpu->vmx);
+	else if (!(exit->vectoring & VECTORING_INFO_VALID_MASK) || !keel_take_event(vcpu, &event))
+		return unexpected_exit(vcpu, exit);
+	return keel_emulate_task(vcpu, TASK_SOURCE(qual), TASK_SELECTOR(qual), &event);
+}
+
 /* A string between a port and a device takes the emulator. */
 static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
@@ -408,6 +424,7 @@ static const struct handler handlers[] = {
 	[EXIT_REASON_TRIPLE_FAULT]		= { handle_triple_fault },
 	[EXIT_REASON_INTERRUPT_WINDOW]		= { handle_window },
 	[EXIT_REASON_NMI_WINDOW]		= { handle_window },
+	[EXIT_REASON_TASK_SWITCH]		= { handle_task_switch, true },
 	[EXIT_REASON_CPUID]			= { handle_cpuid },
 	[EXIT_REASON_HLT]			= { handle_hlt },
 	[EXIT_REASON_INVD]			= { handle_skip },

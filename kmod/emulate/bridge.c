@@ -397,27 +397,6 @@ static void commit_segs(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 			store_seg(vcpu, i, &ctx->seg[i]);
 }
 
-static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
-{
-	struct vmx_vcpu *v = &vcpu->vmx;
-
-	if (ctx->gpr[EMU_RSP] != vcpu->emulation.rsp)
-		vmx_set_rsp(v, ctx->gpr[EMU_RSP]);
-	vmx_set_rip(v, ctx->rip);
-	set_guest_rflags(vcpu, ctx->rflags);
-	if (ctx->seg_dirty)
-		commit_segs(ctx, vcpu);
-	set_shadow(v, ctx->shadow);
-	if (ctx->nmi_open)
-		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
-	if (unlikely(ctx->single_step || keel_debug_ends(&vcpu->debug)))
-		keel_stepped(vcpu, ctx->single_step);
-	if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
-		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
-}
-
-/* --- one instruction ---------------------------------------------------- */
-
 static void queue_fault(struct keel_vcpu *vcpu, const struct emu_exception *e)
 {
 	struct walk_fault pf = { .error = e->error_code, .gva = e->cr2 };
@@ -431,6 +410,29 @@ static void queue_fault(struct keel_vcpu *vcpu, const struct emu_exception *e)
 	else
 		keel_queue_exception(vcpu, e->vector);
 }
+
+static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	if (ctx->gpr[EMU_RSP] != vcpu->emulation.rsp)
+		vmx_set_rsp(v, ctx->gpr[EMU_RSP]);
+	vmx_set_rip(v, ctx->rip);
+	set_guest_rflags(vcpu, ctx->rflags);
+	if (ctx->seg_dirty)
+		commit_segs(ctx, vcpu);
+	set_shadow(v, ctx->shadow);
+	if (ctx->begins_with_fault)
+		queue_fault(vcpu, &ctx->fault);
+	if (ctx->nmi_open)
+		vmx_set_interruptibility(v, vmx_interruptibility(v) & ~GUEST_INTR_STATE_NMI);
+	if (unlikely(ctx->single_step || keel_debug_ends(&vcpu->debug)))
+		keel_stepped(vcpu, ctx->single_step);
+	if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
+		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
+}
+
+/* --- one instruction ---------------------------------------------------- */
 
 /*
  * May the next iteration follow at once? Whatever the guest or userspace wants
@@ -682,10 +684,9 @@ static int event_failed(struct keel_vcpu *vcpu)
 	return keel_emulation_failed(vcpu, NULL, 0);
 }
 
-int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event)
+static void begin_event(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
-	enum emu_result r;
 
 	keel_mmio_reset(vcpu);
 	e->alone = false;
@@ -693,13 +694,18 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event)
 	forget_places(e);
 	take_slots(vcpu);
 	fill(&e->ctx, vcpu);
-	r = emu_interrupt(&e->ctx, event);
+}
+
+static int finish_event(struct keel_vcpu *vcpu, enum emu_result r)
+{
+	struct keel_emulation *e = &vcpu->emulation;
+
 	forget_hits(vcpu, r);
 	drop_slots(vcpu);
 	switch (r) {
 	case EMU_OK:
-		commit(&e->ctx, vcpu);
 		keel_event_over(vcpu, true);
+		commit(&e->ctx, vcpu);
 		return went_out(vcpu, keel_mmio_commit(vcpu));
 	case EMU_FAULT:
 		keel_mmio_reset(vcpu);
@@ -712,4 +718,17 @@ int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event)
 	default:
 		return event_failed(vcpu);
 	}
+}
+
+int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event)
+{
+	begin_event(vcpu);
+	return finish_event(vcpu, emu_interrupt(&vcpu->emulation.ctx, event));
+}
+
+int keel_emulate_task(struct keel_vcpu *vcpu, unsigned int source, u16 sel,
+		      const struct emu_event *event)
+{
+	begin_event(vcpu);
+	return finish_event(vcpu, emu_switch_task(&vcpu->emulation.ctx, source, sel, event));
 }

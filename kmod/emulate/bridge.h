@@ -21,6 +21,10 @@ int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa, bool writes);
 /* Deliver an event as the hardware would. SRCU held. enum keel_run or -errno. */
 int keel_emulate_event(struct keel_vcpu *vcpu, const struct emu_event *event);
 
+/* Switch to the task @sel, as the hardware would. @source: of enum emu_task_source. Likewise. */
+int keel_emulate_task(struct keel_vcpu *vcpu, unsigned int source, u16 sel,
+		      const struct emu_event *event);
+
 /*
  * mode.c: can the hardware run the guest as it is? If not, the next instruction
  * or event of it is emulated: enum keel_run or -errno.

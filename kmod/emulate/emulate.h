@@ -299,7 +299,8 @@ struct emu_ops {
  * mode and the code bytes stay the same. What it was decoded from is in
  * @source: the owner zeroes the context once, and leaves both alone.
  *
- * Out: valid after EMU_OK, but for @fault, which is valid after EMU_FAULT.
+ * Out: valid after EMU_OK, but for @fault, which is valid after EMU_FAULT and
+ * with @begins_with_fault.
  */
 struct emu_ctx {
 	/* in */
@@ -328,6 +329,7 @@ struct emu_ctx {
 	struct emu_exception fault;
 	bool rep_again;			/* one iteration done, rip still at the instruction */
 	bool single_step;		/* RFLAGS.TF counts still: a debug trap is due */
+	bool begins_with_fault;		/* a task switch: the new task raises @fault at once */
 	bool halted;			/* HLT */
 	bool nmi_open;			/* IRET: NMIs are no longer blocked */
 	u8 seg_dirty;			/* bit per enum emu_seg_index: seg[] was loaded */
@@ -377,5 +379,20 @@ struct emu_event {
  * results are the same.
  */
 enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e);
+
+/* Numbered as VM exits do. */
+enum emu_task_source {
+	EMU_TASK_CALL,
+	EMU_TASK_IRET,
+	EMU_TASK_JMP,
+	EMU_TASK_EVENT,		/* through a task gate in the IDT */
+};
+
+/*
+ * Switch to the task whose state segment is @sel. @e: the event that leads to
+ * it, or only the length of the instruction that does.
+ */
+enum emu_result emu_switch_task(struct emu_ctx *ctx, enum emu_task_source source, u16 sel,
+				const struct emu_event *e);
 
 #endif

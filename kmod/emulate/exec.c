@@ -613,6 +613,7 @@ void emu_begin(struct emu_ctx *ctx, unsigned int length)
 	ctx->displaced = 0;
 	ctx->rep_again = false;
 	ctx->single_step = ctx->rflags & EMU_FLAG_TF;
+	ctx->begins_with_fault = false;
 	ctx->halted = false;
 	ctx->nmi_open = false;
 	ctx->seg_dirty = 0;

@@ -38,6 +38,7 @@
 			 EMU_FLAG_VIF | EMU_FLAG_VIP | EMU_FLAG_ID)
 
 #define EMU_VECTOR_DE	0
+#define EMU_VECTOR_DB	1
 #define EMU_VECTOR_BP	3
 #define EMU_VECTOR_OF	4
 #define EMU_VECTOR_BR	5
@@ -56,6 +57,7 @@
 #define EMU_CR0_EM	0x00000004
 #define EMU_CR0_TS	0x00000008
 #define EMU_CR0_AM	0x00040000
+#define EMU_CR0_PG	0x80000000
 #define EMU_CR4_VME	0x00000001
 #define EMU_CR4_PVI	0x00000002
 #define EMU_CR4_TSD	0x00000004
@@ -221,6 +223,18 @@ void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel);
 
 /* A far return to outer code leaves no segment loaded that this must not see. */
 void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);
+
+/* The first 8 bytes of a descriptor. @vector if it is outside its table. */
+enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_load *load,
+				     u8 vector);
+
+/* interrupt.c: what the program has not asked for shows in the error code. */
+void emu_mark_external(struct emu_exception *fault);
+
+/* task.c: from within an instruction or a delivery. @error: to be pushed, or NULL. */
+enum emu_result emu_change_task(struct emu_ctx *ctx, enum emu_task_source source, u16 sel,
+				const u32 *error);
+enum emu_result emu_return_task(struct emu_ctx *ctx);
 
 /* far.c: @ip must be in the code segment that it belongs to. */
 enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip);

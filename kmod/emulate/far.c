@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates
- * and hardware tasks are not executed here; interrupts are in interrupt.c.
+ * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates are
+ * not executed here; interrupts are in interrupt.c, other tasks in task.c.
  */
 #include "exec.h"
 #include "opcodes.h"
 
-/* Where code goes on; @outer: in the stack that @ss and @sp describe. */
+/* Where code goes on; @outer: in the stack that @ss and @sp describe; @task: in another task. */
 struct target {
 	struct emu_load cs, ss;
 	u64 ip, sp;
+	u16 task;
 	bool outer;
 };
 
@@ -25,6 +26,26 @@ enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 
 	return good ? EMU_OK : emu_raise(ctx, EMU_VECTOR_GP, 0);
 }
 
+#define TYPE_TSS16	1
+#define TYPE_TASK_GATE	5
+#define TYPE_TSS32	9
+
+/* A jump or a call to a descriptor that is not of code, but of a task or its gate. */
+static enum emu_result aim_at_task(struct emu_ctx *ctx, u16 sel, struct target *t)
+{
+	const struct emu_seg *s = &t->cs.seg;
+	bool gate = s->type == TYPE_TASK_GATE;
+
+	if (!gate && s->type != TYPE_TSS16 && s->type != TYPE_TSS32)
+		return EMU_UNHANDLED;
+	if (s->dpl < ctx->cpl || s->dpl < (sel & 3))
+		return emu_raise(ctx, EMU_VECTOR_GP, sel & ~3u);
+	if (gate && !s->p)
+		return emu_raise(ctx, EMU_VECTOR_NP, sel & ~3u);
+	t->task = gate ? t->cs.old >> 16 : sel;
+	return EMU_OK;
+}
+
 /* Find out where a jump or a call leads, and whether it may. */
 static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 {
@@ -37,6 +58,8 @@ static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 		result = emu_read_far(ctx, &sel, &t->ip);
 	if (result == EMU_OK)
 		result = emu_prepare_seg(ctx, EMU_CS, sel, ctx->cpl, &t->cs);
+	if (result == EMU_UNHANDLED)
+		return aim_at_task(ctx, sel, t);
 	t->ip &= emu_mask(insn->op_size);
 	return result == EMU_OK ? emu_check_ip(ctx, &t->cs.seg, t->ip) : result;
 }
@@ -49,10 +72,12 @@ static void go(struct emu_ctx *ctx, const struct target *t)
 
 enum emu_result emu_run_jmp_far(struct emu_ctx *ctx)
 {
+	struct target t = { .task = 0 };
 	enum emu_result result;
-	struct target t;
 
 	result = aim(ctx, &t);
+	if (result == EMU_OK && t.task)
+		return emu_change_task(ctx, EMU_TASK_JMP, t.task, NULL);
 	if (result == EMU_OK)
 		result = emu_mark_seg(ctx, &t.cs);
 	if (result == EMU_OK)
@@ -74,10 +99,12 @@ static enum emu_result push_return(struct emu_ctx *ctx, unsigned int depth)
 
 enum emu_result emu_run_call_far(struct emu_ctx *ctx)
 {
+	struct target t = { .task = 0 };
 	enum emu_result result;
-	struct target t;
 
 	result = aim(ctx, &t);
+	if (result == EMU_OK && t.task)
+		return emu_change_task(ctx, EMU_TASK_CALL, t.task, NULL);
 	if (result == EMU_OK)
 		result = push_return(ctx, 0);
 	if (result == EMU_OK)
@@ -215,10 +242,15 @@ static enum emu_result check_iret(struct emu_ctx *ctx)
 {
 	if (ctx->mode == EMU_MODE_VM86 && emu_iopl(ctx) < 3)
 		return ctx->cr4 & EMU_CR4_VME ? EMU_UNHANDLED : emu_raise(ctx, EMU_VECTOR_GP, 0);
-	if (emu_no_descriptors(ctx) || !(ctx->rflags & EMU_FLAG_NT))
-		return EMU_OK;
-	/* A return to another task, which long mode does not have. */
-	return emu_long_mode(ctx) ? emu_raise(ctx, EMU_VECTOR_GP, 0) : EMU_UNHANDLED;
+	/* Long mode does not know other tasks. */
+	if (emu_long_mode(ctx) && ctx->rflags & EMU_FLAG_NT)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return EMU_OK;
+}
+
+static bool returns_to_task(const struct emu_ctx *ctx)
+{
+	return !emu_no_descriptors(ctx) && ctx->rflags & EMU_FLAG_NT;
 }
 
 static bool returns_to_vm86(const struct emu_ctx *ctx, u64 flags)
@@ -261,6 +293,8 @@ enum emu_result emu_run_iret(struct emu_ctx *ctx)
 	u64 cs, flags, mask = iret_mask(ctx);
 
 	result = check_iret(ctx);
+	if (result == EMU_OK && returns_to_task(ctx))
+		return emu_return_task(ctx);
 	if (result == EMU_OK)
 		result = pop(ctx, &depth, &t.ip);
 	if (result == EMU_OK)

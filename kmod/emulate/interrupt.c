@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The way into a handler: through the vectors of real mode, or through gates
- * of protected mode, to the same privilege level or an inner one. Tasks and
- * long mode are not executed here; hardware that runs them delivers to them.
+ * of protected mode, to the same privilege level, an inner one or another task.
+ * Long mode is not executed here; hardware that runs it delivers to it.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -10,6 +10,7 @@
 #define GATE_BYTES	8
 #define GATE_TRAP	1	/* type: leaves IF alone */
 #define GATE_32		8
+#define TASK_GATE	5
 #define ERROR_EXTERNAL	1
 
 /*
@@ -157,14 +158,14 @@ static enum emu_result real_interrupt(struct emu_ctx *ctx, u8 vector)
 	return result == EMU_OK ? enter(ctx, &h) : result;
 }
 
-/* An interrupt or trap gate, of 16 or 32 bits. @soft: the program asked for it, and must be let. */
+/* An interrupt or trap gate, of 16 or 32 bits, or a task gate. @soft: the program asked for it, and must be let. */
 static enum emu_result check_gate(struct emu_ctx *ctx, u8 vector, u64 gate, bool soft)
 {
 	unsigned int type = gate >> 40 & 0x1f, dpl = gate >> 45 & 3;
 
-	if (type == 5)
-		return EMU_UNHANDLED;		/* a task */
-	if ((type & ~(GATE_32 | GATE_TRAP)) != 6 || (soft && dpl < ctx->cpl))
+	if (type != TASK_GATE && (type & ~(GATE_32 | GATE_TRAP)) != 6)
+		return emu_raise(ctx, EMU_VECTOR_GP, vector << 3 | 2);
+	if (soft && dpl < ctx->cpl)
 		return emu_raise(ctx, EMU_VECTOR_GP, vector << 3 | 2);
 	if (!(gate >> 47 & 1))
 		return emu_raise(ctx, EMU_VECTOR_NP, vector << 3 | 2);
@@ -222,6 +223,9 @@ static enum emu_result gate_interrupt(struct emu_ctx *ctx, u8 vector, bool soft,
 		result = check_gate(ctx, vector, gate, soft);
 	if (result != EMU_OK)
 		return result;
+	if ((gate >> 40 & 0x1f) == TASK_GATE)
+		return emu_change_task(ctx, EMU_TASK_EVENT, gate >> 16,
+				       h->has_error ? &h->error : NULL);
 	h->size = gate >> 40 & GATE_32 ? 4 : 2;
 	h->keep_if = gate >> 40 & GATE_TRAP;
 	h->ip = (gate & 0xffff) | (h->size == 4 ? gate >> 32 & 0xffff0000 : 0);
@@ -270,8 +274,7 @@ enum emu_result emu_run_int1(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* An error code that names a selector also says that the program has not asked for this. */
-static void mark_external(struct emu_exception *fault)
+void emu_mark_external(struct emu_exception *fault)
 {
 	if (fault->has_error && fault->vector >= EMU_VECTOR_TS && fault->vector <= EMU_VECTOR_GP)
 		fault->error_code |= ERROR_EXTERNAL;
@@ -285,9 +288,9 @@ enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e)
 	ctx->insn.op = EMU_OP_NONE;
 	emu_begin(ctx, e->length);
 	result = interrupt(ctx, e->vector, false, &h);
+	if (!e->soft && (result == EMU_FAULT || ctx->begins_with_fault))
+		emu_mark_external(&ctx->fault);
 	if (result == EMU_OK)
 		emu_commit(ctx);
-	else if (result == EMU_FAULT && !e->soft)
-		mark_external(&ctx->fault);
 	return result;
 }

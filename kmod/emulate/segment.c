@@ -79,8 +79,8 @@ static bool find(struct emu_ctx *ctx, u16 sel, unsigned int size, u64 *linear)
 	return (sel & ~7u) + size - 1 <= limit;
 }
 
-/* Read the descriptor's first 8 bytes. @vector if it is outside its table. */
-static enum emu_result fetch(struct emu_ctx *ctx, u16 sel, struct emu_load *load, u8 vector)
+enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_load *load,
+				     u8 vector)
 {
 	enum emu_result result;
 
@@ -161,7 +161,7 @@ static bool code_allowed(const struct emu_ctx *ctx, const struct emu_seg *s, u16
 #define GATES_LEGACY	0x1232	/* a bit for each type */
 #define GATES_LONG	0x1000
 
-/* A call gate, a task gate or a task: jumps and calls may go there, but not here. */
+/* A call gate, a task gate or a task: jumps and calls may go there, which is far.c's matter. */
 static bool is_gate(const struct emu_ctx *ctx, const struct emu_seg *s)
 {
 	u16 types = emu_long_mode(ctx) ? GATES_LONG : GATES_LEGACY;
@@ -199,7 +199,7 @@ enum emu_result emu_prepare_descriptor(struct emu_ctx *ctx, unsigned int index, 
 	*load = (struct emu_load){ .index = index };
 	if (is_null(sel))
 		return load_null(ctx, index, sel, cpl, load);
-	result = fetch(ctx, sel, load, EMU_VECTOR_GP);
+	result = emu_fetch_descriptor(ctx, sel, load, EMU_VECTOR_GP);
 	if (result == EMU_OK)
 		result = check(ctx, cpl, load);
 	if (result != EMU_OK)
@@ -218,7 +218,7 @@ enum emu_result emu_code_level(struct emu_ctx *ctx, u16 sel, unsigned int *cpl)
 
 	if (is_null(sel))
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	result = fetch(ctx, sel, &load, EMU_VECTOR_GP);
+	result = emu_fetch_descriptor(ctx, sel, &load, EMU_VECTOR_GP);
 	*cpl = ctx->cpl;
 	if (result == EMU_OK && !is_conforming(&load.seg) && load.seg.dpl < ctx->cpl)
 		*cpl = load.seg.dpl;
@@ -394,7 +394,7 @@ static enum emu_result prepare_system(struct emu_ctx *ctx, u16 sel, u16 types,
 
 	if (sel & 4)
 		return bad(ctx, EMU_VECTOR_GP, sel);
-	result = fetch(ctx, sel, load, EMU_VECTOR_GP);
+	result = emu_fetch_descriptor(ctx, sel, load, EMU_VECTOR_GP);
 	if (result != EMU_OK)
 		return result;
 	if (load->seg.s || !(types >> load->seg.type & 1))
@@ -463,7 +463,7 @@ static enum emu_result ask(struct emu_ctx *ctx, u16 sel, struct emu_load *load, 
 		return EMU_UNHANDLED;
 	if (is_null(sel) || !find(ctx, sel, DESCRIPTOR_BYTES, &linear))
 		return EMU_OK;
-	result = fetch(ctx, sel, load, EMU_VECTOR_GP);
+	result = emu_fetch_descriptor(ctx, sel, load, EMU_VECTOR_GP);
 	if (result != EMU_OK)
 		return result;
 	*found = is_conforming(&load->seg) ||
