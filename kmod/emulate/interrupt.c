@@ -285,7 +285,7 @@ enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e)
 	struct handler h = { .has_error = e->has_error, .error = e->error_code };
 	enum emu_result result;
 
-	ctx->insn.op = EMU_OP_NONE;
+	ctx->insn.op = EMU_OP_UD;	/* the next instruction is decoded anew */
 	emu_begin(ctx, e->length);
 	result = interrupt(ctx, e->vector, false, &h);
 	if (!e->soft && (result == EMU_FAULT || ctx->begins_with_fault))

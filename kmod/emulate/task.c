@@ -340,7 +340,7 @@ static void set_system(struct emu_ctx *ctx)
 	const struct emu_system *system = ctx->ops->system;
 	u64 dr7;
 
-	/* The first of them that fails would have to be a host's error: there is none to tell. */
+	/* The guest may always change these: they cannot fail. */
 	if (!(ctx->cr0 & EMU_CR0_TS))
 		system->set(ctx, EMU_REG_CR, 0, ctx->cr0 | EMU_CR0_TS);
 	if (system->get(ctx, EMU_REG_DR, 7, &dr7) == EMU_OK && dr7 & DR7_LOCAL)
@@ -386,7 +386,7 @@ static enum emu_result change_tables(struct emu_ctx *ctx, struct task *t, u64 cr
 	enum emu_result result;
 
 	/* No way back from here: only where there is no instruction that would be run again. */
-	if (ctx->insn.op != EMU_OP_NONE)
+	if (ctx->insn.op != EMU_OP_UD)
 		return EMU_UNHANDLED;
 	result = leave(ctx, t);
 	if (result != EMU_OK)
@@ -461,7 +461,7 @@ enum emu_result emu_switch_task(struct emu_ctx *ctx, enum emu_task_source source
 	bool external = source == EMU_TASK_EVENT && !e->soft;
 	enum emu_result result;
 
-	ctx->insn.op = EMU_OP_NONE;
+	ctx->insn.op = EMU_OP_UD;
 	emu_begin(ctx, e->length);
 	result = emu_change_task(ctx, source, sel, e->has_error ? &e->error_code : NULL);
 	if (external && (result == EMU_FAULT || ctx->begins_with_fault))

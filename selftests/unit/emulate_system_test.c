@@ -353,6 +353,12 @@ static void test_real_interrupts(struct bench *b)
 	tap_ok(emu_interrupt(&b->ctx, &event) == EMU_OK && b->ctx.rip == 0x10 &&
 	       get(b, STACK - 6, 2) == CODE_AT,
 	       "an interrupt from outside comes back to where it was");
+	start(b, EMU_MODE_REAL, 0, "90");
+	b->idt = (struct emu_table){ .limit = 0x3ff };
+	put(b, 8 * 4, CODE_AT, 4);
+	tap_ok(bench_step(b) == EMU_OK && emu_interrupt(&b->ctx, &event) == EMU_OK &&
+	       b->ctx.rip == CODE_AT && bench_step(b) == EMU_OK && b->ctx.rip == CODE_AT + 1,
+	       "... and may lead to the very instruction that was the last");
 }
 
 #define IDT	0x7000u
