@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The page frame behind an address of a VM_IO or VM_PFNMAP area, and whether
- * the process may write to it. follow_pte() until 6.11, follow_pfnmap_start()
- * from 6.12 on.
+ * the process may write to it. follow_pte() until 6.11, which takes the area in
+ * 6.10 and 6.11, and the address space before; follow_pfnmap_start() from 6.12 on.
  */
 #ifndef KEEL_COMPAT_PFNMAP_H
 #define KEEL_COMPAT_PFNMAP_H
@@ -25,12 +25,18 @@ static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long a
 	return 0;
 }
 #else
+#if KERNEL_VERSION(6, 10, 0) <= LINUX_VERSION_CODE
+#define KEEL_FOLLOW_IN(vma) (vma)
+#else
+#define KEEL_FOLLOW_IN(vma) ((vma)->vm_mm)
+#endif
+
 static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long address,
 				     unsigned long *pfn, bool *writable)
 {
 	spinlock_t *lock;	/* of the table that holds the entry */
 	pte_t *ptep, pte;
-	int ret = follow_pte(vma->vm_mm, address, &ptep, &lock);
+	int ret = follow_pte(KEEL_FOLLOW_IN(vma), address, &ptep, &lock);
 
 	if (ret)
 		return ret;

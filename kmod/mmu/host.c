@@ -9,7 +9,9 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <asm/e820/api.h>
 
+#include "../compat/gup.h"
 #include "../compat/pfnmap.h"
 #include "host.h"
 
@@ -33,19 +35,43 @@ static void try_writable(hva_t hva, struct host_page *hp)
 	hp->writable = true;
 }
 
+/* Others say how the search went, which is no business of userspace's: there is no page. */
+static int known_error(int err)
+{
+	switch (err) {
+	case -EAGAIN:
+	case -EHWPOISON:
+	case -EINTR:
+	case -ENOMEM:
+		return err;
+	}
+	return -EFAULT;
+}
+
 static int get_slow(hva_t hva, bool write, bool may_write, struct host_page *hp)
 {
 	long n = get_user_pages_unlocked(hva, 1, &hp->page,
-					 FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+					 FOLL_HWPOISON | KEEL_FOLL_INTERRUPTIBLE | KEEL_FOLL_NUMA |
+					 (write ? FOLL_WRITE : 0));
 
 	if (n != 1) {
 		hp->page = NULL;
-		return n < 0 ? n : -EFAULT;
+		return known_error(n);
 	}
 	hp->writable = write;
 	if (!write && may_write)
 		try_writable(hva, hp);
 	return 0;
+}
+
+/*
+ * As the host boots, not as it was told to: what mem= or memmap= keeps from the
+ * kernel is memory still, and whoever maps it has it cached.
+ */
+static bool is_ram(unsigned long pfn)
+{
+	return page_is_ram(pfn) ||
+	       e820__mapped_raw_any(PFN_PHYS(pfn), PFN_PHYS(pfn + 1) - 1, E820_TYPE_RAM);
 }
 
 static int follow(struct vm_area_struct *vma, hva_t hva, bool write, struct host_page *hp)
@@ -54,7 +80,7 @@ static int follow(struct vm_area_struct *vma, hva_t hva, bool write, struct host
 		return -EFAULT;
 	if (write && !hp->writable)
 		return -EFAULT;
-	hp->ram = page_is_ram(hp->pfn);
+	hp->ram = is_ram(hp->pfn);
 	return 0;
 }
 
