@@ -12,6 +12,8 @@
  * (userfaultfd), or another machine. Nobody must wait for that, so the fault
  * lets go of the slots meanwhile, and looks them up again afterwards.
  */
+#include <linux/sched/signal.h>
+
 #include "../test.h"
 #include "fault.h"
 
@@ -193,6 +195,14 @@ static int wait_for_page(struct fault *f)
 	return -EAGAIN;
 }
 
+/* Why the fault does not go on, as KVM_RUN says it: a broken page is for a signal to tell. */
+static int page_failed(const struct fault *f, int err)
+{
+	if (err == -EHWPOISON)
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
+	return err == -EAGAIN || err == -EHWPOISON ? FAULT_RETRY : err;
+}
+
 static int map_ram(struct fault *f)
 {
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
@@ -208,7 +218,7 @@ static int map_ram(struct fault *f)
 	smp_rmb();
 	ret = wait_for_page(f);
 	if (ret)
-		return ret == -EAGAIN ? FAULT_RETRY : ret;
+		return page_failed(f, ret);
 	ret = FAULT_RETRY;
 	spin_lock(&mmu->lock);
 	if (fault_current(f) && !fault_invalidated(f))

@@ -96,8 +96,8 @@ struct keel_mmu_vcpu {
  * @FAULT_FIXED:	 a mapping was installed: enter the guest again
  * @FAULT_EMULATE:	 MMIO, or a write to a read-only slot: emulate
  *
- * Negative errno: -EFAULT the hva is bad, -EHWPOISON its page is broken,
- * -ENOMEM, -EINTR.
+ * Negative errno: -EFAULT the hva is bad, -ENOMEM, -EINTR. A broken page is
+ * FAULT_RETRY, with a signal on its way.
  */
 enum keel_fault_verdict {
 	FAULT_RETRY,
