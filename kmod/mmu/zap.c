@@ -253,9 +253,17 @@ bool mmu_age_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool clear
 	lockdep_assert_held(&vm->mmu.lock);
 	zap_init(&z, vm);
 	iter_init(&it, vm->mmu.table[as], first, end);
-	for (; iter_find(&it); iter_advance(&it))
+	while (iter_find(&it)) {
+		struct keel_table *t = it.table;
+
 		if (spte_is_leaf(it.spte))
 			young |= age_entry(&z, &it, clear);
+		iter_advance(&it);
+		if (!t->used) {
+			zap_empty(&z, t);
+			iter_restart(&it);
+		}
+	}
 	zap_finish(&z);
 	return young;
 }
