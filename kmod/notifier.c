@@ -10,6 +10,7 @@
 #include "compat/notifier.h"
 #include "keel.h"
 #include "notifier.h"
+#include "test.h"
 
 /*
  * struct notify - one call of the mmu notifier on its way through the slots
@@ -96,6 +97,8 @@ static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_r
 	mmu_invalidate_begin(n.vm, n.start, n.end);
 	notify_slots(&n);
 	end_reading(n.vm, idx);
+	if (n.arg)
+		test_point(TEST_INVALIDATING);
 	return 0;
 }
 

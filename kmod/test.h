@@ -14,6 +14,9 @@ struct keel_vm;
  * @TEST_WINDOW:	the grace period is over, the flag still set, MMIO entries
  *			removed if the numbers wrap
  * @TEST_LOOKED_UP:	a fault knows its slot and has not taken mmu.lock yet
+ * @TEST_PAGE_FOUND:	a fault has found the host's page and not asked yet whether the
+ *			host has taken it away since
+ * @TEST_INVALIDATING:	the host has begun to take pages away, their mappings are gone
  * @TEST_VCPU_LISTED:	a new vCPU can be found and has no file yet
  * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be looked at
  * @TEST_RINGING:	a doorbell, or a coalesced zone, has been found and is about
@@ -23,6 +26,8 @@ enum test_point {
 	TEST_PUBLISHED,
 	TEST_WINDOW,
 	TEST_LOOKED_UP,
+	TEST_PAGE_FOUND,
+	TEST_INVALIDATING,
 	TEST_VCPU_LISTED,
 	TEST_VCPU_FOUND,
 	TEST_RINGING,

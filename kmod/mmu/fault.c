@@ -187,6 +187,7 @@ static int wait_for_page(struct fault *f)
 
 	keel_read_slots_end(f->vcpu);
 	ret = host_page_get(f->hva, f->access & ACC_WRITE, !(flags & KVM_MEM_READONLY), &f->host);
+	test_point(TEST_PAGE_FOUND);
 	keel_read_slots(f->vcpu);
 	if (same_slot_again(f, flags))
 		return ret;

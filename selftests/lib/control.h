@@ -36,7 +36,7 @@ void set_generation(struct vm *vm, int as, u64 generation);
 
 /*
  * The next time that point is reached: "published", "window", "looked_up",
- * "vcpu_listed", "vcpu_found", "ringing".
+ * "page_found", "invalidating", "vcpu_listed", "vcpu_found", "ringing".
  */
 void set_delay(struct vm *vm, const char *point, unsigned int ms);
 unsigned int get_delay(struct vm *vm, const char *point);
