@@ -21,7 +21,7 @@ help:
 	@echo 'make check            lint and every test, in the emulated PC'
 	@echo 'make check-debug      the same suite on a kernel with every debugging aid'
 	@echo 'make mutants          is every protection of the memslot protocol missed by a test?'
-	@echo 'make fuzz             the instruction emulator against processor, Zydis and libFuzzer'
+	@echo 'make fuzz             emulator against processor, Zydis and libFuzzer; parsers of files'
 	@echo 'make soak             a million memslot updates under load; takes hours'
 	@echo 'make bench            speed of exits and memory updates, next to those of kvm-intel'
 	@echo 'make lint             style, static analysis, the rules of rooms and sizes'

@@ -32,6 +32,9 @@ static int create_vcpu(void)
 
 	if (fd < 0 || ftruncate(fd, FAKE_RUN_SIZE))
 		return -ENOMEM;
+	/* That of the vCPU before. */
+	if (run_page)
+		munmap(run_page, FAKE_RUN_SIZE);
 	run_page = mmap(NULL, FAKE_RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return run_page == MAP_FAILED ? -ENOMEM : fd;
 }

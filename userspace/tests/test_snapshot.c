@@ -11,6 +11,7 @@
 #include <keel/libkeel.h>
 
 #include "fake_kvm.h"
+#include "seal.h"
 #include "tap.h"
 
 #define PAGE		0x1000ull
@@ -256,25 +257,11 @@ static void test_made_up(void)
 
 /* --- files that are whole, and wrong --------------------------------------- */
 
-#define END_SIZE	24	/* of the last record: head and checksum */
 #define VCPUS_AT	12	/* in the header */
 #define TYPE_VCPU	4
 #define PART_TSC_KHZ	2
 #define PART_MCG_CAP	3
 #define PART_REGS	12
-
-static void seal(void)
-{
-	__u64 sum = 0, word;
-	size_t at;
-
-	for (at = 0; at < file_size - END_SIZE; at += sizeof(word)) {
-		memcpy(&word, file + at, sizeof(word));
-		sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
-		sum ^= sum >> 29;
-	}
-	memcpy(file + file_size - sizeof(sum), &sum, sizeof(sum));
-}
 
 /* Two words, a type and an id or a kind and a size, from @at on. */
 static unsigned char *find_words(size_t at, __u32 first, __u32 second)
@@ -294,25 +281,25 @@ static void test_wrong_but_whole(void)
 
 	setup();
 	save_one();
-	seal();
+	seal(file, file_size);
 	EQUAL(restore(file_size, NULL), 0);
 	file[VCPUS_AT]++;
-	seal();
+	seal(file, file_size);
 	EQUAL(restore(file_size, NULL), -EBADMSG);
 	file[VCPUS_AT]--;
 	vcpu = find_words(0, TYPE_VCPU, 5);
 	/* Padded it is as long as before. */
 	part = find_words(vcpu - file, PART_REGS, sizeof(struct kvm_regs));
 	part[4] -= 4;
-	seal();
+	seal(file, file_size);
 	EQUAL(restore(file_size, NULL), -EBADMSG);
 	part[4] += 4;
 	part = find_words(vcpu - file, PART_TSC_KHZ, sizeof(__u64));
 	part[0] = PART_MCG_CAP;
-	seal();
+	seal(file, file_size);
 	EQUAL(restore(file_size, NULL), -EBADMSG);
 	part[0] = PART_TSC_KHZ;
-	seal();
+	seal(file, file_size);
 	EQUAL(restore(file_size, NULL), 0);
 	keel_close(keel);
 }
