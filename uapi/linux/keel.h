@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * What Keel offers to userspace beyond the KVM API.
+ * The interface that Keel offers to userspace beyond the KVM API.
  *
  * The device speaks the KVM API: its numbers, structures and errno values are
  * those of <linux/kvm.h> and are not repeated here. This file owns only what

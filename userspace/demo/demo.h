@@ -71,7 +71,7 @@ static inline __u32 state_new(__u64 word)
 #define IDENTITY_RAM	0x52000000u
 #define WRITE_TAG	0x57ull
 
-/* What a read of @page of @window gives when @backing answers. */
+/* The value that a read of @page of @window gives when @backing answers. */
 static inline __u64 identity(__u32 backing, __u32 window, __u32 page)
 {
 	__u64 low = backing == BACKING_MMIO ? IDENTITY_MMIO | window << 16 | page :
@@ -80,7 +80,7 @@ static inline __u64 identity(__u32 backing, __u32 window, __u32 page)
 	return low | (~low & 0xffffffff) << 32;
 }
 
-/* What a vCPU writes: who, where, and a count that makes it unique. */
+/* The value that a vCPU writes: by whom, where, and a count that makes it unique. */
 static inline __u64 write_value(__u32 cpu, __u32 window, __u64 count)
 {
 	return WRITE_TAG << 56 | (__u64)cpu << 48 | (__u64)window << 40 | (count & 0xffffffff);

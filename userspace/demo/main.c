@@ -36,7 +36,7 @@ struct options {
 	unsigned int pause_us;
 };
 
-/* What was seen at one moment, to be subtracted from what is seen at the next. */
+/* Counters seen at one moment, to be subtracted from those seen at the next. */
 struct sample {
 	__u64 ns;
 	__u64 mmio, operations, updates, wrong;

@@ -123,7 +123,7 @@ static void uart_write(struct machine *machine, unsigned int offset, __u8 value)
 		console_put(machine, value);
 }
 
-/* Nobody ever types: the receiver stays empty. */
+/* The receiver stays empty: there is no keyboard. */
 static __u8 uart_read(struct machine *machine, unsigned int offset)
 {
 	__u8 *reg = uart_register(&machine->uart, offset);

@@ -58,7 +58,7 @@ struct options {
 	bool trace;
 };
 
-/* What comes out of the guest's ports, line by line. */
+/* Output of the guest's ports, line by line. */
 struct console {
 	char line[512];
 	size_t length;

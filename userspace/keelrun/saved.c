@@ -152,7 +152,7 @@ int saved_write(struct machine *machine)
 
 /* --- in -------------------------------------------------------------------- */
 
-/* What is not checked here can have any value: guests set these fields as they like. */
+/* Fields not checked here can have any value: guests set them as they like. */
 static bool note_valid(const struct note *note)
 {
 	return !memcmp(note->magic, NOTE_MAGIC, sizeof(note->magic)) &&

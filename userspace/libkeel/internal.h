@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of libkeel know of each other: the handles, and the one way
+ * Shared by the files of libkeel: the handles, and the one way
  * to issue an ioctl. Not installed; nothing outside this folder includes it.
  */
 #ifndef _KEEL_INTERNAL_H

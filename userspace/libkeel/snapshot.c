@@ -212,7 +212,7 @@ static int get_slot(struct stream *s, const struct record *record, struct keel_v
 	return ret ? ret : keel_mem_alloc(vm, record->id, in.gpa, in.size, in.flags, NULL);
 }
 
-/* Nobody else has the VM yet, so that the slot stays as it is. */
+/* The VM is known to no other thread yet, so that the slot stays as it is. */
 static int get_pages(struct stream *s, const struct record *record, struct keel_vm *vm)
 {
 	const struct keel_slot *slot = keel_mem_find(vm, record->id);

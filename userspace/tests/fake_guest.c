@@ -22,7 +22,7 @@ int __real_rename(const char *from, const char *to);
 int __wrap_fsync(int fd);
 int __wrap_rename(const char *from, const char *to);
 
-/* What is done to keep a file goes to the file that FAKE_LOG names. */
+/* Log the steps that keep a file to the one that FAKE_LOG names. */
 static void note(const char *what)
 {
 	const char *path = getenv("FAKE_LOG");

@@ -108,7 +108,7 @@ static int translate(struct kvm_translation *walk)
 	return 0;
 }
 
-/* What is set is what is got. */
+/* Requests that give back what was set. */
 static const struct {
 	unsigned long get, set;
 	void *where;

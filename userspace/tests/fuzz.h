@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the targets for libFuzzer share: files in memory, seeds that are put into the
+ * Shared by the targets for libFuzzer: files in memory, seeds that are put into the
  * corpus at the start, and a page without access behind each mapping, for the address
  * sanitizer knows nothing of those.
  */

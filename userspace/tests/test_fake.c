@@ -132,7 +132,7 @@ static void test_null_vcpu(void)
 	EQUAL(keel_vcpu_get_msr(vcpu, 0, NULL), -EINVAL);
 	EQUAL(keel_vcpu_set_cpuid(vcpu, NULL), -EINVAL);
 	EQUAL(keel_vcpu_translate(vcpu, 0, NULL), -EINVAL);
-	/* What the kernel does not know comes through as it says. */
+	/* An error of the kernel's comes through as it is. */
 	EQUAL(keel_vcpu_nmi(vcpu), -ENOTTY);
 	teardown();
 }

@@ -61,7 +61,7 @@ static void teardown(void)
 	vm = NULL;
 }
 
-/* What the guest did, in order. */
+/* Accesses of the guest, in order. */
 static struct keel_access seen[8];
 static unsigned int seen_count;
 static int answer;		/* of the callback */

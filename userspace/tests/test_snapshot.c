@@ -150,7 +150,7 @@ static void test_round_trip(void)
 	SAME(mp_state);
 	SAME(events);
 	SAME(tsc_khz);
-	/* What the stand-in answers for the registers is their number and one. */
+	/* The stand-in answers for a register with its number and one. */
 	EQUAL(fake.state.mcg_cap, 0x179 + 1);
 	CHECK(fake.state.msr_sum > 0x10 + 1 + 0x174 + 1 + 0xc0000080ull + 1);
 	EQUAL(fake.regs.rip, 0x1234);
