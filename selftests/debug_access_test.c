@@ -7,6 +7,7 @@
  * end KVM_RUN there. What the processor itself does is asked in between, with
  * the same answers.
  */
+#include <sys/eventfd.h>
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include "guest.h"
@@ -312,6 +313,23 @@ TEST_F(access, steps_and_breakpoints)
 		set_users(self, NULL, 0, 0);
 		ASSERT_EQ(GUEST_SYNC, next(self));
 	}
+}
+
+/* One of any length rings without the emulator, once it is known. */
+TEST_F(access, a_doorbell_is_watched)
+{
+	struct kvm_ioeventfd bell = { .fd = eventfd(0, 0), .addr = DEVICE + 0x10 };
+	int i;
+
+	REQUIRE(dev_is_keel());
+	ASSERT_EQ(0, __vm_ioctl(self->vm, KVM_IOEVENTFD, &bell));
+	for (i = 0; i < 8; i++) {
+		load_code(self, rows);
+		set_own(self, i < 4 ? NULL : rows, 0);
+		ASSERT_EQ(GUEST_SYNC, vcpu_next(self->vcpu));
+		EXPECT_EQ(i < 4 ? 0 : 1, self->vcpu->arg[0]);
+	}
+	close(bell.fd);
 }
 
 TEST_F(access, ports_are_watched_with_debugging_extensions_only)
