@@ -385,4 +385,22 @@ TEST_F(step, real_mode)
 	EXPECT_EQ(KVM_EXIT_HLT, vcpu_next(self->vcpu));
 }
 
+GUEST_CODE16(own16,
+	     "		pushw $0x102\n"
+	     "own16_1:	popf\n"
+	     "own16_2:	nop");
+
+#define OWN(label)	0x1000 + (label) - own16
+STOP_AT(own16_stops, OWN(own16_1), OWN(own16_2));
+
+TEST_F(step, the_guests_flag_is_shown_in_real_mode)
+{
+	REQUIRE(has_monitor_trap() || (dev_is_keel() && !parameter_is_on("unrestricted")));
+	vm_load(self->vm, REAL_CODE_GPA, own16, own16_end);
+	vcpu_set_real(self->vcpu, REAL_CODE_GPA);
+	control(self->vcpu, STEP);
+	walk(_metadata, self, own16_stops);
+	EXPECT_EQ(FLAG_TF, self->regs.rflags & FLAG_TF);
+}
+
 KEEL_TEST_MAIN
