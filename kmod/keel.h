@@ -292,6 +292,7 @@ struct keel_vcpu {
 	struct preempt_notifier preempt;
 	int cpu;			/* CPU it is loaded on, or -1 */
 	int mode;			/* enum keel_vcpu_mode */
+	bool has_run;			/* the guest has begun, and knows its CPUID */
 	int slots_held;			/* nested keel_read_slots(); updates look at it */
 	int slots_idx;			/* of SRCU, while @slots_held */
 	unsigned long requests;		/* bits: enum keel_request */

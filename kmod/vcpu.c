@@ -227,8 +227,10 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 	}
 	if (unlikely(vcpu->events.triple_fault))
 		return keel_shutdown(vcpu);
-	if (unlikely(!keel_mode_runs(vcpu)))
+	if (unlikely(!keel_mode_runs(vcpu))) {
+		vcpu->has_run = true;
 		return keel_emulate_mode(vcpu);
+	}
 
 	vmx_set_ept_root(&vcpu->vmx, vcpu->vm->mmu.root[keel_as(vcpu)]);
 	preempt_disable();
@@ -244,6 +246,7 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 		keel_uninject(vcpu);
 		return RUN_RESUME;
 	}
+	vcpu->has_run = true;
 	STAT(vcpu, exits);
 	keel_requeue_vectoring(vcpu, &exit);
 	return keel_handle_exit(vcpu, &exit);

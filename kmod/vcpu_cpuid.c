@@ -219,7 +219,7 @@ static long install(struct keel_vcpu *vcpu, struct cpuid_table *t)
 	cpuid_index(t);
 	update_table(vcpu, t);
 	r = cpuid_check(t);
-	if (!r && vcpu->stats.exits) {
+	if (!r && vcpu->has_run) {
 		if (old ? !cpuid_equal(old, t) : t->nr)
 			r = -EINVAL;
 		goto free_table;

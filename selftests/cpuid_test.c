@@ -273,6 +273,24 @@ TEST_F(cpuid, fixed_once_the_vcpu_has_run)
 	EXPECT_EQ(-EINVAL, __vcpu_ioctl(self->vcpu, KVM_SET_CPUID2, t));
 }
 
+GUEST_CODE16(real_out, "out %al, $0x80");
+
+/* Without unrestricted guest the processor has seen nothing of it. */
+TEST_F(cpuid, fixed_once_it_was_emulated)
+{
+	struct kvm_cpuid2 *t = self->table;
+
+	load_supported(self->vcpu, t);
+	ASSERT_EQ(0, __vcpu_ioctl(self->vcpu, KVM_SET_CPUID2, t));
+	vm_load(self->vm, REAL_CODE_GPA, real_out, real_out_end);
+	vcpu_set_real(self->vcpu, REAL_CODE_GPA);
+	ASSERT_EQ(0, __vcpu_run(self->vcpu));
+	ASSERT_EQ(KVM_EXIT_IO, self->vcpu->run->exit_reason);
+	EXPECT_EQ(0, __vcpu_ioctl(self->vcpu, KVM_SET_CPUID2, t));
+	t->entries[0].ecx ^= 1;
+	EXPECT_EQ(-EINVAL, __vcpu_ioctl(self->vcpu, KVM_SET_CPUID2, t));
+}
+
 TEST_F(cpuid, supported_table_is_sound)
 {
 	struct kvm_cpuid2 *t = self->table;
