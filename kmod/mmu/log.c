@@ -55,11 +55,11 @@ int mmu_log_again(struct keel_vm *vm, int as, gfn_t first, u64 npages, const uns
 		if (spte_is_leaf(it.spte) && (!bits || test_bit(it.gfn - first, bits)))
 			arm(&z, &it);
 		iter_advance(&it);
-		if (!zap_give_way(&z))
-			continue;
-		iter_restart(&it);
+		/* Here, not where others want the CPU: there may be no others. */
 		if (bits && fatal_signal_pending(current))
 			ret = -EINTR;
+		else if (zap_give_way(&z))
+			iter_restart(&it);
 	}
 	zap_finish(&z);
 	return ret;
