@@ -15,6 +15,7 @@ static const struct group {
 	{ "witness", bench_witness },
 	{ "slots", bench_slots },
 	{ "doorbells", bench_doorbells },
+	{ "dirty", bench_dirty },
 };
 
 bool again(struct budget *b)

@@ -114,6 +114,7 @@ void bench_exits(struct samples *s);
 void bench_updates(struct samples *s);
 void bench_slots(struct samples *s);
 void bench_doorbells(struct samples *s);
+void bench_dirty(struct samples *s);
 void bench_witness(struct samples *s);
 
 #endif
