@@ -118,7 +118,7 @@ static bool same_everywhere(struct keel_vcpu *vcpu)
 	return same;
 }
 
-/* What the guest has not taken notice of yet stays. */
+/* Keep the flag that the guest has not taken notice of yet. */
 static u8 page_flags(struct keel_vcpu *vcpu, const struct pvclock_vcpu_time_info *old)
 {
 	u8 flags = old->flags & PVCLOCK_GUEST_STOPPED;

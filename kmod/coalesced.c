@@ -59,7 +59,7 @@ static bool put(struct kvm_coalesced_mmio_ring *ring, int bus, u64 addr, const v
 	entry->len = len;
 	memcpy(entry->data, data, len);
 	entry->pio = bus == KEEL_BUS_PIO;
-	/* Who sees the index sees the entry. */
+	/* The entry is seen before the index. */
 	smp_store_release(&ring->last, next);
 	return true;
 }

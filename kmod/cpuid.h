@@ -183,7 +183,7 @@ struct cpuid_table {
 
 /* Remove from @word what a guest of this host must not see. */
 void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host);
-/* What this host offers, at most @max entries: number of them, or -E2BIG. */
+/* The entries that this host offers, at most @max: number of them, or -E2BIG. */
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *entry, int max);
 
 /* -EINVAL if no vCPU can run with these entries. */
@@ -195,7 +195,7 @@ void cpuid_update(struct cpuid_table *t, bool osxsave, u64 xcr0, bool apic);
 bool cpuid_equal(const struct cpuid_table *a, const struct cpuid_table *b);
 
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *t, u32 function, u32 index);
-/* What the instruction answers. */
+/* The instruction's answer. */
 void cpuid_query(const struct cpuid_table *t, u32 function, u32 index, struct cpuid_regs4 *out);
 /* 36 if there is nothing that says otherwise. */
 int cpuid_maxphyaddr(const struct cpuid_table *t);

@@ -186,7 +186,7 @@ int keel_set_cr3(struct keel_vcpu *vcpu, u64 val)
 	return 0;
 }
 
-/* What CR4 may become while the processor is in the mode it is in. */
+/* Say whether CR4 may become @val while the processor is in the mode it is in. */
 static bool cr4_fits_mode(struct vmx_vcpu *v, u64 val)
 {
 	bool long_mode = vmx_efer(v) & EFER_LMA;

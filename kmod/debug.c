@@ -264,7 +264,7 @@ long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
 	keel_debug_set_rflags(vcpu, rflags);
 	vmx_monitor_trap(&vcpu->vmx, keel_debug_steps(&vcpu->debug) && vmx_caps.monitor_trap);
 	end_stepped_shadow(vcpu);
-	/* What was held back may go in now. */
+	/* Events that were held back may go in now. */
 	keel_make_request(vcpu, REQ_EVENT);
 	return 0;
 }

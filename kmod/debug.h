@@ -62,7 +62,7 @@ void keel_stepped(struct keel_vcpu *vcpu, bool traps);
  */
 u8 keel_debug_at_code(struct keel_vcpu *vcpu);
 int keel_debug_break(struct keel_vcpu *vcpu, u8 hits);
-/* What REQ_STEPPED and the monitor trap lead to: KVM_EXIT_DEBUG. */
+/* For REQ_STEPPED and the monitor trap: they lead to KVM_EXIT_DEBUG. */
 int keel_debug_stepped(struct keel_vcpu *vcpu);
 int keel_debug_monitor_trap(struct keel_vcpu *vcpu);
 

@@ -260,7 +260,7 @@ static long get_log(struct keel_vm *vm, const struct kvm_dirty_log *log)
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
-	/* Who is in the guest leaves it, and marks what the hardware has logged so far. */
+	/* Have all leave the guest, and mark what the hardware has logged so far. */
 	keel_request_all(vm, REQ_LOG);
 	if (!(vm->dirty_log_flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
 		return give_and_clear(vm, slot, to);

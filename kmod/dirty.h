@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which pages the guest has written to: the log of a slot with
+ * The pages that the guest has written to: the log of a slot with
  * KVM_MEM_LOG_DIRTY_PAGES, as a bitmap or as a ring for each vCPU.
  *
  * A page is marked after it has been written to, or has become writable, and
@@ -24,7 +24,7 @@ struct slot_change;
 int dirty_prepare(struct keel_vm *vm, struct slot_change *changes, int n);
 /* The changes will not be made after all. */
 void dirty_abort(struct slot_change *changes, int n);
-/* What is noted of [@first, @end) in @old is noted in @heir; nobody marks @old any more. */
+/* Note in @heir what is noted of [@first, @end) in @old, which gets no more marks. */
 void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
 		   gfn_t end);
 /* The same of the pages of host memory that both show, if @new is @old at another place. */

@@ -48,7 +48,7 @@ void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64
 	}
 	WRITE_ONCE(e->slot, (u32)slot->as << 16 | slot->id);
 	WRITE_ONCE(e->offset, offset);
-	/* Who sees the flag sees the rest, and what was written to the page. */
+	/* Seen before the flag: the rest, and what was written to the page. */
 	smp_store_release(&e->flags, KVM_DIRTY_GFN_F_DIRTY);
 	WRITE_ONCE(vcpu->ring.head, vcpu->ring.head + 1);
 	if (nearly_full(vcpu))

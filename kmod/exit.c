@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a VM exit means: one handler for each reason, in one table. Handlers
+ * The meaning of VM exits: one handler for each reason, in one table. Handlers
  * return the run verdict. Policy lives here; how the exit came about is vmx/'s
  * business.
  */

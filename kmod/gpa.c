@@ -24,7 +24,7 @@ static const struct keel_memslot *find_slot(struct keel_vcpu *vcpu, gfn_t gfn)
 	return slot;
 }
 
-/* What backs @gpa, and where in the owner's process. NULL: not memory, or not for writing. */
+/* The slot behind @gpa, and where in the owner's process. NULL: no memory, or not for writing. */
 static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_t gpa,
 						    bool write, hva_t *hva)
 {
@@ -41,7 +41,7 @@ static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_
 	return slot;
 }
 
-/* What of the access lies on the first page. */
+/* Bytes of the access that lie on the first page. */
 static unsigned int piece(gpa_t gpa, unsigned int len)
 {
 	return min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));

@@ -279,7 +279,7 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	limit_span(&vcpu->ins, vcpu->pio.count * vcpu->pio.size);
 	err = keel_span_write_held(vcpu, &vcpu->ins, vcpu->pio_data);
 	if (err) {
-		/* What was taken from the device waits until the memory can be written to. */
+		/* Data taken from the device waits until the memory can be written to. */
 		vcpu->complete = complete_ins;
 		return err;
 	}

@@ -141,7 +141,7 @@ static long enable_in_place(struct keel_vm *vm, const u64 *args)
 	return 0;
 }
 
-/* What must be asked for. The capability's row above says that it can be. */
+/* Capabilities to be asked for; the row above says that they can be. */
 static const struct {
 	u32 cap;
 	long (*enable)(struct keel_vm *vm, const u64 *args);
@@ -367,7 +367,7 @@ static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned lo
 		if (!a->data)
 			return -ENOMEM;
 	} else if (!in) {
-		/* What a handler leaves out must not show the stack to userspace. */
+		/* Fields that a handler leaves out must not show the stack to userspace. */
 		memset(a->small, 0, a->size);
 	}
 	if (!in || !copy_from_user(a->data, a->user, a->size))

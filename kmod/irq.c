@@ -346,7 +346,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = inject(vcpu) || (accept_new(vcpu, shadow) && inject(vcpu));
 
-	/* What a debugger holds back needs no window. */
+	/* Events that a debugger holds back need no window. */
 	nmi = ev->nmi.pending && !keel_debug_blocks_irqs(vcpu);
 	irq = ev->interrupt.pending && !keel_debug_blocks_irqs(vcpu);
 	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
@@ -386,7 +386,7 @@ bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event)
 		event->vector = ev->interrupt.nr;
 		event->soft = ev->interrupt.soft;
 	}
-	/* What a program asked for by INT n leads back to behind it. */
+	/* An event that a program asked for by INT n leads back to behind it. */
 	if (event->soft)
 		event->length = ev->insn_len;
 	return true;

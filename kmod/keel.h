@@ -165,7 +165,7 @@ struct keel_events {
 	bool triple_fault;
 };
 
-/* What a fragment is a part of; @FRAGMENT_RAM: only bytes that were read. */
+/* The kind of access that a fragment is of; @FRAGMENT_RAM: only bytes that were read. */
 enum keel_fragment_kind {
 	FRAGMENT_MMIO,
 	FRAGMENT_PORT,

@@ -16,7 +16,7 @@
 #include "mce.h"
 
 #define BANKS_FIRST	MSR_IA32_MC0_CTL
-/* What userspace may ask for besides the number of banks: MCG_CTL, recovery. */
+/* Bits that userspace may ask for besides the number of banks: MCG_CTL, recovery. */
 #define SUPPORTED	(MCG_CTL_P | MCG_SER_P)
 #define EXTENDED_REGS	MCG_EXT_CNT_MASK
 

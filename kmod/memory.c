@@ -197,7 +197,7 @@ static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 	return 0;
 }
 
-/* What stays mapped, but not as it was. */
+/* Change how @p is mapped, which stays mapped. */
 static void adapt(struct keel_vm *vm, const struct keel_memslot *old, const struct piece *p)
 {
 	u32 flips = old->flags ^ p->heir->flags;
@@ -366,7 +366,7 @@ static bool being_read(struct keel_vm *vm)
 
 	/* Published before this is asked: pairs with smp_store_mb() of the readers. */
 	smp_mb();
-	/* What those who have ended did is seen: pairs with their smp_store_release(). */
+	/* See all that was done by those who have ended: pairs with their smp_store_release(). */
 	reading = smp_load_acquire(&vm->notifier_reads);
 	rcu_read_lock();
 	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
@@ -380,7 +380,7 @@ static bool being_read(struct keel_vm *vm)
 }
 
 /*
- * Nobody knows an older snapshot that had an even generation: let the verdicts of
+ * No reader has an older snapshot that had an even generation: let the verdicts of
  * this one count.
  */
 static void settle(struct keel_vm *vm, int as)

@@ -32,7 +32,7 @@
 /* Below a root of level 7 were 2 * MIN^7 slots, more than ids can tell apart. */
 #define MAX_LEVEL	6
 
-/* What is not in use has the key that is below no bound. */
+/* A key below no bound: that of a node that is not in use. */
 #define NO_KEY		(~0ULL)
 
 enum { BY_GFN, BY_HVA, NR_TREES };

@@ -179,7 +179,7 @@ static int set_apic_base(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 }
 
 /*
- * Which bits there are depends on the model, and guests write what they have
+ * The bits there are depend on the model, and guests write what they have
  * read or what another model has: as on KVM all are kept.
  */
 static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)

@@ -23,7 +23,7 @@ int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 int keel_set_apic_base(struct keel_vcpu *vcpu, u64 val);
 
-/* What a RDMSR or WRMSR of the guest's does, executed or emulated; also -EPERM: it is filtered. */
+/* Do the guest's RDMSR or WRMSR, executed or emulated; also -EPERM: it is filtered. */
 int keel_guest_rdmsr(struct keel_vcpu *vcpu, u32 index, u64 *val);
 int keel_guest_wrmsr(struct keel_vcpu *vcpu, u32 index, u64 val);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which model-specific registers a guest may touch, as userspace has decided,
+ * The model-specific registers that a guest may touch, as userspace has decided,
  * and those accesses that userspace wants to answer by itself.
  */
 #ifndef KEEL_MSR_FILTER_H

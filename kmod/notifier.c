@@ -73,7 +73,7 @@ static int begin_reading(struct keel_vm *vm)
 static void end_reading(struct keel_vm *vm, int idx)
 	__releases(&vm->mmu.lock) __releases(&vm->srcu)
 {
-	/* Who sees that it has ended sees all that it did. */
+	/* Seen to have ended, it is seen with all that it did. */
 	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
 	spin_unlock(&vm->mmu.lock);
 	srcu_read_unlock(&vm->srcu, idx);

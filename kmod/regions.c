@@ -17,7 +17,7 @@
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)
 
-/* What can be said of the argument without looking at the current slots. */
+/* Say of the argument what can be said without looking at the current slots. */
 static bool region_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last = r->guest_phys_addr + r->memory_size;

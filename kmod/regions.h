@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What userspace may ask of a VM's memory.
+ * The checks of what userspace asks of a VM's memory.
  */
 #ifndef KEEL_REGIONS_H
 #define KEEL_REGIONS_H

@@ -74,7 +74,7 @@ long keel_set_regs(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* What struct kvm_sregs and struct kvm_sregs2 have in common. */
+/* The members that struct kvm_sregs and struct kvm_sregs2 have in common. */
 static void get_common(struct keel_vcpu *vcpu, struct kvm_sregs2 *s)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;

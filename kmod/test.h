@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What only test builds have: control over the generation, and points at which
+ * For test builds only: control over the generation, and points at which
  * a race can be held open. In a release build nothing of it is left.
  */
 #ifndef KEEL_TEST_H

@@ -16,7 +16,7 @@
 #ifndef KEEL_TRACE_ENUMS
 #define KEEL_TRACE_ENUMS
 
-/* What became of an MMIO spte that the hardware met. */
+/* The verdict on an MMIO spte that the hardware met. */
 enum keel_mmio_belief {
 	MMIO_FRESH,		/* believed */
 	MMIO_STALE,		/* of an older generation */

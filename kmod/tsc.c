@@ -27,7 +27,7 @@ static bool near_host_rate(u64 khz)
 	return khz + slack >= tsc_khz && khz <= tsc_khz + slack;
 }
 
-/* What the hardware can run at, and a ratio that fits its 16 integer bits. */
+/* A rate that the hardware can run at, and a ratio that fits its 16 integer bits. */
 static bool rate_possible(u64 khz)
 {
 	if (near_host_rate(khz))

@@ -41,7 +41,7 @@ static DEFINE_PER_CPU(struct cpumask, kick_mask);
 
 void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req)
 {
-	/* What the request is about must be visible before the request is. */
+	/* The request's subject must be visible before the request is. */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }
@@ -314,7 +314,7 @@ static void unmask_signals(struct keel_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
-/* What userspace wrote to kvm_run, each field read once. */
+/* Take from kvm_run what userspace wrote there, each field read once. */
 static int take_run_input(struct keel_vcpu *vcpu)
 {
 	int err = keel_sync_regs_in(vcpu);
@@ -381,7 +381,7 @@ long keel_run(struct keel_vcpu *vcpu, void *arg)
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 	give_run_output(vcpu);
 	unmask_signals(vcpu);
-	/* What makes the kernel restart the call; changing the mask would clear it again. */
+	/* Have the kernel restart the call; changing the mask would clear it again. */
 	if (r == -ERESTARTNOHAND)
 		set_thread_flag(TIF_SIGPENDING);
 	return r;

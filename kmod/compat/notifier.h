@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the *_young callbacks of an mmu notifier return: int for long, bool in
+ * The type that *_young callbacks of an mmu notifier return: int for long, bool in
  * newer kernels. Taken from the declaration, so that no version need be known.
  */
 #ifndef KEEL_COMPAT_NOTIFIER_H

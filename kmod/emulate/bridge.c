@@ -473,7 +473,7 @@ static int carry_on(struct keel_vcpu *vcpu, int r)
 
 static int flush_rest(struct keel_vcpu *vcpu);
 
-/* What is queued goes out, one exit each. After the last there is mostly nothing left to do. */
+/* Let out what is queued, one exit each. After the last there is mostly nothing left to do. */
 static int went_out(struct keel_vcpu *vcpu, int r)
 {
 	if (r == RUN_USER && (keel_mmio_queued(vcpu) || vcpu->emulation.ctx.rep_again))
@@ -587,7 +587,7 @@ static enum emu_result execute(struct keel_vcpu *vcpu)
 		r = decode(vcpu);
 	if (r == EMU_OK)
 		r = emu_execute(&e->ctx);
-	/* What else it accesses is settled before userspace is asked. */
+	/* Settle what else it accesses before userspace is asked. */
 	if (r == EMU_IO && !e->known)
 		r = keel_rehearse(vcpu);
 	forget_hits(vcpu, r);

@@ -25,7 +25,7 @@ enum emu_result {
 	EMU_USER,	/* the owner asks userspace for a register; as EMU_IO otherwise */
 };
 
-/* What a callback is asked to do to memory; the bits combine. */
+/* The kind of access that a callback is asked for; the bits combine. */
 enum emu_access {
 	EMU_READ	= 1,
 	EMU_WRITE	= 2,
@@ -174,7 +174,7 @@ struct emu_fx {
 	u8 rest[96];
 } __aligned(16);
 
-/* What an executed instruction does to interrupt recognition after it. */
+/* The effect of an instruction on the recognition of interrupts after it. */
 enum emu_shadow {
 	EMU_SHADOW_NONE,
 	EMU_SHADOW_STI,

@@ -636,7 +636,7 @@ void emu_commit(struct emu_ctx *ctx)
 		ctx->rip = ctx->next_rip;
 }
 
-/* Who may execute the instruction at all. */
+/* Say whether the instruction may be executed at all here. */
 static enum emu_result check_privilege(struct emu_ctx *ctx)
 {
 	u32 flags = ctx->insn.flags;

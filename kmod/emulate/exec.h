@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the executor share: operands, segmented memory, the stack
+ * Shared by the files of the executor: operands, segmented memory, the stack
  * and arithmetic. Private to this folder.
  */
 #ifndef KEEL_EMULATE_EXEC_H
@@ -218,7 +218,7 @@ enum emu_result emu_mark_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_commit_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *seg);
 
-/* What segment register @index is in virtual-8086 mode. */
+/* Segment register @index as it is in virtual-8086 mode. */
 void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel);
 
 /* A far return to outer code leaves no segment loaded that this must not see. */

@@ -184,7 +184,7 @@ static enum emu_result prepare_return(struct emu_ctx *ctx, u64 cs, unsigned int 
 	return result == EMU_OK ? prepare_stack(ctx, ss, cpl, t) : result;
 }
 
-/* What cannot be undone, in the order that can still fail first. */
+/* Do all that cannot be undone, beginning with what can still fail. */
 static enum emu_result finish_return(struct emu_ctx *ctx, unsigned int depth, unsigned int extra,
 				     const struct target *t)
 {

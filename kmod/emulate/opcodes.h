@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a row of the opcode tables says, shared by the tables, the decoder and
+ * The rows of the opcode tables, shared by the tables, the decoder and
  * the executor. Private to this folder.
  */
 #ifndef KEEL_EMULATE_OPCODES_H
@@ -8,7 +8,7 @@
 
 #include "emulate.h"
 
-/* What an instruction does; exec.c has one handler for each. */
+/* The operation of an instruction; exec.c has one handler for each. */
 enum emu_op {
 	EMU_OP_UD,		/* undefined; what a row left out is */
 	EMU_OP_NONE,		/* an instruction, but not executed here */
@@ -182,7 +182,7 @@ extern const struct emu_row emu_groups[GROUP_COUNT][8];
 extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
 extern const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT];
 
-/* What 63 is outside 64-bit code. */
+/* Opcode 63 outside 64-bit code. */
 extern const struct emu_row emu_arpl;
 
 /* Row of 0F @byte with a VEX prefix. */

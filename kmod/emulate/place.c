@@ -101,7 +101,7 @@ enum emu_result place_find(struct emu_ctx *ctx, u64 linear, unsigned int size,
 	unsigned int acc = place_walk_access(ctx, access);
 	enum emu_result r = EMU_OK;
 
-	/* Which descriptor the processor reads may have been read itself. */
+	/* The descriptor to be read may depend on what has been read. */
 	if (access & EMU_SYSTEM && vcpu->mmio.guessed)
 		return EMU_IO;
 	for (span->parts = 0; size && r == EMU_OK; span->parts++) {

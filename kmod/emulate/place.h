@@ -25,7 +25,7 @@ struct place_span {
 /* ACC_* of @access, a set of enum emu_access. */
 unsigned int place_walk_access(const struct emu_ctx *ctx, unsigned int access);
 
-/* What it means that a walk ended with @err. */
+/* The result for the instruction of a walk that ended with @err. */
 enum emu_result place_walked(struct emu_ctx *ctx, int err, const struct walk_fault *fault);
 
 /* Nothing is committed: KVM_RUN ends with @err. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What an instruction will access once userspace has answered. Private to this folder. */
+/* Find out what an instruction will access once userspace has answered. Private to this folder. */
 #ifndef KEEL_EMULATE_REHEARSE_H
 #define KEEL_EMULATE_REHEARSE_H
 

@@ -119,7 +119,7 @@ static __always_inline void move_32(move_fn *fn, unsigned int reg, struct vector
 		move_16(fn, 0, reg, v);
 }
 
-/* Nobody takes the registers away until fpregs_unlock(). */
+/* Keep the registers from being taken away until fpregs_unlock(). */
 static void lock_registers(void)
 {
 	fpregs_lock();

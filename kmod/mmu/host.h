@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the host's page tables say about an address of the owner's process.
+ * The host's page tables, asked about an address of the owner's process.
  * Private to mmu/.
  */
 #ifndef KEEL_MMU_HOST_H

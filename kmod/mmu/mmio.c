@@ -42,7 +42,7 @@ static void put_mark(struct fault *f, u64 generation)
 	if (!t)
 		return;
 	i = table_index(f->gfn, 1);
-	/* What is mapped here must be in no TLB before the mark says it is not. */
+	/* A mapping that was here must be in no TLB before the mark says it is gone. */
 	if (spte_is_present(t->spt[i])) {
 		zap_entry(&z, t, i);
 		zap_finish(&z);
@@ -143,7 +143,7 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
 	}
-	/* What the access is cannot be told from the exit; every access includes a read. */
+	/* The exit does not tell the kind of access; every access includes a read. */
 	return fault_handle(vcpu, gfn, ACC_READ);
 }
 

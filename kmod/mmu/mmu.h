@@ -110,7 +110,7 @@ void mmu_setup(void);
 
 /* VM life. vm->srcu must be usable from before init until after free. */
 int mmu_vm_init(struct keel_vm *vm);
-/* Nobody runs, nobody reads, the notifier is unregistered. */
+/* With no vCPU running, no reader, and the notifier unregistered. */
 void mmu_vm_free(struct keel_vm *vm);
 void mmu_vcpu_free(struct keel_vcpu *vcpu);
 

@@ -59,7 +59,7 @@ static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 	table_adopt(t, index, part);
 	for (i = 0; i < TABLE_ENTRIES; i++)
 		table_set(z->vm, part, i, spte_split(leaf, part->level, i));
-	/* What the hardware has set since @leaf was read, the parts must have too. */
+	/* The parts must have the bits, too, that the hardware has set since @leaf was read. */
 	late = (table_link(z->vm, t, index, part) ^ leaf) & (SPTE_ACCESSED | SPTE_DIRTY);
 	for (i = 0; late && i < TABLE_ENTRIES; i++)
 		atomic64_or(late, (atomic64_t *)&part->spt[i]);

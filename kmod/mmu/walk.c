@@ -133,7 +133,7 @@ static int read_entry(struct walk *w, gpa_t table, u64 *entry)
 	return err;
 }
 
-/* What the leaf says. */
+/* The address that the leaf says. */
 static gpa_t translated(const struct walk *w, u64 leaf)
 {
 	gpa_t page = leaf & GPTE_ADDRESS;

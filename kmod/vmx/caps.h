@@ -18,7 +18,7 @@ struct vmx_raw_caps {
 	u64 ept_vpid;
 };
 
-/* What the module parameters allow to be used. */
+/* Features that the module parameters allow to be used. */
 struct vmx_wants {
 	bool vpid, ept_ad, unrestricted, tsc_scaling, pml, umip, monitor_trap;
 };

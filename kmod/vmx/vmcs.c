@@ -129,7 +129,7 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 	if (moved) {
 		vmcs_write_host_cpu(v);
 		vmx_write_tsc_offset(v);
-		/* What this CPU remembers of us from an earlier stay may be stale. */
+		/* Translations that this CPU remembers from an earlier stay may be stale. */
 		v->need_flush = true;
 	}
 }
