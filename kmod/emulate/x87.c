@@ -10,6 +10,7 @@
 
 #define FSW_ES		0x0080		/* an unmasked exception is pending */
 #define FSW_TOP		0x3800
+#define EXCEPTIONS	0x003f
 #define NOT_STORED	0x001f		/* exceptions that leave the destination alone */
 
 /* Whether there is a unit, and whether its registers are this task's. */
@@ -22,6 +23,15 @@ static enum emu_result check_unit(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/*
+ * What the next instruction that waits would raise. ES says so, and the bits
+ * that it sums up do: if it were missed the processor would raise it right here.
+ */
+static bool is_pending(const struct emu_fx *fx)
+{
+	return fx->fsw & FSW_ES || fx->fsw & ~fx->fcw & EXCEPTIONS;
+}
+
 /* The state, for an instruction that waits for the exception of another one before it. */
 static enum emu_result get_waiting(struct emu_ctx *ctx, struct emu_fx *fx)
 {
@@ -30,7 +40,7 @@ static enum emu_result get_waiting(struct emu_ctx *ctx, struct emu_fx *fx)
 	if (result != EMU_OK)
 		return result;
 	ctx->ops->read_fx(ctx, fx);
-	return fx->fsw & FSW_ES ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
+	return is_pending(fx) ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
 }
 
 /* The pointers are the guest's, and not those of the instruction that has stood in for it. */
@@ -137,7 +147,7 @@ enum emu_result emu_run_fwait(struct emu_ctx *ctx)
 	if ((ctx->cr0 & (EMU_CR0_MP | EMU_CR0_TS)) == (EMU_CR0_MP | EMU_CR0_TS))
 		return emu_raise(ctx, EMU_VECTOR_NM, 0);
 	ctx->ops->read_fx(ctx, &fx);
-	return fx.fsw & FSW_ES ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
+	return is_pending(&fx) ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
 }
 
 /* --- MMX ------------------------------------------------------------------- */

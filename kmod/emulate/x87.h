@@ -5,12 +5,20 @@
  * register stack and of exceptions are its own. Compiles natively as well.
  *
  * The caller sees to it that the registers can be used, and that no unmasked
- * exception is pending: then nothing here can fault.
+ * exception is pending: then nothing here can fault. Should it be wrong about
+ * that, the kernel steps over the instruction and lives on.
  */
 #ifndef KEEL_EMULATE_X87_H
 #define KEEL_EMULATE_X87_H
 
 #include "emulate.h"
+
+#ifdef __KERNEL__
+#include <asm/asm.h>
+#define X87_SAFELY(insn) "1: " insn "\n2:\n" _ASM_EXTABLE(1b, 2b)
+#else
+#define X87_SAFELY(insn) insn
+#endif
 
 #define X87_FNCLEX	0xe2	/* with opcode DB: ModRM bytes of these */
 #define X87_FNINIT	0xe3
@@ -18,8 +26,8 @@
 static __always_inline void x87_run_n(unsigned int n, void *buf)
 {
 	/* 64 forms: eight opcodes, ModRM.reg, and memory at %rax. */
-	asm volatile(".byte %c1, %c2" : : "a" (buf), "i" (0xd8 + n / 8), "i" (n % 8 * 8)
-		     : "memory");
+	asm volatile(X87_SAFELY(".byte %c1, %c2")
+		     : : "a" (buf), "i" (0xd8 + n / 8), "i" (n % 8 * 8) : "memory");
 }
 
 static __always_inline void x87_run_2(unsigned int n, unsigned int number, void *buf)
@@ -83,7 +91,7 @@ static __always_inline void x87_save(struct emu_fx *fx)
 
 static __always_inline void x87_restore(const struct emu_fx *fx)
 {
-	asm volatile("fxrstor64 %0" : : "m" (*fx));
+	asm volatile(X87_SAFELY("fxrstor64 %0") : : "m" (*fx));
 }
 
 /* What is in the registers before is there again after. */

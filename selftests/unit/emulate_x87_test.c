@@ -52,6 +52,12 @@ static void pending(struct bench *b)
 	b->fx.fsw |= 0x8081;		/* invalid operation */
 }
 
+static void pending_unsaid(struct bench *b)
+{
+	pending(b);
+	b->fx.fsw &= ~0x8080;
+}
+
 static void no_unit(struct bench *b)
 {
 	b->ctx.cr0 |= 4;
@@ -143,6 +149,8 @@ static const struct row rows[] = {
 	  NOT_AVAILABLE },
 	{ "64: fwait for an exception", L64, "9b", .setup = pending, PENDING },
 	{ "64: fld waits for an exception", L64, "d9 03", AT_DATA, .setup = pending, PENDING },
+	{ "64: ... even if ES does not tell", L64, "d9 03", AT_DATA, .setup = pending_unsaid,
+	  PENDING },
 	{ "64: fst waits for an exception", L64, "dd 13", AT_DATA, .setup = pending, PENDING },
 	{ "64: fldcw waits for an exception", L64, "d9 2b", AT_DATA, .setup = pending, PENDING },
 	{ "64: fnstcw does not wait", L64, "d9 3b", AT_DATA, .setup = pending,
