@@ -95,6 +95,12 @@ INSN(fxsave, "fninit\n\tmovups (%%rsi), %%xmm9\n\tfxsave (%%rdi)")
 INSN(fxrstor, "fninit\n\tfxsave64 (%%rdi)\n\tfld1\n\txorps %%xmm5, %%xmm5\n\t"
 	      "fxrstor64 (%%rdi)\n\tfnstsw %%ax\n\tmovups %%xmm5, (%%rsi)")
 
+INSN(pand, "movups (%%rsi), %%xmm1\n\tpand 16(%%rdi), %%xmm1\n\tmovups %%xmm1, (%%rsi)")
+INSN(pcmpeqb, "movups 16(%%rdi), %%xmm2\n\tmovb $1, 20(%%rdi)\n\t"
+	      "pcmpeqb 16(%%rdi), %%xmm2\n\tmovups %%xmm2, (%%rsi)")
+INSN(xorps, "movups (%%rsi), %%xmm3\n\txorps (%%rdi), %%xmm3\n\tmovups %%xmm3, (%%rsi)")
+INSN(ptest, "movups (%%rsi), %%xmm4\n\tptest (%%rdi), %%xmm4\n\tsetc %%al\n\tsetz %%cl")
+
 #define ROW(id, ...) { .name = #id, .fn = insn_##id, __VA_ARGS__ }
 
 static const struct insn avx512[] = {
@@ -111,6 +117,11 @@ static const struct insn x87[] = {
 	ROW(fistpll), ROW(filds), ROW(fisttpll), ROW(fbstp), ROW(faddl), ROW(fcomps), ROW(fldcw),
 	ROW(fnstcw), ROW(movq_mm), ROW(movntq), ROW(movd_mm), ROW(mm_tags), ROW(stmxcsr),
 	ROW(ldmxcsr), ROW(fxsave, .aligned = true), ROW(fxrstor, .aligned = true),
+};
+
+static const struct insn sse[] = {
+	ROW(pand, .aligned = true), ROW(pcmpeqb, .aligned = true), ROW(xorps, .aligned = true),
+	ROW(ptest, .aligned = true),
 };
 
 static struct insn guest_insn;
@@ -237,6 +248,11 @@ TEST_F(insn_vector, avx512)
 TEST_F(insn_vector, x87)
 {
 	compare_all(_metadata, self->vm, self->vcpu, x87, ARRAY_SIZE(x87));
+}
+
+TEST_F(insn_vector, sse)
+{
+	compare_all(_metadata, self->vm, self->vcpu, sse, ARRAY_SIZE(sse));
 }
 
 /* An exception that is not masked comes from the next instruction that waits for it. */

@@ -584,7 +584,7 @@ static bool is_undefined_evex(const struct decoder *d, const struct emu_row *row
 		return true;
 	if (insn->mask && row->op != EMU_OP_VMOV_MASKED)
 		return true;
-	return (row->flags & (insn->vex_w ? ROW_W0 : ROW_W1)) || (insn->zeroing && to_memory);
+	return insn->zeroing && to_memory;
 }
 
 /* Whether the row, the mode and the prefixes together are an instruction. */
@@ -608,7 +608,9 @@ static bool is_undefined(const struct decoder *d, const struct emu_row *row, boo
 		return !is_mask_opcode(d);
 	if (d->vvvv_used && !(row->flags & ROW_VVVV))
 		return true;
-	if (insn->vector_size > 16 && (row->flags & ROW_VEX128))
+	if (row->flags & (insn->vector_size > 16 ? ROW_VEX128 : ROW_VEX256))
+		return true;
+	if (row->flags & (insn->vex_w ? ROW_W0 : ROW_W1))
 		return true;
 	return insn->evex && is_undefined_evex(d, row, memory);
 }
@@ -755,6 +757,8 @@ static enum emu_result decode(struct emu_ctx *ctx)
 	for (i = 0; i < 3 && row->operand[i]; i++)
 		operand(&d, row->operand[i], &insn->operand[i]);
 	insn->flags = row->flags;
+	if (row->flags & ROW_ALIGNED_SSE && !d.vex)
+		insn->flags |= ROW_ALIGNED;
 	if (insn->evex)
 		finish_evex(insn);
 	if (row->flags & ROW_STRING)

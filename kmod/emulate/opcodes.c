@@ -225,10 +225,19 @@ const struct emu_row emu_two_byte[256] = {
 	[0x35] = ROW(SYSEXIT, 0),
 	[0x37] = NOT_HERE,
 	[0x40 ... 0x4f] = ROW(CMOVCC, M, GV, EV),
-	[0x50 ... 0x6d] = NOT_HERE,
+	[0x50 ... 0x53] = NOT_HERE,
+	[0x54] = PREFIXED(54),
+	[0x55] = PREFIXED(55),
+	[0x56] = PREFIXED(56),
+	[0x57] = PREFIXED(57),
+	[0x58 ... 0x6d] = NOT_HERE,
 	[0x6e] = PREFIXED(6E),
 	[0x6f] = PREFIXED(6F),
-	[0x70 ... 0x77] = NOT_HERE,
+	[0x70 ... 0x73] = NOT_HERE,
+	[0x74] = PREFIXED(74),
+	[0x75] = PREFIXED(75),
+	[0x76] = PREFIXED(76),
+	[0x77] = NOT_HERE,
 	[0x7c ... 0x7d] = NOT_HERE,
 	[0x7e] = PREFIXED(7E),
 	[0x7f] = PREFIXED(7F),
@@ -271,9 +280,16 @@ const struct emu_row emu_two_byte[256] = {
 	[0xc8 ... 0xcf] = ROW(BSWAP, 0, ZV),
 	[0xd0 ... 0xd5] = NOT_HERE,
 	[0xd6] = PREFIXED(D6),
-	[0xd7 ... 0xe6] = NOT_HERE,
+	[0xd7 ... 0xda] = NOT_HERE,
+	[0xdb] = PREFIXED(DB),
+	[0xdc ... 0xde] = NOT_HERE,
+	[0xdf] = PREFIXED(DF),
+	[0xe0 ... 0xe6] = NOT_HERE,
 	[0xe7] = PREFIXED(E7),
-	[0xe8 ... 0xef] = NOT_HERE,
+	[0xe8 ... 0xea] = NOT_HERE,
+	[0xeb] = PREFIXED(EB),
+	[0xec ... 0xee] = NOT_HERE,
+	[0xef] = PREFIXED(EF),
 	[0xf0] = PREFIXED(F0),
 	[0xf1 ... 0xfe] = NOT_HERE,
 };
@@ -482,6 +498,22 @@ const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT] = {
 	[SPLIT_DD] = { [IN_MEMORY] = GROUP(DD), [IN_REGISTER] = GROUP(X87_REG) },
 	[SPLIT_DE] = { [IN_MEMORY] = GROUP(X87_2), [IN_REGISTER] = GROUP(X87_REG) },
 	[SPLIT_DF] = { [IN_MEMORY] = GROUP(DF), [IN_REGISTER] = GROUP(DF_REG) },
+	[SPLIT_MOVSS] = {
+		[IN_MEMORY] = ROW(VMOV, VEC, VX, WD),
+		[IN_REGISTER] = ROW(VMOV_SCALAR, VEC | ROW_VVVV, VD, WD),
+	},
+	[SPLIT_MOVSD] = {
+		[IN_MEMORY] = ROW(VMOV, VEC, VX, WQ),
+		[IN_REGISTER] = ROW(VMOV_SCALAR, VEC | ROW_VVVV, VQ, WQ),
+	},
+	[SPLIT_MOVSS_STORE] = {
+		[IN_MEMORY] = ROW(VMOV, VEC, WD, VD),
+		[IN_REGISTER] = ROW(VMOV_SCALAR, VEC | ROW_VVVV, WD, VD),
+	},
+	[SPLIT_MOVSD_STORE] = {
+		[IN_MEMORY] = ROW(VMOV, VEC, WQ, VQ),
+		[IN_REGISTER] = ROW(VMOV_SCALAR, VEC | ROW_VVVV, WQ, VQ),
+	},
 	[SPLIT_XBEGIN] = { [IN_REGISTER] = NOT_HERE },		/* and XABORT */
 };
 
@@ -561,14 +593,14 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_10] = {
 		[WITH_NONE] = ROW(VMOV, VEC, VX, WX),
 		[WITH_66] = ROW(VMOV, VEC, VX, WX),
-		[WITH_F3] = ROW(VMOV, VEC | ROW_MEM_HERE, VX, WD),
-		[WITH_F2] = ROW(VMOV, VEC | ROW_MEM_HERE, VX, WQ),
+		[WITH_F3] = SPLIT(MOVSS),
+		[WITH_F2] = SPLIT(MOVSD),
 	},
 	[PREFIX_11] = {
 		[WITH_NONE] = ROW(VMOV, VEC, WX, VX),
 		[WITH_66] = ROW(VMOV, VEC, WX, VX),
-		[WITH_F3] = ROW(VMOV, VEC | ROW_MEM_HERE, WD, VD),
-		[WITH_F2] = ROW(VMOV, VEC | ROW_MEM_HERE, WQ, VQ),
+		[WITH_F3] = SPLIT(MOVSS_STORE),
+		[WITH_F2] = SPLIT(MOVSD_STORE),
 	},
 	[PREFIX_12] = {
 		[WITH_NONE] = ROW(VMOV_LOW, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
@@ -638,6 +670,31 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_AE1] = { [WITH_NONE] = ROW(FXRSTOR, MM) },
 	[PREFIX_AE2] = { [WITH_NONE] = ROW(LDMXCSR, VEC | ROW_VEX128, ED) },
 	[PREFIX_AE3] = { [WITH_NONE] = ROW(STMXCSR, VEC | ROW_VEX128, ED) },
+	[PREFIX_54] = { [WITH_NONE ... WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_55] = { [WITH_NONE ... WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_56] = { [WITH_NONE ... WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_57] = { [WITH_NONE ... WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_74] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_75] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_76] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_DB] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_DF] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_EB] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_EF] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VLOGIC, LOGIC, VX, WX) },
+	[PREFIX_3817] = { [WITH_66] = ROW(PTEST, VEC | ROW_ALIGNED_SSE, VX, WX) },
+	[PREFIX_3818] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WD) },
+	[PREFIX_3819] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256, VX, WQ) },
+	[PREFIX_381A] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256 | ROW_MEM, VX, WDQ) },
+	[PREFIX_3858] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WD) },
+	[PREFIX_3859] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WQ) },
+	[PREFIX_385A] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256 | ROW_MEM, VX, WDQ) },
+	[PREFIX_3878] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WB) },
+	[PREFIX_3879] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WW) },
+	[PREFIX_38F8] = {
+		[WITH_66] = ROW(MOVDIR64B, MM | MORE, GV, EB),
+		[WITH_F3 ... WITH_F2] = NOT_HERE,		/* ENQCMDS, ENQCMD */
+	},
+	[PREFIX_38F9] = { [WITH_NONE] = ROW(MOVDIRI, MM, EY, GY) },
 	[PREFIX_K90] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM_HERE, EK) },
 	[PREFIX_K91] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM, EK) },
 };
@@ -670,20 +727,29 @@ static const struct emu_row *other_row(const u32 *legacy, u8 byte, bool vex)
 
 const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 {
-	static const struct emu_row low = PREFIXED(382A);
-	static const struct emu_row high[8] = {
-		[0] = PREFIXED(38F0),
-		[1] = PREFIXED(38F1),
-		[2] = PREFIXED(38F2),
-		[3] = PREFIXED(38F3),
-		[5] = PREFIXED(38F5),
-		[6] = PREFIXED(38F6),
-		[7] = PREFIXED(38F7),
+	static const struct emu_row rows[256] = {
+		[0x17] = PREFIXED(3817),
+		[0x18] = PREFIXED(3818),
+		[0x19] = PREFIXED(3819),
+		[0x1a] = PREFIXED(381A),
+		[0x2a] = PREFIXED(382A),
+		[0x58] = PREFIXED(3858),
+		[0x59] = PREFIXED(3859),
+		[0x5a] = PREFIXED(385A),
+		[0x78] = PREFIXED(3878),
+		[0x79] = PREFIXED(3879),
+		[0xf0] = PREFIXED(38F0),
+		[0xf1] = PREFIXED(38F1),
+		[0xf2] = PREFIXED(38F2),
+		[0xf3] = PREFIXED(38F3),
+		[0xf5] = PREFIXED(38F5),
+		[0xf6] = PREFIXED(38F6),
+		[0xf7] = PREFIXED(38F7),
+		[0xf8] = PREFIXED(38F8),
+		[0xf9] = PREFIXED(38F9),
 	};
 
-	if (byte >= 0xf0 && byte <= 0xf7)
-		return &high[byte & 7];
-	return byte == 0x2a ? &low : other_row(legacy_38, byte, vex);
+	return rows[byte].flags || byte == 0xf4 ? &rows[byte] : other_row(legacy_38, byte, vex);
 }
 
 const struct emu_row *emu_three_byte_3a(u8 byte, bool vex)

@@ -157,6 +157,131 @@ enum emu_result emu_run_vmov_gpr(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], v.q[0]);
 }
 
+/* --- more than moves -------------------------------------------------------- */
+
+/* The lowest element comes from one register, the rest from another. */
+enum emu_result emu_run_vmov_scalar(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int other = ctx->insn.vector_size ? ctx->insn.vex_reg : o[0].reg;
+	enum emu_result result = check_enabled(ctx);
+	union vector v = {}, low;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, other, &v, XMM_BYTES);
+	ctx->ops->read_xmm(ctx, o[1].reg, &low, XMM_BYTES);
+	memcpy(&v, &low, o[1].size);
+	set_vector(ctx, o[0].reg, &v);
+	return EMU_OK;
+}
+
+/* PCMPEQ: all bits of an element, or none. */
+static u64 equal_elements(u64 a, u64 b, unsigned int size)
+{
+	u64 res = 0;
+	unsigned int i;
+
+	for (i = 0; i < 64; i += 8 * size)
+		if (!((a ^ b) >> i & emu_mask(size)))
+			res |= emu_mask(size) << i;
+	return res;
+}
+
+static u64 logic(u8 opcode, u64 a, u64 b)
+{
+	switch (opcode) {
+	case 0x54:
+	case 0xdb:
+		return a & b;
+	case 0x55:
+	case 0xdf:
+		return ~a & b;
+	case 0x56:
+	case 0xeb:
+		return a | b;
+	case 0x57:
+	case 0xef:
+		return a ^ b;
+	default:
+		return equal_elements(a, b, 1 << (opcode - 0x74));
+	}
+}
+
+enum emu_result emu_run_vlogic(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int first = ctx->insn.vector_size ? ctx->insn.vex_reg : o[0].reg, i;
+	enum emu_result result = check_enabled(ctx);
+	union vector a = {}, b;
+
+	if (result == EMU_OK)
+		result = load(ctx, &o[1], &b);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, first, &a, register_size(ctx));
+	for (i = 0; i < register_size(ctx) / 8; i++)
+		a.q[i] = logic(ctx->insn.opcode, a.q[i], b.q[i]);
+	set_vector(ctx, o[0].reg, &a);
+	return EMU_OK;
+}
+
+/* ZF: no bit is in both; CF: none is in the second only. */
+enum emu_result emu_run_ptest(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	u64 both = 0, second = 0;
+	union vector a = {}, b;
+	unsigned int i;
+
+	if (result == EMU_OK)
+		result = load(ctx, &o[1], &b);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, o[0].reg, &a, register_size(ctx));
+	for (i = 0; i < register_size(ctx) / 8; i++) {
+		both |= a.q[i] & b.q[i];
+		second |= ~a.q[i] & b.q[i];
+	}
+	ctx->next_rflags &= ~(u64)EMU_FLAGS_ARITH;
+	ctx->next_rflags |= (both ? 0 : EMU_FLAG_ZF) | (second ? 0 : EMU_FLAG_CF);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_vbroadcast(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	union vector v;
+	unsigned int i;
+
+	if (result == EMU_OK)
+		result = load(ctx, &o[1], &v);
+	if (result != EMU_OK)
+		return result;
+	for (i = o[1].size; i < register_size(ctx); i++)
+		v.b[i] = v.b[i - o[1].size];
+	set_vector(ctx, o[0].reg, &v);
+	return EMU_OK;
+}
+
+/* From the memory operand to where a register points in ES. */
+enum emu_result emu_run_movdir64b(struct emu_ctx *ctx)
+{
+	u64 to = ctx->gpr[ctx->insn.operand[0].reg] & emu_mask(ctx->insn.addr_size), linear;
+	enum emu_result result;
+	union vector v;
+
+	result = emu_linear_address(ctx, EMU_ES, to, sizeof(v), EMU_WRITE | EMU_ALIGNED, &linear);
+	if (result == EMU_OK)
+		result = emu_mem_read(ctx, ctx->insn.seg, emu_effective_address(ctx), &v, sizeof(v),
+				      EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	return ctx->ops->write(ctx, linear, &v, sizeof(v), EMU_WRITE);
+}
+
 /* --- MXCSR ----------------------------------------------------------------- */
 
 enum emu_result emu_run_ldmxcsr(struct emu_ctx *ctx)

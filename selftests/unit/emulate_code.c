@@ -59,7 +59,10 @@ static unsigned int put_evex(u8 *code, enum emu_mode mode, unsigned int len)
 
 static unsigned int put_opcode(u8 *code, enum emu_mode mode, unsigned int len)
 {
-	static const u8 map38[] = { 0x2a, 0xf0, 0xf1, 0xf2, 0xf3, 0xf5, 0xf6, 0xf7 };
+	static const u8 map38[] = {
+		0x17, 0x18, 0x19, 0x1a, 0x58, 0x59, 0x5a, 0x78, 0x79, 0x2a, 0xf0, 0xf1, 0xf2, 0xf3,
+		0xf5, 0xf6, 0xf7,
+	};
 	unsigned int kind = below(36);
 
 	if (kind < 15) {
@@ -70,7 +73,7 @@ static unsigned int put_opcode(u8 *code, enum emu_mode mode, unsigned int len)
 	} else if (kind < 29) {
 		code[len++] = 0x0f;
 		code[len++] = 0x38;
-		code[len++] = map38[below(8)];
+		code[len++] = map38[below(sizeof(map38))];
 	} else if (kind == 29) {
 		len = below(4) ? 0 : len;
 		code[len++] = 0xc5;
@@ -83,7 +86,7 @@ static unsigned int put_opcode(u8 *code, enum emu_mode mode, unsigned int len)
 		code[len++] = 0xc4;
 		code[len++] = (random64() >> 32 & 0xe0) | 0xc0 | (mask ? 1 : below(4) ? 2 : 3);
 		code[len++] = (random64() >> 32 & ~4) | (mask ? 0x78 : 0);
-		code[len++] = mask ? 0x90 + below(2) : map38[below(8)];
+		code[len++] = mask ? 0x90 + below(2) : map38[below(sizeof(map38))];
 	} else {
 		len = put_evex(code, mode, below(8) ? 0 : len);
 	}

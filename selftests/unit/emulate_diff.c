@@ -464,6 +464,8 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	switch (insn->op) {
 	case EMU_OP_CLFLUSH:
 		return true;		/* the emulator leaves paging to the owner */
+	case EMU_OP_MOVDIRI ... EMU_OP_MOVDIR64B:
+		return true;		/* of few processors */
 	case EMU_OP_FXSAVE:
 		return true;		/* it has pointers of the last instruction */
 	case EMU_OP_SLDT:

@@ -53,6 +53,10 @@ static struct needed operation_needs(unsigned int op)
 		return (struct needed){ .ecx1 = POPCNT };
 	case EMU_OP_CRC32:
 		return (struct needed){ .ecx1 = SSE4_2 };
+	case EMU_OP_PTEST:
+		return (struct needed){ .ecx1 = SSE4_1 };
+	case EMU_OP_VBROADCAST:
+		return (struct needed){ .ebx7 = AVX2 };
 	case EMU_OP_MOVBE:
 		return (struct needed){ .ecx1 = MOVBE };
 	case EMU_OP_VMOV_MASKED ... EMU_OP_KMOV:
@@ -68,6 +72,8 @@ static struct needed instruction_needs(const struct emu_insn *insn)
 
 	if (insn->evex)
 		needed.ebx7 |= AVX512;
+	if (insn->op == EMU_OP_VLOGIC || insn->op == EMU_OP_VBROADCAST)
+		needed.ebx7 |= insn->vector_size ? AVX2 : 0;
 	if (insn->op == EMU_OP_CMPXCHG8B && insn->operand[0].size == 16)
 		needed.ecx1 |= CX16;
 	if (insn->op == EMU_OP_VMOV && insn->opcode == 0xf0)
@@ -110,7 +116,8 @@ static bool outside_64_bit_only(unsigned int op)
 /* The kernel's to execute, or another answer each time. */
 static bool never_compared(unsigned int op)
 {
-	if (op == EMU_OP_FXSAVE || (op >= EMU_OP_SYSCALL && op <= EMU_OP_VMCALL))
+	if (op == EMU_OP_FXSAVE || (op >= EMU_OP_SYSCALL && op <= EMU_OP_VMCALL) ||
+	    op == EMU_OP_MOVDIRI || op == EMU_OP_MOVDIR64B)
 		return true;
 	return op == EMU_OP_CLFLUSH || op == EMU_OP_SLDT || op == EMU_OP_SGDT ||
 	       op == EMU_OP_SMSW || op == EMU_OP_CPUID || op == EMU_OP_RDTSC || op == EMU_OP_INT;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Vector instructions with an EVEX prefix, and mask registers: a table of
- * single instructions. What a mask leaves out is neither read nor written, and
- * does not fault. Where the processor has AVX-512, emulate_diff.c compares them
- * with what it does.
+ * Vector instructions with an EVEX prefix, mask registers, and what SSE and AVX
+ * do beyond moves: a table of single instructions. What a mask leaves out is
+ * neither read nor written, and does not fault. Where the processor has AVX-512,
+ * emulate_diff.c compares them with what it does.
  */
 #include <string.h>
 #include "emulate_rows.h"
@@ -210,6 +210,50 @@ static const struct row rows[] = {
 	{ "16: EVEX in real mode", REAL, "62 f1 7e 48 7f 1b", FAULT(6, NO_ERROR) },
 	{ "64: L of kmov", L64, "c5 fc 91 0b", AT_DATA, FAULT(6, NO_ERROR) },
 	{ "64: kmov to memory that is a register", L64, "c5 f8 91 c8", FAULT(6, NO_ERROR) },
+
+	/* Without EVEX: more than moves */
+	{ "64: pand (%rbx),%xmm1", L64, "66 0f db 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 8, 0x0100010001000100) },
+	{ "64: ... must be aligned", L64, "66 0f db 0b", AT(DATA + 8), FAULT(13, 0) },
+	{ "64: vpand (%rbx),%xmm2,%xmm1", L64, "c5 e9 db 0b", AT(DATA + 9), .setup = pattern,
+	  .vector_out = V(1, 0, 0x0002020000020200) },
+	{ "64: ... clears the upper half", L64, "c5 e9 db 0b", AT(DATA + 9), .setup = pattern,
+	  .vector_out = V(1, 16, 0) },
+	{ "64: vpandn (%rbx),%ymm2,%ymm1", L64, "c5 ed df 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 24, 0x1d1c1d1c19181918) },
+	{ "64: pcmpeqb (%rbx),%xmm1", L64, "66 0f 74 0b", AT_DATA, .mem = { DATA, 8, 0x2211 },
+	  .vector_out = V(1, 0, 0xff) },
+	{ "64: pcmpeqd (%rbx),%xmm1", L64, "66 0f 76 0b", AT_DATA,
+	  .mem = { DATA, 8, 0x1111111111111112 }, .vector_out = V(1, 0, 0xffffffff00000000) },
+	{ "64: pxor %xmm3,%xmm3", L64, "66 0f ef db", .vector_out = V(3, 8, 0) },
+	{ "64: ... leaves the upper half", L64, "66 0f ef db",
+	  .vector_out = V(3, 16, 0x3333333333333333) },
+	{ "64: ptest (%rbx),%xmm1", L64, "66 0f 38 17 0b", AT_DATA,
+	  .mem = { DATA, 8, 0x2200 }, .flags = 0x8d5, .flags_out = BENCH_FLAG_ZF },
+	{ "64: ptest of nothing else", L64, "66 0f 38 17 0b", AT_DATA,
+	  .mem = { DATA, 8, 0x1100 }, .flags = 0x8d5, .flags_out = BENCH_FLAG_CF },
+	{ "64: movss %xmm2,%xmm1", L64, "f3 0f 10 ca", .vector_out = V(1, 0, 0x1111111122222222) },
+	{ "64: vmovsd %xmm2,%xmm3,%xmm1", L64, "c5 e3 10 ca",
+	  .vector_out = V(1, 8, 0x3333333333333333) },
+	{ "64: vmovss from memory has no third", L64, "c5 e2 10 0b", AT_DATA,
+	  FAULT(6, NO_ERROR) },
+	{ "64: vbroadcastss (%rbx),%ymm1", L64, "c4 e2 7d 18 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 24, 0x0302010003020100) },
+	{ "64: vbroadcastf128 (%rbx),%ymm1", L64, "c4 e2 7d 1a 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 24, 0x0f0e0d0c0b0a0908) },
+	{ "64: vpbroadcastb (%rbx),%xmm1", L64, "c4 e2 79 78 0b", AT(DATA + 5), .setup = pattern,
+	  .vector_out = V(1, 8, 0x0505050505050505) },
+	{ "64: vbroadcastsd of 128 bits", L64, "c4 e2 79 19 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vbroadcastss with W", L64, "c4 e2 fd 18 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: broadcasting with SSE", L64, "66 0f 38 18 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: movdiri %rax,(%rbx)", L64, "48 0f 38 f9 03",
+	  .in = { R(RAX, 0x1122334455667788), R(RBX, DATA + 1) },
+	  .mem_out = { DATA + 1, 8, 0x1122334455667788 } },
+	{ "64: movdir64b (%rbx),%rdi", L64, "66 0f 38 f8 3b",
+	  .in = { R(RBX, DATA + 3), R(RDI, DATA + 128) }, .setup = pattern,
+	  .mem_out = { DATA + 128 + 56, 8, 0x4241403f3e3d3c3b } },
+	{ "64: movdir64b to what is not aligned", L64, "66 0f 38 f8 3b",
+	  .in = { R(RBX, DATA), R(RDI, DATA + 96) }, FAULT(13, 0) },
 
 	/* What is not executed here */
 	{ "64: vaddps (%rbx),%zmm0,%zmm1", L64, "62 f1 7c 48 58 0b", AT_DATA,

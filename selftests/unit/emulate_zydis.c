@@ -229,6 +229,7 @@ static bool operands_implied(const struct emu_insn *insn)
 	case EMU_OP_IN ... EMU_OP_OUTS:
 	case EMU_OP_MOV_FROM_CR ... EMU_OP_MOV_TO_DR:
 	case EMU_OP_KMOV:
+	case EMU_OP_MOVDIR64B:
 	case EMU_OP_FNINIT ... EMU_OP_FWAIT:
 	case EMU_OP_FXSAVE ... EMU_OP_FXRSTOR:
 		return true;
