@@ -326,14 +326,15 @@ static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 	int i;
 
 	spin_lock(&vm->mmu.lock);
-	vm->mmu.next[as] = set;
+	/* Whole, for faults that look at it without the lock. */
+	smp_store_release(&vm->mmu.next[as], set);
 	mmu_one_flush_begin(vm);
 	for (i = 0; i < n; i++)
 		if (c[i].old)
 			withdraw(vm, set, c[i].old, tables);
 	mmu_one_flush_end(vm);
 	rcu_assign_pointer(vm->memslots[as], set);
-	vm->mmu.next[as] = NULL;
+	WRITE_ONCE(vm->mmu.next[as], NULL);
 	spin_unlock(&vm->mmu.lock);
 }
 

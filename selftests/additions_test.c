@@ -23,11 +23,25 @@
 #define MANY		200
 #define HOLD_MS		400
 
-enum { READ, COPY };
+#define SPREAD		0x40000000UL		/* much memory in small pages */
+#define PAGES		8192UL
+
+enum { READ, COPY, SWEEP };
 
 static struct order {
 	u64 op, from, to;
+	u64 stop, rounds;
 } order[2];
+
+static u64 guest_sweep(volatile struct order *o)
+{
+	u64 i;
+
+	for (; !o->stop; o->rounds++)
+		for (i = 0; i < PAGES && !o->stop; i++)
+			guest_write64(o->from + i * PAGE, i);
+	return 0;
+}
 
 static void guest_obey(volatile struct order *o)
 {
@@ -39,6 +53,8 @@ static void guest_obey(volatile struct order *o)
 		to = o->to;
 		if (o->op == READ)
 			result = guest_read64(from);
+		else if (o->op == SWEEP)
+			result = guest_sweep(o);
 		else
 			asm volatile("movsq" : "+S"(from), "+D"(to) : : "memory");
 	}
@@ -69,7 +85,6 @@ static void run_order(void *arg)
 	int reason;
 
 	while ((reason = vcpu_next(r->vcpu)) == KVM_EXIT_MMIO) {
-		CHECK(!r->vcpu->run->mmio.is_write, "a write");
 		memcpy(r->vcpu->run->mmio.data, &answer, sizeof(answer));
 		r->exits++;
 	}
@@ -328,6 +343,39 @@ TEST_F(additions, deletion_waits_for_an_instruction)
 	end_fault(self);
 	pending_join(&c);
 	EXPECT_EQ(DEVICE, *(u64 *)self->missing.mem);
+}
+
+/* --- a slot with much in it -------------------------------------------------- */
+
+static u64 rounds(fixture_t *self, int i)
+{
+	return __atomic_load_n(&GUEST_VAR(self->vm, order)[i].rounds, __ATOMIC_RELAXED);
+}
+
+/* Those who fault on what goes must not make the removal flush for each page. */
+TEST_F(additions, deletion_under_writers_flushes_for_few_pages)
+{
+	u8 *mem = anon_alloc(PAGES * PAGE);
+	u64 early, i;
+
+	REQUIRE(counter_find(self->vm->fd, "early_flushes", &early));
+	madvise(mem, PAGES * PAGE, MADV_NOHUGEPAGE);
+	vm_set_slot(self->vm, 3, 0, SPREAD, PAGES * PAGE, mem);
+	for (i = 0; i < 2; i++)
+		start(&self->run[i], SWEEP, SPREAD, 0);
+	for (i = 0; i < 2; i++)
+		while (!rounds(self, i))
+			sched_yield();
+	early = counter(self->vm->fd, "early_flushes");
+	vm_set_slot(self->vm, 3, 0, SPREAD, 0, mem);
+	early = counter(self->vm->fd, "early_flushes") - early;
+	TH_LOG("%lu early flushes", early);
+	EXPECT_GT(PAGES / 64, early);
+	for (i = 0; i < 2; i++) {
+		GUEST_VAR(self->vm, order)[i].stop = 1;
+		pending_join(&self->run[i].call);
+	}
+	munmap(mem, PAGES * PAGE);
 }
 
 /* --- readers that come one after the other, held in a test build ------------- */

@@ -688,16 +688,22 @@ static void *run_read(void *arg)
 	return (void *)(o.result == (DEVICE | X) ? 1UL : 0UL);
 }
 
-/* Begin to read X, which nobody has touched before, and be held after the look-up. */
-static pthread_t begin_read(fixture_t *self)
+/* Begin to read X, which nobody has touched before, and be held at @point. */
+static pthread_t begin_read_held(fixture_t *self, const char *point)
 {
 	pthread_t thread;
 
-	set_delay(self->vm, "looked_up", HOLD_MS);
+	set_delay(self->vm, point, HOLD_MS);
 	set_command(self->vcpu, READ, X, 0);
 	CHECK(!pthread_create(&thread, NULL, run_read, self), "no thread");
-	wait_until_held(self->vm, "looked_up");
+	wait_until_held(self->vm, point);
 	return thread;
+}
+
+/* After the look-up. */
+static pthread_t begin_read(fixture_t *self)
+{
+	return begin_read_held(self, "looked_up");
 }
 
 TEST_F(protocol, deletion_waits_for_the_last_reader_of_the_old_slots)
@@ -782,6 +788,20 @@ TEST_F(protocol, delete_while_a_fault_knows_the_slot)
 	REQUIRE_CONTROL();
 	add_x(self, 0);
 	thread = begin_read(self);
+	delete_x(self);
+	pthread_join(thread, &result);
+	EXPECT_EQ('d', source(self->vcpu, X));
+}
+
+/* Nor the page that it has found there. */
+TEST_F(protocol, delete_while_a_fault_knows_the_page)
+{
+	pthread_t thread;
+	void *result;
+
+	REQUIRE_CONTROL();
+	add_x(self, 0);
+	thread = begin_read_held(self, "page_found");
 	delete_x(self);
 	pthread_join(thread, &result);
 	EXPECT_EQ('d', source(self->vcpu, X));

@@ -41,6 +41,24 @@ bool fault_current(const struct fault *f)
 	return !next || memslots_find(next, f->gfn) == f->slot;
 }
 
+/*
+ * Can be seen without the lock to be in vain. Whoever takes the lock nevertheless,
+ * to fault again at once and take it again, makes the removal that he meets give
+ * way each time, and flush for it. What this misses, the lock shows.
+ */
+static bool in_vain(const struct fault *f)
+{
+	const struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+	const struct keel_memslots *next = READ_ONCE(mmu->next[f->as]);
+
+	if (READ_ONCE(mmu->invalidate_seq) != f->seq)
+		return true;
+	if (next && memslots_find(next, f->gfn) != f->slot)
+		return true;
+	return READ_ONCE(mmu->invalidating) && f->hva >= READ_ONCE(mmu->invalidate_start) &&
+	       f->hva < READ_ONCE(mmu->invalidate_end);
+}
+
 bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level)
 {
 	gfn_t pages = level_pages(level);
@@ -187,7 +205,6 @@ static int wait_for_page(struct fault *f)
 
 	keel_read_slots_end(f->vcpu);
 	ret = host_page_get(f->hva, f->access & ACC_WRITE, !(flags & KVM_MEM_READONLY), &f->host);
-	test_point(TEST_PAGE_FOUND);
 	keel_read_slots(f->vcpu);
 	if (same_slot_again(f, flags))
 		return ret;
@@ -204,6 +221,19 @@ static int page_failed(const struct fault *f, int err)
 	return err == -EAGAIN || err == -EHWPOISON ? FAULT_RETRY : err;
 }
 
+static int map_page(struct fault *f)
+{
+	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
+	int ret = FAULT_RETRY;
+
+	test_point(TEST_PAGE_FOUND);
+	spin_lock(&mmu->lock);
+	if (fault_current(f) && !fault_invalidated(f))
+		ret = fault_map(f);
+	spin_unlock(&mmu->lock);
+	return ret;
+}
+
 static int map_ram(struct fault *f)
 {
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
@@ -217,14 +247,12 @@ static int map_ram(struct fault *f)
 	f->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Read the count before the page it vouches for; pairs with the lock in its writers. */
 	smp_rmb();
+	if (in_vain(f))
+		return FAULT_RETRY;
 	ret = wait_for_page(f);
 	if (ret)
 		return page_failed(f, ret);
-	ret = FAULT_RETRY;
-	spin_lock(&mmu->lock);
-	if (fault_current(f) && !fault_invalidated(f))
-		ret = fault_map(f);
-	spin_unlock(&mmu->lock);
+	ret = in_vain(f) ? FAULT_RETRY : map_page(f);
 	host_page_put(&f->host);
 	return ret;
 }

@@ -24,7 +24,7 @@ static void arm(struct zap *z, struct spte_iter *it)
 	} else if (it->spte & SPTE_DIRTY) {
 		spte_hand_back(it->spte);
 		clear_bit(SPTE_DIRTY_BIT, (unsigned long *)entry);
-		z->flush = true;
+		z->late = true;
 	}
 }
 

@@ -93,13 +93,13 @@ void mmu_invalidate_begin(struct keel_vm *vm, hva_t start, hva_t end)
 
 	lockdep_assert_held(&mmu->lock);
 	/* One range for all: it may cover more than it need, never less. */
-	if (!mmu->invalidating++) {
-		mmu->invalidate_start = start;
-		mmu->invalidate_end = end;
-		return;
+	if (mmu->invalidating) {
+		start = min(mmu->invalidate_start, start);
+		end = max(mmu->invalidate_end, end);
 	}
-	mmu->invalidate_start = min(mmu->invalidate_start, start);
-	mmu->invalidate_end = max(mmu->invalidate_end, end);
+	WRITE_ONCE(mmu->invalidate_start, start);
+	WRITE_ONCE(mmu->invalidate_end, end);
+	WRITE_ONCE(mmu->invalidating, mmu->invalidating + 1);
 }
 
 void mmu_invalidate_end(struct keel_vm *vm)
@@ -111,5 +111,5 @@ void mmu_invalidate_end(struct keel_vm *vm)
 	if (WARN_ON_ONCE(!mmu->invalidating))
 		keel_vm_kill(vm);
 	else
-		mmu->invalidating--;
+		WRITE_ONCE(mmu->invalidating, mmu->invalidating - 1);
 }

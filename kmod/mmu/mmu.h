@@ -31,7 +31,8 @@ struct keel_vcpu;
  *		mappings of slots that are not in it; no fault may map what
  *		@next does not agree to
  * @one_flush:	flush at the end of all that is being removed under the lock, not
- *		after each part; @flush_owed: there will be something to flush
+ *		after each part; @flush_owed: there will be something to flush;
+ *		@late_owed: the same, but not before the end: see zap.c
  * @dead:	tables that are unlinked and wait for the flush that is owed
  * @invalidate_seq: grows with the end of each invalidation by the host
  * @invalidating:   how many are going on, within @invalidate_start..@invalidate_end
@@ -43,7 +44,7 @@ struct keel_mmu {
 	struct list_head mmio[KEEL_ADDRESS_SPACES];
 	unsigned int mmio_tables[KEEL_ADDRESS_SPACES];
 	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
-	bool one_flush, flush_owed;
+	bool one_flush, flush_owed, late_owed;
 	struct list_head dead;
 	unsigned long invalidate_seq;
 	unsigned int invalidating;

@@ -102,6 +102,8 @@ struct spte_iter;
 
 /*
  * struct zap - removals that have not been flushed yet
+ * @flush:	something mapped has been removed
+ * @late:	a right, or a dirty bit, has been taken from what stays mapped
  * @dead:	tables that the hardware may still be walking
  * @one_flush:	what mmu->one_flush is while the lock is dropped
  *
@@ -109,7 +111,7 @@ struct spte_iter;
  */
 struct zap {
 	struct keel_vm *vm;
-	bool flush, one_flush;
+	bool flush, late, one_flush;
 	struct list_head dead;
 };
 
@@ -117,6 +119,7 @@ static inline void zap_init(struct zap *z, struct keel_vm *vm)
 {
 	z->vm = vm;
 	z->flush = false;
+	z->late = false;
 	INIT_LIST_HEAD(&z->dead);
 }
 
@@ -137,7 +140,7 @@ void zap_finish(struct zap *z);
 /* Take the right to write from the leaf found, if it has it. */
 void zap_write_protect(struct zap *z, struct spte_iter *it);
 
-/* Flush what has been removed so far, and drop the lock; take it again. */
+/* Flush what has been removed so far, but not @late, and drop the lock; take it again. */
 void zap_pause(struct zap *z);
 void zap_resume(struct zap *z);
 /* Let others have the lock and the CPU, if they want it. True: tables may have changed. */

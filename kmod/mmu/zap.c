@@ -13,7 +13,9 @@
  * An update that removes here and there flushes once, at its end, with the lock
  * held all the while; unless another task waits for this CPU or the lock. Then the
  * removal gives way. It flushes first, and counts that as early, so whoever takes the
- * lock finds that what is not in the tables is in no TLB either. What keeps the part
+ * lock finds that what is not in the tables is in no TLB either. A right to write or a
+ * dirty bit that is taken from what stays mapped is flushed at the end only: whoever has
+ * asked for it knows nothing of it before. What keeps the part
  * already removed from being mapped anew is the caller's: mmu->next for slots, the
  * invalidation count for the host's pages.
  */
@@ -35,9 +37,10 @@ static void flush_owed(struct keel_vm *vm)
 	struct keel_mmu *mmu = &vm->mmu;
 	struct keel_table *t, *next;
 
-	if (mmu->flush_owed)
+	if (mmu->flush_owed || mmu->late_owed)
 		mmu_flush(vm);
 	mmu->flush_owed = false;
+	mmu->late_owed = false;
 	list_for_each_entry_safe(t, next, &mmu->dead, dead_link)
 		table_free_later(t);
 	INIT_LIST_HEAD(&mmu->dead);
@@ -50,6 +53,8 @@ void zap_finish(struct zap *z)
 	lockdep_assert_held(&mmu->lock);
 	mmu->flush_owed |= z->flush;
 	z->flush = false;
+	mmu->late_owed |= z->late;
+	z->late = false;
 	list_splice_init(&z->dead, &mmu->dead);
 	if (!mmu->one_flush)
 		flush_owed(z->vm);
@@ -152,12 +157,17 @@ void zap_pause(struct zap *z)
 	__releases(&z->vm->mmu.lock)
 {
 	struct keel_mmu *mmu = &z->vm->mmu;
+	bool late = z->late || mmu->late_owed;
 
 	z->one_flush = mmu->one_flush;
 	mmu->one_flush = false;
 	if (z->flush || mmu->flush_owed)
 		STAT(z->vm, early_flushes);
+	/* Not owed to whoever takes the lock meanwhile. */
+	z->late = false;
+	mmu->late_owed = false;
 	zap_finish(z);
+	z->late = late;
 	spin_unlock(&mmu->lock);
 }
 
@@ -168,6 +178,8 @@ void zap_resume(struct zap *z)
 
 	spin_lock(&mmu->lock);
 	mmu->one_flush = z->one_flush;
+	mmu->late_owed |= z->late;
+	z->late = false;
 }
 
 bool zap_give_way(struct zap *z)
@@ -211,7 +223,7 @@ void zap_write_protect(struct zap *z, struct spte_iter *it)
 	if (!mmu_format.ad)
 		spte_hand_back(it->spte);
 	clear_bit(SPTE_WRITE_BIT, (unsigned long *)&it->table->spt[it->index]);
-	z->flush = true;
+	z->late = true;
 }
 
 void mmu_protect_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
