@@ -362,7 +362,10 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 #define TASK_SELECTOR(q)	((u16)(q))
 #define TASK_SOURCE(q)		((q) >> 30 & 3)
 
-/* The hardware has looked at the gate, but not at what it leads to. An event is on its way still. */
+/*
+ * The hardware has looked at the gate, but not at what it leads to. An event is
+ * on its way still.
+ */
 static int handle_task_switch(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	u64 qual = vmx_exit_qualification(&vcpu->vmx);

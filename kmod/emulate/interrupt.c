@@ -158,7 +158,10 @@ static enum emu_result real_interrupt(struct emu_ctx *ctx, u8 vector)
 	return result == EMU_OK ? enter(ctx, &h) : result;
 }
 
-/* An interrupt or trap gate, of 16 or 32 bits, or a task gate. @soft: the program asked for it, and must be let. */
+/*
+ * An interrupt or trap gate, of 16 or 32 bits, or a task gate. @soft: the
+ * program asked for it, and must be let.
+ */
 static enum emu_result check_gate(struct emu_ctx *ctx, u8 vector, u64 gate, bool soft)
 {
 	unsigned int type = gate >> 40 & 0x1f, dpl = gate >> 45 & 3;

@@ -77,7 +77,7 @@ static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 		vcpu->vmx.cr2 = val;
 		return 0;
 	case 3:
-		/* What has been found by the old tables, in a task switch, says nothing any more. */
+		/* What a task switch has found by the old tables says nothing any more. */
 		vcpu->emulation.nr_places = 0;
 		return keel_set_cr3(vcpu, val);
 	case 4:

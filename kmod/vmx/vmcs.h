@@ -45,7 +45,10 @@ extern const u32 vmx_switched_msrs[SWITCH_COUNT];
 struct vmcs *vmcs_alloc(int cpu);
 void vmcs_free(struct vmcs *vmcs);
 
-/* Three MSR bitmaps serve all vCPUs: what any guest may touch by itself, IA32_SPEC_CTRL too, nothing. */
+/*
+ * Three MSR bitmaps serve all vCPUs: what any guest may touch by itself, the
+ * same and IA32_SPEC_CTRL, nothing.
+ */
 int vmcs_setup(void);
 void vmcs_teardown(void);
 
