@@ -78,6 +78,8 @@ bool bochs_errs(const struct emu_insn *insn, enum emu_mode mode, const u8 *code)
 	case EMU_OP_ENTER:		/* take 8 bytes where the prefix says 2 */
 	case EMU_OP_LEAVE:
 		return insn->op_size == 2;
+	case EMU_OP_X87_LOAD:		/* reads the end of what FBLD loads first */
+		return insn->opcode == 0xdf && (insn->modrm >> 3 & 7) == 4;
 	case EMU_OP_IRET:		/* leaves SP and SS on the stack */
 		return mode == EMU_MODE_LONG64 && insn->op_size != 8;
 	}
