@@ -49,7 +49,7 @@ bool is_locked_system(const u8 *code, unsigned int len)
 
 bool is_odd_at_page_end(const u8 *code, unsigned int len)
 {
-	static const u8 odd[] = { 0x62, 0x66, 0xb9, 0xc4, 0xc5, 0xf0 };
+	static const u8 odd[] = { 0x62, 0x66, 0xc4, 0xc5, 0xf0 };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(odd); i++)
