@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "emulate_foreign.h"
+#include "emulate/exec.h"
 #include "emulate/opcodes.h"
 
 bool is_foreign(const u8 *code, unsigned int len)
@@ -37,6 +38,13 @@ bool is_foreign(const u8 *code, unsigned int len)
 		return escape[2] == 0xf0;
 	}
 	return false;
+}
+
+bool crosses_page(const struct emu_ctx *ctx, unsigned int size)
+{
+	u64 at = ctx->seg[ctx->insn.seg].base + emu_effective_address(ctx);
+
+	return at % 4096 > 4096 - size;
 }
 
 bool is_locked_system(const u8 *code, unsigned int len)

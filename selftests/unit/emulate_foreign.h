@@ -11,6 +11,9 @@
 /* Whether the @len bytes of @code may be such an instruction. */
 bool is_foreign(const u8 *code, unsigned int len);
 
+/* The memory operand is @size bytes and lies on two pages. */
+bool crosses_page(const struct emu_ctx *ctx, unsigned int size);
+
 /* AMD has a meaning for LOCK before MOV CR, and looks late at it before other system opcodes. */
 bool is_locked_system(const u8 *code, unsigned int len);
 
