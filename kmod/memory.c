@@ -428,6 +428,7 @@ static void grace_work(struct work_struct *work)
 	retired = memslots_take_retired(&index->pool);
 	mutex_unlock(&vm->slots_lock);
 	synchronize_srcu_expedited(&vm->srcu);
+	test_point(TEST_GRACE);
 	mutex_lock(&vm->slots_lock);
 	memslots_reuse(&index->pool, retired);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++)

@@ -21,6 +21,9 @@ static const char *const delay_files[TEST_POINTS] = {
 	[TEST_LOOKED_UP]	= "test_delay_looked_up",
 	[TEST_PAGE_FOUND]	= "test_delay_page_found",
 	[TEST_INVALIDATING]	= "test_delay_invalidating",
+	[TEST_PAUSED]		= "test_delay_paused",
+	[TEST_SPLITTING]	= "test_delay_splitting",
+	[TEST_GRACE]		= "test_delay_grace",
 	[TEST_VCPU_LISTED]	= "test_delay_vcpu_listed",
 	[TEST_VCPU_FOUND]	= "test_delay_vcpu_found",
 	[TEST_RINGING]		= "test_delay_ringing",
@@ -42,6 +45,11 @@ void test_point_busy(enum test_point point)
 
 	while (time_before(jiffies, end))
 		cpu_relax();
+}
+
+bool test_point_set(enum test_point point)
+{
+	return READ_ONCE(delay_ms[point]);
 }
 
 /* How far generations are apart that an MMIO entry cannot tell. */

@@ -6,6 +6,8 @@
 #ifndef KEEL_TEST_H
 #define KEEL_TEST_H
 
+#include <linux/types.h>
+
 struct keel_vm;
 
 /*
@@ -17,6 +19,10 @@ struct keel_vm;
  * @TEST_PAGE_FOUND:	a fault has found the host's page and not asked yet whether the
  *			host has taken it away since
  * @TEST_INVALIDATING:	the host has begun to take pages away, their mappings are gone
+ * @TEST_PAUSED:	a removal has given way, which it does where this is wanted
+ * @TEST_SPLITTING:	a huge leaf has been read and is about to be replaced
+ * @TEST_GRACE:		readers have been waited for on behalf of additions that have
+ *			returned, and slots_lock has not been taken yet
  * @TEST_VCPU_LISTED:	a new vCPU can be found and has no file yet
  * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be looked at
  * @TEST_RINGING:	a doorbell, or a coalesced zone, has been found and is about
@@ -28,6 +34,9 @@ enum test_point {
 	TEST_LOOKED_UP,
 	TEST_PAGE_FOUND,
 	TEST_INVALIDATING,
+	TEST_PAUSED,
+	TEST_SPLITTING,
+	TEST_GRACE,
 	TEST_VCPU_LISTED,
 	TEST_VCPU_FOUND,
 	TEST_RINGING,
@@ -38,6 +47,8 @@ enum test_point {
 void test_point(enum test_point point);
 /* The same where sleeping is not allowed. */
 void test_point_busy(enum test_point point);
+/* Will the next who comes there wait? */
+bool test_point_set(enum test_point point);
 void test_add_vm(struct keel_vm *vm);
 #else
 static inline void test_point(enum test_point point)
@@ -46,6 +57,11 @@ static inline void test_point(enum test_point point)
 
 static inline void test_point_busy(enum test_point point)
 {
+}
+
+static inline bool test_point_set(enum test_point point)
+{
+	return false;
 }
 
 static inline void test_add_vm(struct keel_vm *vm)

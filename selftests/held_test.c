@@ -52,13 +52,6 @@ static u64 now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* The delay has been taken: whoever it was meant for is in it now. */
-static void wait_until_held(struct vm *vm, const char *point)
-{
-	while (get_delay(vm, point))
-		sched_yield();
-}
-
 /* --- a vCPU that gets no file ---------------------------------------------- */
 
 struct creation {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A mapping of the guest's against what happens beside it: the host takes the
- * page away just then, the slot becomes read-only, logging arms the page, the
- * slot is split. No access reaches what is gone, no right outlives its end, and
+ * page away just then, the slot goes or becomes read-only, logging arms the page,
+ * the slot is split. No access reaches what is gone, no right outlives its end, and
  * a write that only the mapping knows of is handed to the page. Races are held
  * open by a test build of the module; other cases need none.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 #include "kselftest_harness.h"
 #include "keel_test.h"
 #include <linux/keel.h>
@@ -66,12 +67,6 @@ static void *read_page(void *vcpu)
 {
 	touch_read(vcpu, TOUCH_GPA);
 	return NULL;
-}
-
-static void wait_until_held(struct vm *vm, const char *point)
-{
-	while (get_delay(vm, point))
-		sched_yield();
 }
 
 /* The fault has found a page that is thrown away before the fault maps it. */
@@ -135,6 +130,49 @@ TEST_F(mapping, page_that_is_going_while_another_goes)
 	EXPECT_EQ(2, touch_read(self->vcpu, TOUCH_GPA));
 }
 
+/* --- a removal that gives way ---------------------------------------------- */
+
+static void touch_two_pages(fixture_t *self)
+{
+	madvise(self->mem, SIZE, MADV_NOHUGEPAGE);
+	touch_write(self->vcpu, TOUCH_GPA, 1);
+	touch_write(self->vcpu, TOUCH_GPA + PAGE, 1);
+}
+
+static void *throw_two_away(void *mem)
+{
+	CHECK(!madvise(mem, 2 * PAGE, MADV_DONTNEED), "madvise: %s", strerror(errno));
+	return NULL;
+}
+
+static u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* It goes on with the slots that it has found, of which none may be freed before. */
+TEST_F(mapping, deletion_waits_for_the_host_that_reads_the_slots)
+{
+	u8 *other = anon_alloc(PAGE);
+	pthread_t thread;
+	u64 begin;
+
+	REQUIRE_CONTROL();
+	vm_set_slot(self->vm, SLOT + 1, 0, 2 * TOUCH_GPA, PAGE, other);
+	touch_two_pages(self);
+	set_delay(self->vm, "paused", HOLD_MS);
+	begin = now_ms();
+	ASSERT_EQ(0, pthread_create(&thread, NULL, throw_two_away, self->mem));
+	wait_until_held(self->vm, "paused");
+	vm_set_slot(self->vm, SLOT + 1, 0, 2 * TOUCH_GPA, 0, NULL);
+	EXPECT_LE(HOLD_MS, now_ms() - begin);
+	pthread_join(thread, NULL);
+	munmap(other, PAGE);
+}
+
 /* --- a right ends ---------------------------------------------------------- */
 
 static u64 stop_writing;
@@ -179,6 +217,41 @@ static bool word_starts_to_change(u8 *mem)
 		sched_yield();
 	}
 	return false;
+}
+
+static void *delete_slot(void *vm)
+{
+	vm_set_slot(vm, SLOT, 0, TOUCH_GPA, 0, NULL);
+	return NULL;
+}
+
+/*
+ * The lock is free while a removal gives way, and whoever takes a page then finds
+ * no mapping of it: there must be none in any TLB either.
+ */
+TEST_F_TIMEOUT(mapping, no_write_to_what_a_removal_that_gives_way_has_removed, 60)
+{
+	struct vcpu *writer = vcpu_create(self->vm, 1, guest_write_on);
+	pthread_t thread, deletion;
+	int i, late = 0;
+
+	REQUIRE_CONTROL();
+	touch_two_pages(self);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_writer, writer));
+	for (i = 0; i < 20; i++) {
+		ASSERT_TRUE(word_starts_to_change(self->mem));
+		touch_write(self->vcpu, TOUCH_GPA + PAGE, 1);
+		set_delay(self->vm, "paused", 20);
+		ASSERT_EQ(0, pthread_create(&deletion, NULL, delete_slot, self->vm));
+		wait_until_held(self->vm, "paused");
+		late += word_changes(self->mem, 20000);
+		pthread_join(deletion, NULL);
+		vm_set_slot(self->vm, SLOT, 0, TOUCH_GPA, SIZE, self->mem);
+	}
+	EXPECT_EQ(0, late);
+	__atomic_store_n(&GUEST_VAR(self->vm, stop_writing), 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	vcpu_free(writer);
 }
 
 /* In place, which KVM's own call refuses. */
@@ -254,8 +327,9 @@ TEST_F(mapping, write_before_the_page_is_armed_is_not_lost)
 }
 
 /* The slot ends in the midst of a huge page, of which this leaves small ones. */
-TEST_F(mapping, write_before_the_slot_is_split_is_not_lost)
+static void *split_slot(void *arg)
 {
+	fixture_t *self = arg;
 	struct {
 		struct keel_memory_regions head;
 		struct kvm_userspace_memory_region shorter;
@@ -264,15 +338,45 @@ TEST_F(mapping, write_before_the_slot_is_split_is_not_lost)
 		.userspace_addr = (u64)self->mem,
 	} };
 
-	REQUIRE(parameter_is_on("huge_pages"));
+	vm_ioctl(self->vm, KEEL_SET_MEMORY_REGIONS, &c);
+	return NULL;
+}
+
+static bool map_huge_page(fixture_t *self)
+{
 	madvise(self->mem, SIZE, MADV_HUGEPAGE);
 	memset(self->mem, 0, SIZE);
 	write_pages(self->vcpu, 32, 1000);
-	ASSERT_LT(0, counter(self->vm->fd, "pages_2m"));
+	return counter(self->vm->fd, "pages_2m");
+}
+
+TEST_F(mapping, write_before_the_slot_is_split_is_not_lost)
+{
+	REQUIRE(parameter_is_on("huge_pages"));
+	ASSERT_TRUE(map_huge_page(self));
 	ASSERT_EQ(0, madvise(self->mem, HUGE, MADV_FREE));
 	write_pages(self->vcpu, 32, 2000);
 	ASSERT_LT(0, counter(self->vm->fd, "pages_2m"));
-	vm_ioctl(self->vm, KEEL_SET_MEMORY_REGIONS, &c);
+	split_slot(self);
+	EXPECT_EQ(0, lost_after_reclaim(self->mem, 32, 2000));
+}
+
+/* The guest has only read since the page was declared free, and writes in the midst of it. */
+TEST_F(mapping, write_while_the_slot_is_split_is_not_lost)
+{
+	pthread_t thread;
+
+	REQUIRE_CONTROL();
+	REQUIRE(parameter_is_on("huge_pages"));
+	ASSERT_TRUE(map_huge_page(self));
+	ASSERT_EQ(0, madvise(self->mem, HUGE, MADV_FREE));
+	touch_read(self->vcpu, TOUCH_GPA);
+	ASSERT_LT(0, counter(self->vm->fd, "pages_2m"));
+	set_delay(self->vm, "splitting", HOLD_MS);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, split_slot, self));
+	wait_until_held(self->vm, "splitting");
+	write_pages(self->vcpu, 32, 2000);
+	pthread_join(thread, NULL);
 	EXPECT_EQ(0, lost_after_reclaim(self->mem, 32, 2000));
 }
 

@@ -562,13 +562,6 @@ static void *run_update(void *arg)
 	return NULL;
 }
 
-/* The delay has been taken: whoever it was meant for is in it now. */
-static void wait_until_held(struct vm *vm, const char *point)
-{
-	while (get_delay(vm, point))
-		sched_yield();
-}
-
 /* Begin to put memory at X and be held at @point. */
 static void begin_update(struct update *u, const char *point)
 {

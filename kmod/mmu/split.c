@@ -4,6 +4,7 @@
  * an update draws a line through it. Nothing is unmapped by it, and what the
  * hardware has noted in the leaf is noted in each of its parts.
  */
+#include "../test.h"
 #include "table.h"
 
 /* The table with the leaf that maps @gfn and what is before it, or NULL. */
@@ -59,6 +60,7 @@ static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 	table_adopt(t, index, part);
 	for (i = 0; i < TABLE_ENTRIES; i++)
 		table_set(z->vm, part, i, spte_split(leaf, part->level, i));
+	test_point_busy(TEST_SPLITTING);
 	/* The parts must have the bits, too, that the hardware has set since @leaf was read. */
 	late = (table_link(z->vm, t, index, part) ^ leaf) & (SPTE_ACCESSED | SPTE_DIRTY);
 	for (i = 0; late && i < TABLE_ENTRIES; i++)

@@ -23,6 +23,7 @@
 #include <linux/sched.h>
 #include <linux/swap.h>
 
+#include "../test.h"
 #include "table.h"
 
 void mmu_flush(struct keel_vm *vm)
@@ -184,9 +185,10 @@ void zap_resume(struct zap *z)
 
 bool zap_give_way(struct zap *z)
 {
-	if (!need_resched() && !spin_needbreak(&z->vm->mmu.lock))
+	if (!need_resched() && !spin_needbreak(&z->vm->mmu.lock) && !test_point_set(TEST_PAUSED))
 		return false;
 	zap_pause(z);
+	test_point(TEST_PAUSED);
 	cond_resched();
 	zap_resume(z);
 	return true;

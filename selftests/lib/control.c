@@ -3,6 +3,7 @@
  * Reads the counters that KVM_GET_STATS_FD describes, and the debugfs files of
  * a test build. Decides nothing: what a counter should be is the test's.
  */
+#include <sched.h>
 #include "control.h"
 
 #define DEBUGFS "/sys/kernel/debug/keel"
@@ -200,6 +201,12 @@ unsigned int get_delay(struct vm *vm, const char *point)
 	CHECK(fscanf(f, "%u", &ms) == 1, "delay");
 	fclose(f);
 	return ms;
+}
+
+void wait_until_held(struct vm *vm, const char *point)
+{
+	while (get_delay(vm, point))
+		sched_yield();
 }
 
 void get_cache(struct vcpu *vcpu, struct cache_state *c)

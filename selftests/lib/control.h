@@ -36,10 +36,13 @@ void set_generation(struct vm *vm, int as, u64 generation);
 
 /*
  * The next time that point is reached: "published", "window", "looked_up",
- * "page_found", "invalidating", "vcpu_listed", "vcpu_found", "ringing".
+ * "page_found", "invalidating", "paused", "splitting", "grace", "vcpu_listed", "vcpu_found",
+ * "ringing".
  */
 void set_delay(struct vm *vm, const char *point, unsigned int ms);
 unsigned int get_delay(struct vm *vm, const char *point);
+/* The delay has been taken: whoever it was meant for is in it now. */
+void wait_until_held(struct vm *vm, const char *point);
 
 /* The MMIO cache of a vCPU, as it is. */
 struct cache_state {
