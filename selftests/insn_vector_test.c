@@ -101,6 +101,14 @@ INSN(pcmpeqb, "movups 16(%%rdi), %%xmm2\n\tmovb $1, 20(%%rdi)\n\t"
 INSN(xorps, "movups (%%rsi), %%xmm3\n\txorps (%%rdi), %%xmm3\n\tmovups %%xmm3, (%%rsi)")
 INSN(ptest, "movups (%%rsi), %%xmm4\n\tptest (%%rdi), %%xmm4\n\tsetc %%al\n\tsetz %%cl")
 
+INSN(pmovzxbw, "pmovzxbw 5(%%rdi), %%xmm5\n\tmovups %%xmm5, (%%rsi)")
+INSN(pmovsxwq, "pmovsxwq (%%rdi), %%xmm6\n\tmovups %%xmm6, (%%rsi)")
+INSN(pinsrb, "movups (%%rsi), %%xmm1\n\tpinsrb $9, 3(%%rdi), %%xmm1\n\tmovups %%xmm1, (%%rsi)")
+INSN(pinsrq, "movups (%%rsi), %%xmm2\n\tpinsrq $1, 8(%%rdi), %%xmm2\n\tmovups %%xmm2, (%%rsi)")
+INSN(pextrw, "movups (%%rsi), %%xmm3\n\tpextrw $5, %%xmm3, 2(%%rdi)")
+INSN(pextrd, "movups (%%rsi), %%xmm4\n\tpextrd $3, %%xmm4, 4(%%rdi)")
+INSN(movddup, "movddup 8(%%rdi), %%xmm5\n\tmovups %%xmm5, (%%rsi)")
+
 #define ROW(id, ...) { .name = #id, .fn = insn_##id, __VA_ARGS__ }
 
 static const struct insn avx512[] = {
@@ -121,7 +129,8 @@ static const struct insn x87[] = {
 
 static const struct insn sse[] = {
 	ROW(pand, .aligned = true), ROW(pcmpeqb, .aligned = true), ROW(xorps, .aligned = true),
-	ROW(ptest, .aligned = true),
+	ROW(ptest, .aligned = true), ROW(pmovzxbw), ROW(pmovsxwq), ROW(pinsrb), ROW(pinsrq),
+	ROW(pextrw), ROW(pextrd), ROW(movddup),
 };
 
 static struct insn guest_insn;

@@ -411,6 +411,11 @@ static void memory_operand(struct decoder *d)
 	insn->seg = insn->base == EMU_RBP || insn->base == EMU_RSP ? EMU_SS : EMU_DS;
 }
 
+static u8 vector_size(const struct emu_insn *insn)
+{
+	return insn->vector_size ? insn->vector_size : 16;
+}
+
 static u8 operand_size(const struct emu_insn *insn, u16 code)
 {
 	switch (code & 0xff) {
@@ -427,7 +432,7 @@ static u8 operand_size(const struct emu_insn *insn, u16 code)
 	case SIZE_Z:
 		return insn->op_size == 2 ? 2 : 4;
 	case SIZE_X:
-		return insn->vector_size ? insn->vector_size : 16;
+		return vector_size(insn);
 	case SIZE_RV_M2:
 		return rm_is_memory(insn) ? 2 : insn->op_size;
 	case SIZE_DOUBLE_Y:
@@ -440,6 +445,18 @@ static u8 operand_size(const struct emu_insn *insn, u16 code)
 		return insn->mode_size == 8 ? 8 : 4;
 	case SIZE_10:
 		return 10;
+	case SIZE_X_2:
+		return vector_size(insn) / 2;
+	case SIZE_X_4:
+		return vector_size(insn) / 4;
+	case SIZE_X_8:
+		return vector_size(insn) / 8;
+	case SIZE_DUP:
+		return vector_size(insn) > 16 ? vector_size(insn) : 8;
+	case SIZE_R4_M1:
+		return rm_is_memory(insn) ? 1 : 4;
+	case SIZE_R4_M2:
+		return rm_is_memory(insn) ? 2 : 4;
 	case SIZE_MASK:
 		return (insn->simd_prefix == 0x66 ? 1 : 2) << (insn->vex_w ? 2 : 0);
 	default:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode tables of EVEX, the prefix of AVX-512: moves only, like those of
- * SSE and AVX. Opcodes that are not listed are executed elsewhere; of those
+ * The opcode tables of EVEX, the prefix of AVX-512: moves only, of vectors and of
+ * single elements. Opcodes that are not listed are executed elsewhere; of those
  * that are, what is left out is undefined.
  */
 #include <linux/kernel.h>
@@ -14,6 +14,7 @@
 #define XMM	ROW_VEX128
 #define HALF	(XMM | ROW_VVVV)
 #define MEM	ROW_MEM
+#define ELEMENT(_op, _flags, ...)	{ [WITH_66] = ROW(_op, VEC | (_flags), __VA_ARGS__) }
 
 struct evex_opcode {
 	u8 map, opcode;
@@ -80,6 +81,7 @@ static const struct evex_opcode opcodes[] = {
 		[WITH_F3] = ROW(VMOV_MASKED, VEC, WX, VX),
 		[WITH_F2] = ROW(VMOV_MASKED, VEC | BYTES, WX, VX),
 	} },
+	{ 1, 0xc4, ELEMENT(VINSERT, HALF, VDQ, ERW, IB) },
 	{ 1, 0xd6, {
 		[WITH_66] = ROW(VMOV, W1 | XMM, WQ, VQ),
 	} },
@@ -90,6 +92,12 @@ static const struct evex_opcode opcodes[] = {
 		[WITH_66] = ROW(VMOV, W0 | ROW_ALIGNED | MEM, VX, WX),
 		[WITH_F3] = NOT_HERE,
 	} },
+	{ 3, 0x14, ELEMENT(VEXTRACT, XMM, ERB, VDQ, IB) },
+	{ 3, 0x15, ELEMENT(VEXTRACT, XMM, ERW, VDQ, IB) },
+	{ 3, 0x16, ELEMENT(VEXTRACT, XMM, EY, VDQ, IB) },
+	{ 3, 0x17, ELEMENT(VEXTRACT, XMM, ED, VDQ, IB) },
+	{ 3, 0x20, ELEMENT(VINSERT, HALF, VDQ, ERB, IB) },
+	{ 3, 0x22, ELEMENT(VINSERT, HALF, VDQ, EY, IB) },
 };
 
 const struct emu_row *emu_evex_row(u8 map, u8 opcode, enum emu_prefix_index prefix)

@@ -309,6 +309,7 @@ emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
 emu_run_fn emu_run_vmov_masked, emu_run_kmov, emu_run_ldmxcsr, emu_run_stmxcsr;
 emu_run_fn emu_run_x87_load, emu_run_x87_store, emu_run_fnst, emu_run_fninit, emu_run_fwait;
 emu_run_fn emu_run_vlogic, emu_run_vmov_scalar, emu_run_ptest, emu_run_vbroadcast;
+emu_run_fn emu_run_vextend, emu_run_vinsert, emu_run_vextract, emu_run_vdup;
 emu_run_fn emu_run_movdir64b;
 emu_run_fn emu_run_mmx_move, emu_run_fxsave, emu_run_fxrstor;
 emu_run_fn emu_run_enter, emu_run_bound;

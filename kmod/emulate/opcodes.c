@@ -275,7 +275,8 @@ const struct emu_row emu_two_byte[256] = {
 	[0xc1] = ROW(XADD, L, EV, GV),
 	[0xc2] = NOT_HERE,
 	[0xc3] = PREFIXED(C3),
-	[0xc4 ... 0xc6] = NOT_HERE,
+	[0xc4] = PREFIXED(C4),
+	[0xc5 ... 0xc6] = NOT_HERE,
 	[0xc7] = GROUP(9),
 	[0xc8 ... 0xcf] = ROW(BSWAP, 0, ZV),
 	[0xd0 ... 0xd5] = NOT_HERE,
@@ -605,7 +606,8 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_12] = {
 		[WITH_NONE] = ROW(VMOV_LOW, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
 		[WITH_66] = ROW(VMOV_LOW, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
-		[WITH_F3 ... WITH_F2] = NOT_HERE,
+		[WITH_F3] = ROW(VDUP, VEC | ROW_ALIGNED_SSE, VX, WX),
+		[WITH_F2] = ROW(VDUP, VEC, VX, WDUP),
 	},
 	[PREFIX_13] = {
 		[WITH_NONE] = ROW(VMOV, VECM | ROW_VEX128, WQ, VQ),
@@ -614,7 +616,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_16] = {
 		[WITH_NONE] = ROW(VMOV_HIGH, VEC | ROW_MEM_HERE | ROW_VVVV | ROW_VEX128, VQ, WQ),
 		[WITH_66] = ROW(VMOV_HIGH, VECM | ROW_VVVV | ROW_VEX128, VQ, WQ),
-		[WITH_F3] = NOT_HERE,
+		[WITH_F3] = ROW(VDUP, VEC | ROW_ALIGNED_SSE, VX, WX),
 	},
 	[PREFIX_17] = {
 		[WITH_NONE] = ROW(VMOV_HIGH, VECM | ROW_VEX128, WQ, VQ),
@@ -685,6 +687,16 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_3818] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WD) },
 	[PREFIX_3819] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256, VX, WQ) },
 	[PREFIX_381A] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256 | ROW_MEM, VX, WDQ) },
+	[PREFIX_EXTEND_2] = { [WITH_66] = ROW(VEXTEND, VEC, VX, WX2) },
+	[PREFIX_EXTEND_4] = { [WITH_66] = ROW(VEXTEND, VEC, VX, WX4) },
+	[PREFIX_EXTEND_8] = { [WITH_66] = ROW(VEXTEND, VEC, VX, WX8) },
+	[PREFIX_C4] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VINSERT, INTO, VDQ, ERW, IB) },
+	[PREFIX_3A14] = { [WITH_66] = ROW(VEXTRACT, OUTOF, ERB, VDQ, IB) },
+	[PREFIX_3A15] = { [WITH_66] = ROW(VEXTRACT, OUTOF, ERW, VDQ, IB) },
+	[PREFIX_3A16] = { [WITH_66] = ROW(VEXTRACT, OUTOF, EY, VDQ, IB) },
+	[PREFIX_3A17] = { [WITH_66] = ROW(VEXTRACT, OUTOF, ED, VDQ, IB) },	/* EXTRACTPS */
+	[PREFIX_3A20] = { [WITH_66] = ROW(VINSERT, INTO, VDQ, ERB, IB) },
+	[PREFIX_3A22] = { [WITH_66] = ROW(VINSERT, INTO, VDQ, EY, IB) },
 	[PREFIX_3858] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WD) },
 	[PREFIX_3859] = { [WITH_66] = ROW(VBROADCAST, CAST, VX, WQ) },
 	[PREFIX_385A] = { [WITH_66] = ROW(VBROADCAST, CAST | ROW_VEX256 | ROW_MEM, VX, WDQ) },
@@ -732,7 +744,19 @@ const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 		[0x18] = PREFIXED(3818),
 		[0x19] = PREFIXED(3819),
 		[0x1a] = PREFIXED(381A),
+		[0x20] = PREFIXED(EXTEND_2),
+		[0x21] = PREFIXED(EXTEND_4),
+		[0x22] = PREFIXED(EXTEND_8),
+		[0x23] = PREFIXED(EXTEND_2),
+		[0x24] = PREFIXED(EXTEND_4),
+		[0x25] = PREFIXED(EXTEND_2),
 		[0x2a] = PREFIXED(382A),
+		[0x30] = PREFIXED(EXTEND_2),
+		[0x31] = PREFIXED(EXTEND_4),
+		[0x32] = PREFIXED(EXTEND_8),
+		[0x33] = PREFIXED(EXTEND_2),
+		[0x34] = PREFIXED(EXTEND_4),
+		[0x35] = PREFIXED(EXTEND_2),
 		[0x58] = PREFIXED(3858),
 		[0x59] = PREFIXED(3859),
 		[0x5a] = PREFIXED(385A),
@@ -754,7 +778,15 @@ const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 
 const struct emu_row *emu_three_byte_3a(u8 byte, bool vex)
 {
-	static const struct emu_row rorx = PREFIXED(3AF0);
+	static const struct emu_row rows[256] = {
+		[0x14] = PREFIXED(3A14),
+		[0x15] = PREFIXED(3A15),
+		[0x16] = PREFIXED(3A16),
+		[0x17] = PREFIXED(3A17),
+		[0x20] = PREFIXED(3A20),
+		[0x22] = PREFIXED(3A22),
+		[0xf0] = PREFIXED(3AF0),
+	};
 
-	return byte == 0xf0 ? &rorx : other_row(legacy_3a, byte, vex);
+	return rows[byte].flags ? &rows[byte] : other_row(legacy_3a, byte, vex);
 }

@@ -9,6 +9,7 @@
  *   B 1 byte   W 2   D 4   Q 8   V operand size   Z operand size up to 4
  *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
  *   P MMX register    Q MMX r/m    T 10 bytes    K size of a mask
+ *   X2, X4, X8 a part of X    DUP 8, or X above 16    R 4 in a register
  *
  * Private to the tables.
  */
@@ -45,6 +46,8 @@
 #define AW	EMU_OPERAND_CODE(FROM_ACC, SIZE_2)
 #define PQ	EMU_OPERAND_CODE(FROM_MMX_REG, SIZE_8)
 #define QQ	EMU_OPERAND_CODE(FROM_MMX_RM, SIZE_8)
+#define ERB	EMU_OPERAND_CODE(FROM_RM, SIZE_R4_M1)
+#define ERW	EMU_OPERAND_CODE(FROM_RM, SIZE_R4_M2)
 #define EK	EMU_OPERAND_CODE(FROM_RM, SIZE_MASK)
 #define E2V	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_V)
 #define GW	EMU_OPERAND_CODE(FROM_REG, SIZE_2)
@@ -82,6 +85,11 @@
 #define WB	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_1)
 #define WW	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_2)
 #define WDQ	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_16)
+#define WX2	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_X_2)
+#define WX4	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_X_4)
+#define WX8	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_X_8)
+#define WDUP	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_DUP)
+#define VDQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_16)
 #define WD	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_4)
 
 /* Short names for the flag column. */
@@ -97,6 +105,8 @@
 #define VECM	(VEC | ROW_MEM)
 #define LOGIC	(VEC | ROW_VVVV | ROW_ALIGNED_SSE)
 #define CAST	(VEC | ROW_VEX | ROW_W0)
+#define INTO	(VEC | ROW_VVVV | ROW_VEX128)
+#define OUTOF	(VEC | ROW_VEX128)
 #define VEX	(ROW_MODRM | ROW_VEX | ROW_VEX128)
 #define VEX3	(VEX | ROW_VVVV)
 #define CPL0	ROW_CPL0

@@ -266,6 +266,105 @@ enum emu_result emu_run_vbroadcast(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* PMOVSX and PMOVZX; the last three bits of the opcode tell which elements grow to which. */
+enum emu_result emu_run_vextend(struct emu_ctx *ctx)
+{
+	static const u8 from[] = { 1, 1, 1, 2, 2, 4, 0, 0 }, to[] = { 2, 4, 8, 4, 8, 8, 8, 8 };
+	unsigned int narrow = from[ctx->insn.opcode & 7], wide = to[ctx->insn.opcode & 7], i;
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	union vector v, grown = {};
+	u64 val;
+
+	if (result == EMU_OK)
+		result = load(ctx, &o[1], &v);
+	if (result != EMU_OK)
+		return result;
+	for (i = 0; i * wide < register_size(ctx); i++) {
+		val = 0;
+		memcpy(&val, v.b + i * narrow, narrow);
+		if (!(ctx->insn.opcode & 0x10))
+			val = emu_sign_extend(val, narrow);
+		memcpy(grown.b + i * wide, &val, wide);
+	}
+	set_vector(ctx, o[0].reg, &grown);
+	return EMU_OK;
+}
+
+/* Bytes of the element that PINSR or PEXTR moves; a register @o may be larger. */
+static unsigned int element_size(const struct emu_ctx *ctx, const struct emu_operand *o)
+{
+	switch (ctx->insn.opcode) {
+	case 0x14:
+	case 0x20:
+		return 1;
+	case 0x15:
+	case 0xc4:
+		return 2;
+	default:
+		return o->size;
+	}
+}
+
+/* Where in the register it is; of the immediate only as many bits count as there are elements. */
+static unsigned int element_offset(const struct emu_ctx *ctx, unsigned int size)
+{
+	return ctx->insn.imm * size & (XMM_BYTES - 1);
+}
+
+enum emu_result emu_run_vinsert(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int other = ctx->insn.vector_size ? ctx->insn.vex_reg : o[0].reg;
+	unsigned int size = element_size(ctx, &o[1]);
+	enum emu_result result = check_enabled(ctx);
+	union vector v = {};
+	u64 val;
+
+	if (result == EMU_OK)
+		result = emu_read_operand(ctx, &o[1], &val);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, other, &v, XMM_BYTES);
+	memcpy(v.b + element_offset(ctx, size), &val, size);
+	set_vector(ctx, o[0].reg, &v);
+	return EMU_OK;
+}
+
+enum emu_result emu_run_vextract(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	unsigned int size = element_size(ctx, &o[0]);
+	enum emu_result result = check_enabled(ctx);
+	union vector v;
+	u64 val = 0;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, o[1].reg, &v, XMM_BYTES);
+	memcpy(&val, v.b + element_offset(ctx, size), size);
+	return emu_write_operand(ctx, &o[0], val);
+}
+
+/* MOVDDUP, MOVSLDUP and MOVSHDUP: of each pair of elements one, twice. */
+enum emu_result emu_run_vdup(struct emu_ctx *ctx)
+{
+	unsigned int size = ctx->insn.simd_prefix == 0xf2 ? 8 : 4, i;
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	bool high = ctx->insn.opcode == 0x16;
+	union vector v;
+
+	if (result == EMU_OK)
+		result = load(ctx, &o[1], &v);
+	if (result != EMU_OK)
+		return result;
+	for (i = 0; i < register_size(ctx); i += 2 * size)
+		memcpy(v.b + i + (high ? 0 : size), v.b + i + (high ? size : 0), size);
+	set_vector(ctx, o[0].reg, &v);
+	return EMU_OK;
+}
+
 /* From the memory operand to where a register points in ES. */
 enum emu_result emu_run_movdir64b(struct emu_ctx *ctx)
 {

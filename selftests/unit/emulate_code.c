@@ -35,15 +35,36 @@ static unsigned int put_prefixes(u8 *code, enum emu_mode mode)
 	return len;
 }
 
+/* One of those of opcode map @map that are executed here beyond general registers, mostly. */
+static u8 vector_opcode(unsigned int map)
+{
+	static const u8 map1[] = { 0x12, 0x16, 0x90, 0x91, 0x92, 0x93, 0xc4 };
+	static const u8 map38[] = {
+		0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35,
+		0x17, 0x18, 0x19, 0x1a, 0x58, 0x59, 0x5a, 0x78, 0x79, 0x2a, 0xf0, 0xf1, 0xf2, 0xf3,
+		0xf5, 0xf6, 0xf7,
+	};
+	static const u8 map3a[] = { 0x14, 0x15, 0x16, 0x17, 0x20, 0x22, 0xf0 };
+
+	if (map == 1)
+		return map1[below(sizeof(map1))];
+	return map == 2 ? map38[below(sizeof(map38))] : map3a[below(sizeof(map3a))];
+}
+
 /* Mostly a move with a prefix that is as it should be. */
 static unsigned int put_evex(u8 *code, enum emu_mode mode, unsigned int len)
 {
 	static const u8 moves[] = {
 		0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2a, 0x2b, 0x6e, 0x6f, 0x6f, 0x7e,
-		0x7f, 0x7f, 0xd6, 0xe7,
+		0x7f, 0x7f, 0xd6, 0xe7, 0xc4,
 	};
 	u8 opcode = below(16) ? moves[below(sizeof(moves))] : random64() >> 24;
 	u8 map = opcode == 0x2a ? 2 : 1, bits = random64() >> 24;
+
+	if (!below(8)) {
+		map = 3;
+		opcode = vector_opcode(map);
+	}
 
 	code[len++] = 0x62;
 	code[len++] = (bits & 0xf0) | (below(32) ? map : below(16)) |
@@ -57,36 +78,59 @@ static unsigned int put_evex(u8 *code, enum emu_mode mode, unsigned int len)
 	return len;
 }
 
+/* 0F 38 and 0F 3A, half of them with the prefix that vectors want. */
+static unsigned int put_escaped(u8 *code, enum emu_mode mode, unsigned int len)
+{
+	unsigned int map = below(3) ? 2 : 3;
+
+	if (below(2)) {
+		len = 0;
+		code[len++] = 0x66;
+		if (mode == EMU_MODE_LONG64 && below(2))
+			code[len++] = 0x40 | below(16);
+	}
+	code[len++] = 0x0f;
+	code[len++] = map == 2 ? 0x38 : 0x3a;
+	code[len++] = vector_opcode(map);
+	return len;
+}
+
+/* A prefix of two bytes or of three; vvvv is mostly not used. */
+static unsigned int put_vex(u8 *code, unsigned int len)
+{
+	unsigned int map = 1 + below(3);
+	u8 last = random64() >> 32;
+
+	len = below(4) ? 0 : len;
+	if (map == 1)
+		last |= below(4) ? 0x78 : 0;
+	if (map == 1 && below(2)) {
+		code[len++] = 0xc5;
+		code[len++] = last;
+		code[len++] = below(8) ? vector_opcode(map) : random64() >> 32;
+		return len;
+	}
+	last |= map == 3 && below(2) ? 0x78 : 0;
+	code[len++] = 0xc4;
+	code[len++] = (random64() >> 32 & 0xe0) | 0xc0 | map;
+	code[len++] = below(2) ? last & ~4 : last;
+	code[len++] = vector_opcode(map);
+	return len;
+}
+
 static unsigned int put_opcode(u8 *code, enum emu_mode mode, unsigned int len)
 {
-	static const u8 map38[] = {
-		0x17, 0x18, 0x19, 0x1a, 0x58, 0x59, 0x5a, 0x78, 0x79, 0x2a, 0xf0, 0xf1, 0xf2, 0xf3,
-		0xf5, 0xf6, 0xf7,
-	};
 	unsigned int kind = below(36);
 
 	if (kind < 15) {
 		code[len++] = random64() >> 32;
-	} else if (kind < 27) {
+	} else if (kind < 26) {
 		code[len++] = 0x0f;
 		code[len++] = random64() >> 32;
 	} else if (kind < 29) {
-		code[len++] = 0x0f;
-		code[len++] = 0x38;
-		code[len++] = map38[below(sizeof(map38))];
-	} else if (kind == 29) {
-		len = below(4) ? 0 : len;
-		code[len++] = 0xc5;
-		code[len++] = (random64() >> 32 & 0x87) | (below(8) ? 0x78 : random64() & 0x78);
-		code[len++] = below(8) ? random64() >> 32 : 0x90 + below(2);
+		len = put_escaped(code, mode, len);
 	} else if (kind < 32) {
-		bool mask = !below(8);
-
-		len = below(4) ? 0 : len;
-		code[len++] = 0xc4;
-		code[len++] = (random64() >> 32 & 0xe0) | 0xc0 | (mask ? 1 : below(4) ? 2 : 3);
-		code[len++] = (random64() >> 32 & ~4) | (mask ? 0x78 : 0);
-		code[len++] = mask ? 0x90 + below(2) : map38[below(sizeof(map38))];
+		len = put_vex(code, len);
 	} else {
 		len = put_evex(code, mode, below(8) ? 0 : len);
 	}

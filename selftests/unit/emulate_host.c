@@ -54,7 +54,10 @@ static struct needed operation_needs(unsigned int op)
 	case EMU_OP_CRC32:
 		return (struct needed){ .ecx1 = SSE4_2 };
 	case EMU_OP_PTEST:
+	case EMU_OP_VEXTEND ... EMU_OP_VEXTRACT:
 		return (struct needed){ .ecx1 = SSE4_1 };
+	case EMU_OP_VDUP:
+		return (struct needed){ .ecx1 = SSE3 };
 	case EMU_OP_VBROADCAST:
 		return (struct needed){ .ebx7 = AVX2 };
 	case EMU_OP_MOVBE:
@@ -74,6 +77,8 @@ static struct needed instruction_needs(const struct emu_insn *insn)
 		needed.ebx7 |= AVX512;
 	if (insn->op == EMU_OP_VLOGIC || insn->op == EMU_OP_VBROADCAST)
 		needed.ebx7 |= insn->vector_size ? AVX2 : 0;
+	if (insn->op == EMU_OP_VEXTEND)
+		needed.ebx7 |= insn->vector_size > 16 ? AVX2 : 0;
 	if (insn->op == EMU_OP_CMPXCHG8B && insn->operand[0].size == 16)
 		needed.ecx1 |= CX16;
 	if (insn->op == EMU_OP_VMOV && insn->opcode == 0xf0)
