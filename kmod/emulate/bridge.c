@@ -180,13 +180,24 @@ static enum emu_result read_ram(struct emu_ctx *ctx, const struct place_part *pa
 	return err ? EMU_UNHANDLED : EMU_OK;
 }
 
+/* Memory that could not be written to is a device there if it can be read. */
+static enum emu_result write_failed(struct emu_ctx *ctx, const struct place_part *part, u8 *buf,
+				    int err)
+{
+	const struct keel_place *p = part->place;
+
+	if (!mmu_host_reads_only(p->hva))
+		return place_host_error(ctx, err);
+	return move_mmio(vcpu_of(ctx), p->gpa + part->offset, buf, part->len, true);
+}
+
 static enum emu_result write_ram(struct emu_ctx *ctx, const struct place_part *part, u8 *buf)
 {
 	int err = 0;
 
 	if (likely(!vcpu_of(ctx)->mmio.rehearsing))
 		err = access_ram(vcpu_of(ctx), part, buf, true);
-	return err ? place_host_error(ctx, err) : EMU_OK;
+	return unlikely(err) ? write_failed(ctx, part, buf, err) : EMU_OK;
 }
 
 static enum emu_result move_part(struct emu_ctx *ctx, const struct place_part *part, u8 *buf,
@@ -277,7 +288,7 @@ static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old
 	if (err == -EAGAIN)
 		return EMU_RETRY;
 	if (err == -EFAULT)
-		return place_host_error(ctx, err);
+		return write_failed(ctx, &span.part[0], (u8 *)new, err);
 	return err ? write(ctx, linear, new, size, access) : EMU_OK;
 }
 

@@ -213,9 +213,18 @@ static int wait_for_page(struct fault *f)
 	return -EAGAIN;
 }
 
+/* What can be read here is no verdict on reads. */
+static int emulate_write(const struct fault *f)
+{
+	mmio_verdict(f->vcpu, f->gfn, ACC_WRITE, memslots_generation(f->slots));
+	return FAULT_EMULATE;
+}
+
 /* Why the fault does not go on, as KVM_RUN says it: a broken page is for a signal to tell. */
 static int page_failed(const struct fault *f, int err)
 {
+	if (err == -EROFS)
+		return emulate_write(f);
 	if (err == -EHWPOISON)
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
 	return err == -EAGAIN || err == -EHWPOISON ? FAULT_RETRY : err;
@@ -239,10 +248,8 @@ static int map_ram(struct fault *f)
 	struct keel_mmu *mmu = &f->vcpu->vm->mmu;
 	int ret;
 
-	if (f->slot->flags & KVM_MEM_READONLY && f->access & ACC_WRITE) {
-		mmio_verdict(f->vcpu, f->gfn, ACC_WRITE, memslots_generation(f->slots));
-		return FAULT_EMULATE;
-	}
+	if (f->slot->flags & KVM_MEM_READONLY && f->access & ACC_WRITE)
+		return emulate_write(f);
 	f->hva = memslot_hva(f->slot, f->gfn);
 	f->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Read the count before the page it vouches for; pairs with the lock in its writers. */

@@ -14,6 +14,7 @@
 #include "../compat/gup.h"
 #include "../compat/pfnmap.h"
 #include "host.h"
+#include "mmu.h"
 
 static bool get_fast(hva_t hva, bool write, struct host_page *hp)
 {
@@ -79,9 +80,20 @@ static int follow(struct vm_area_struct *vma, hva_t hva, bool write, struct host
 	if (keel_follow_pfnmap(vma, hva, &hp->pfn, &hp->writable))
 		return -EFAULT;
 	if (write && !hp->writable)
-		return -EFAULT;
+		return vma->vm_flags & VM_WRITE ? -EFAULT : -EROFS;
 	hp->ram = is_ram(hp->pfn);
 	return 0;
+}
+
+static bool is_pfnmap(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_IO | VM_PFNMAP);
+}
+
+/* To bring in a page that may only be read, for whatever it is wanted. */
+static unsigned int fault_flags(const struct vm_area_struct *vma, bool write)
+{
+	return write && vma->vm_flags & VM_WRITE ? FAULT_FLAG_WRITE : 0;
 }
 
 /*
@@ -97,12 +109,12 @@ static int get_pfnmap(hva_t hva, bool write, struct host_page *hp)
 
 	mmap_read_lock(mm);
 	vma = vma_lookup(mm, hva);
-	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+	if (!vma || !is_pfnmap(vma))
 		goto unlock;
 	ret = follow(vma, hva, write, hp);
-	if (!ret)
+	if (!ret || ret == -EROFS)
 		goto unlock;
-	ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	ret = fixup_user_fault(mm, hva, fault_flags(vma, write), &unlocked);
 	if (!ret)
 		ret = unlocked ? -EAGAIN : follow(vma, hva, write, hp);
 unlock:
@@ -126,6 +138,19 @@ found:
 	hp->pfn = page_to_pfn(hp->page);
 	hp->ram = true;
 	return 0;
+}
+
+bool mmu_host_reads_only(hva_t hva)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool only;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, hva);
+	only = vma && is_pfnmap(vma) && (vma->vm_flags & (VM_READ | VM_WRITE)) == VM_READ;
+	mmap_read_unlock(mm);
+	return only;
 }
 
 void host_page_put(struct host_page *hp)

@@ -31,7 +31,8 @@ struct host_page {
 /*
  * Make the page present, and writable if @write; if not, say it is writable
  * only where that costs nothing. @may_write: false if nobody will care.
- * -EFAULT, -EHWPOISON, -EINTR. Current process is the owner; sleeps.
+ * -EFAULT, -EHWPOISON, -EINTR; -EROFS: see mmu_host_reads_only(). Current
+ * process is the owner; sleeps.
  */
 int host_page_get(hva_t hva, bool write, bool may_write, struct host_page *hp);
 void host_page_put(struct host_page *hp);

@@ -95,7 +95,7 @@ struct keel_mmu_vcpu {
  * enum keel_fault_verdict - what became of an EPT violation or misconfiguration
  * @FAULT_RETRY:	 enter the guest again: nothing done, or someone else did it
  * @FAULT_FIXED:	 a mapping was installed: enter the guest again
- * @FAULT_EMULATE:	 MMIO, or a write to a read-only slot: emulate
+ * @FAULT_EMULATE:	 MMIO, or a write to what can only be read: emulate
  *
  * Negative errno: -EFAULT the hva is bad, -ENOMEM, -EINTR. A broken page is
  * FAULT_RETRY, with a signal on its way.
@@ -120,6 +120,12 @@ gfn_t mmu_max_gfn(void);
 
 /* An EPT violation at @gpa; @access is what the guest tried. May sleep. SRCU held. */
 int mmu_page_fault(struct keel_vcpu *vcpu, gpa_t gpa, unsigned int access);
+
+/*
+ * Does the process show the host's device, or a page of a driver's (VM_PFNMAP), at @hva
+ * and may only read it? To the guest that is a device where it writes. Sleeps.
+ */
+bool mmu_host_reads_only(hva_t hva);
 
 /*
  * An EPT misconfiguration at @gpa: the spte alone tells whether it is a fresh
