@@ -6,18 +6,16 @@
  * carries out holds up what takes away. The rules of generations are in
  * protocol_test.
  */
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 #include "kselftest_harness.h"
 #include "control.h"
 #include "guest.h"
-#include "pending.h"
+#include "order.h"
 
 #define X		MMIO_GPA		/* in no slot */
 #define MISSING		0x20000000UL		/* shows the memory that is missing */
 #define ELSEWHERE	0x30000000UL		/* slots that nobody looks at */
-#define DEVICE		0xdeadUL
 #define MEMORY		0x3e30UL
 #define OTHER		0x07e5UL
 #define MANY		200
@@ -25,93 +23,6 @@
 
 #define SPREAD		0x40000000UL		/* much memory in small pages */
 #define PAGES		8192UL
-
-enum { READ, COPY, SWEEP };
-
-static struct order {
-	u64 op, from, to;
-	u64 stop, rounds;
-} order[2];
-
-static u64 guest_sweep(volatile struct order *o)
-{
-	u64 i;
-
-	for (; !o->stop; o->rounds++)
-		for (i = 0; i < PAGES && !o->stop; i++)
-			guest_write64(o->from + i * PAGE, i);
-	return 0;
-}
-
-static void guest_obey(volatile struct order *o)
-{
-	u64 result = 0, from, to;
-
-	for (;;) {
-		guest_sync(result);
-		from = o->from;
-		to = o->to;
-		if (o->op == READ)
-			result = guest_read64(from);
-		else if (o->op == SWEEP)
-			result = guest_sweep(o);
-		else
-			asm volatile("movsq" : "+S"(from), "+D"(to) : : "memory");
-	}
-}
-
-static void guest_main0(void)
-{
-	guest_obey(&order[0]);
-}
-
-static void guest_main1(void)
-{
-	guest_obey(&order[1]);
-}
-
-/* One order of a vCPU, run in a thread. */
-struct run {
-	struct vcpu *vcpu;
-	u64 result;
-	int exits;		/* for MMIO */
-	struct pending_call call;
-};
-
-static void run_order(void *arg)
-{
-	struct run *r = arg;
-	u64 answer = DEVICE;
-	int reason;
-
-	while ((reason = vcpu_next(r->vcpu)) == KVM_EXIT_MMIO) {
-		memcpy(r->vcpu->run->mmio.data, &answer, sizeof(answer));
-		r->exits++;
-	}
-	CHECK(reason == GUEST_SYNC, "exit %d", reason);
-	r->result = r->vcpu->arg[0];
-}
-
-static void give(struct run *r, u64 op, u64 from, u64 to)
-{
-	struct order *o = &GUEST_VAR(r->vcpu->vm, order)[r->vcpu->id];
-
-	*o = (struct order){ .op = op, .from = from, .to = to };
-	r->exits = 0;
-}
-
-static u64 read_at(struct run *r, u64 gpa)
-{
-	give(r, READ, gpa, 0);
-	run_order(r);
-	return r->result;
-}
-
-static void start(struct run *r, u64 op, u64 from, u64 to)
-{
-	give(r, op, from, to);
-	pending_start(&r->call, run_order, r);
-}
 
 FIXTURE(additions) {
 	struct vm *vm;
@@ -132,10 +43,9 @@ FIXTURE_SETUP(additions)
 		SKIP(longjmp(_metadata->env, 1), "not asked for");
 	self->vm = vm_create();
 	for (i = 0; i < 2; i++) {
-		self->run[i].vcpu = vcpu_create(self->vm, i, i ? guest_main1 : guest_main0);
-		run_order(&self->run[i]);
+		run_create(&self->run[i], self->vm, i);
 		/* The guest's own pages are mapped from now on. */
-		read_at(&self->run[i], X + (1 + i) * PAGE);
+		run_read(&self->run[i], X + (1 + i) * PAGE);
 	}
 	self->other = anon_alloc(PAGE);
 	*(u64 *)self->other = OTHER;
@@ -186,7 +96,7 @@ static void delete_elsewhere(void *arg)
 /* vCPU 0 reads the missing page, and sleeps. */
 static void begin_fault(fixture_t *self)
 {
-	start(&self->run[0], READ, MISSING, 0);
+	run_start_read(&self->run[0], MISSING);
 	pending_wait(&self->missing);
 }
 
@@ -220,11 +130,11 @@ TEST_F(additions, verdicts_are_kept_while_a_fault_is_pending)
 	REQUIRE(counter_find(vcpu->fd, "mmio_spte_hit", &n) && parameter_is_on("mmio_caching"));
 	begin_fault(self);
 	add(self);
-	read_at(&self->run[1], X);
+	run_read(&self->run[1], X);
 	usleep(100000);
-	read_at(&self->run[1], X);
+	run_read(&self->run[1], X);
 	hits = counter(vcpu->fd, "mmio_spte_hit");
-	EXPECT_EQ(DEVICE, read_at(&self->run[1], X));
+	EXPECT_EQ(ORDER_DEVICE, run_read(&self->run[1], X));
 	EXPECT_EQ(hits + 1, counter(vcpu->fd, "mmio_spte_hit"));
 	EXPECT_FALSE(pending_returned(&self->run[0].call));
 	end_fault(self);
@@ -264,7 +174,7 @@ TEST_F(additions, fault_that_has_waited_finds_the_slots_of_now)
 	end_fault(self);
 	pending_join(&c);
 	EXPECT_EQ(OTHER, self->run[0].result);
-	EXPECT_EQ(OTHER, read_at(&self->run[0], MISSING));
+	EXPECT_EQ(OTHER, run_read(&self->run[0], MISSING));
 }
 
 /* What has become of memory that no slot shows any more is no error of the vCPU's. */
@@ -301,7 +211,7 @@ TEST_F(additions, fault_that_has_waited_finds_that_its_slot_is_gone)
 	end_fault(self);
 	pending_join(&c);
 	EXPECT_EQ(1, self->run[0].exits);
-	EXPECT_EQ(DEVICE, self->run[0].result);
+	EXPECT_EQ(ORDER_DEVICE, self->run[0].result);
 }
 
 /* --- an instruction that waits for its page ---------------------------------- */
@@ -309,7 +219,7 @@ TEST_F(additions, fault_that_has_waited_finds_that_its_slot_is_gone)
 /* vCPU 0 copies from a device to the missing page: the kernel does, and sleeps. */
 static void begin_copy(fixture_t *self)
 {
-	start(&self->run[0], COPY, X, MISSING);
+	run_start_copy(&self->run[0], X, MISSING);
 	pending_wait(&self->missing);
 }
 
@@ -325,9 +235,9 @@ TEST_F(additions, many_return_while_an_instruction_is_pending)
 	end_fault(self);
 	pending_join(&c);
 	EXPECT_EQ(1, self->run[0].exits);
-	EXPECT_EQ(DEVICE, *(u64 *)self->missing.mem);
+	EXPECT_EQ(ORDER_DEVICE, *(u64 *)self->missing.mem);
 	/* What has been added meanwhile is there. */
-	EXPECT_EQ(OTHER, read_at(&self->run[1], ELSEWHERE + 2 * MANY * PAGE));
+	EXPECT_EQ(OTHER, run_read(&self->run[1], ELSEWHERE + 2 * MANY * PAGE));
 }
 
 /* The instruction works with the slots that it began with, so they must stay. */
@@ -342,15 +252,10 @@ TEST_F(additions, deletion_waits_for_an_instruction)
 	EXPECT_FALSE(pending_returned(&c));
 	end_fault(self);
 	pending_join(&c);
-	EXPECT_EQ(DEVICE, *(u64 *)self->missing.mem);
+	EXPECT_EQ(ORDER_DEVICE, *(u64 *)self->missing.mem);
 }
 
 /* --- a slot with much in it -------------------------------------------------- */
-
-static u64 rounds(fixture_t *self, int i)
-{
-	return __atomic_load_n(&GUEST_VAR(self->vm, order)[i].rounds, __ATOMIC_RELAXED);
-}
 
 /* Those who fault on what goes must not make the removal flush for each page. */
 TEST_F(additions, deletion_under_writers_flushes_for_few_pages)
@@ -362,19 +267,17 @@ TEST_F(additions, deletion_under_writers_flushes_for_few_pages)
 	madvise(mem, PAGES * PAGE, MADV_NOHUGEPAGE);
 	vm_set_slot(self->vm, 3, 0, SPREAD, PAGES * PAGE, mem);
 	for (i = 0; i < 2; i++)
-		start(&self->run[i], SWEEP, SPREAD, 0);
+		run_start_sweep(&self->run[i], SPREAD, PAGES);
 	for (i = 0; i < 2; i++)
-		while (!rounds(self, i))
+		while (run_written(&self->run[i]) < PAGES)
 			sched_yield();
 	early = counter(self->vm->fd, "early_flushes");
 	vm_set_slot(self->vm, 3, 0, SPREAD, 0, mem);
 	early = counter(self->vm->fd, "early_flushes") - early;
 	TH_LOG("%lu early flushes", early);
 	EXPECT_GT(PAGES / 64, early);
-	for (i = 0; i < 2; i++) {
-		GUEST_VAR(self->vm, order)[i].stop = 1;
-		pending_join(&self->run[i].call);
-	}
+	for (i = 0; i < 2; i++)
+		run_stop(&self->run[i]);
 	munmap(mem, PAGES * PAGE);
 }
 
@@ -392,9 +295,8 @@ static u64 now_ms(void)
 static void begin_held(fixture_t *self, int i)
 {
 	set_delay(self->vm, "looked_up", HOLD_MS);
-	start(&self->run[i], READ, X + (3 + i) * PAGE, 0);
-	while (get_delay(self->vm, "looked_up"))
-		sched_yield();
+	run_start_read(&self->run[i], X + (3 + i) * PAGE);
+	wait_until_held(self->vm, "looked_up");
 }
 
 /* Add slots until @end; has there been an even generation after @before? */

@@ -5,13 +5,12 @@
  * been taken away takes nothing more. Which writes they take is in doorbell_test
  * and coalesced_test.
  */
-#include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include "kselftest_harness.h"
 #include "control.h"
 #include "guest.h"
-#include "pending.h"
+#include "order.h"
 
 #define BELL		(MMIO_GPA + 0x100)
 #define ZONE		(MMIO_GPA + 0x800)
@@ -19,91 +18,6 @@
 #define MISSING		0x20000000UL		/* shows memory that is missing */
 #define THOUSANDS	4000
 #define HOLD_MS		300
-
-enum { WRITE, COPY, KEEP_WRITING };
-
-static struct order {
-	u64 op, addr, stop, written;
-} order[2];
-
-static u64 guest_keep_writing(volatile struct order *o)
-{
-	u64 n = 0;
-
-	while (!o->stop) {
-		guest_write32(o->addr, 1);
-		o->written = ++n;
-	}
-	return n;
-}
-
-static void guest_obey(volatile struct order *o)
-{
-	u64 from, to;
-
-	for (;;) {
-		guest_sync(0);
-		from = MMIO_GPA;
-		to = o->addr;
-		if (o->op == WRITE)
-			guest_write32(to, 1);
-		else if (o->op == COPY)
-			asm volatile("movsq" : "+S"(from), "+D"(to) : : "memory");
-		else
-			guest_keep_writing(o);
-	}
-}
-
-static void guest_main0(void)
-{
-	guest_obey(&order[0]);
-}
-
-static void guest_main1(void)
-{
-	guest_obey(&order[1]);
-}
-
-struct run {
-	struct vcpu *vcpu;
-	int exits;		/* for MMIO */
-	struct pending_call call;
-};
-
-static void run_order(void *arg)
-{
-	struct run *r = arg;
-	int reason;
-
-	while ((reason = vcpu_next(r->vcpu)) == KVM_EXIT_MMIO)
-		r->exits++;
-	CHECK(reason == GUEST_SYNC, "exit %d", reason);
-}
-
-static struct order *order_of(struct run *r)
-{
-	return &GUEST_VAR(r->vcpu->vm, order)[r->vcpu->id];
-}
-
-static void give(struct run *r, u64 op, u64 addr)
-{
-	*order_of(r) = (struct order){ .op = op, .addr = addr };
-	r->exits = 0;
-}
-
-/* How many exits a write makes. */
-static int write_at(struct run *r, u64 addr)
-{
-	give(r, WRITE, addr);
-	run_order(r);
-	return r->exits;
-}
-
-static void start(struct run *r, u64 op, u64 addr)
-{
-	give(r, op, addr);
-	pending_start(&r->call, run_order, r);
-}
 
 FIXTURE(takers) {
 	struct vm *vm;
@@ -121,9 +35,8 @@ FIXTURE_SETUP(takers)
 		SKIP(longjmp(_metadata->env, 1), "not asked for");
 	self->vm = vm_create();
 	for (i = 0; i < 2; i++) {
-		self->run[i].vcpu = vcpu_create(self->vm, i, i ? guest_main1 : guest_main0);
-		run_order(&self->run[i]);
-		write_at(&self->run[i], MMIO_GPA);
+		run_create(&self->run[i], self->vm, i);
+		run_write(&self->run[i], MMIO_GPA);
 	}
 	self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	self->other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -203,12 +116,12 @@ TEST_F(takers, changes_wait_for_no_instruction)
 	REQUIRE(pending_open(&missing, 1) && dev_is_keel());
 	vm_set_slot(self->vm, 1, 0, MISSING, PAGE, missing.mem);
 	/* The kernel writes what comes from the device, and sleeps. */
-	start(&self->run[0], COPY, MISSING);
+	run_start_copy(&self->run[0], MMIO_GPA, MISSING);
 	pending_wait(&missing);
 	pending_start(&c, change_all, self);
 	EXPECT_TRUE(pending_returns(&c));
 	EXPECT_FALSE(pending_returned(&self->run[0].call));
-	EXPECT_EQ(0, write_at(&self->run[1], BELL));
+	EXPECT_EQ(0, run_write(&self->run[1], BELL));
 	EXPECT_EQ(1, rung(self->fd));
 	pending_serve(&missing, 1);
 	pending_join(&self->run[0].call);
@@ -221,9 +134,9 @@ TEST_F(takers, changes_wait_for_no_instruction)
 
 static void wait_until_written(struct run *r, u64 more)
 {
-	u64 until = __atomic_load_n(&order_of(r)->written, __ATOMIC_RELAXED) + more;
+	u64 until = run_written(r) + more;
 
-	while (__atomic_load_n(&order_of(r)->written, __ATOMIC_RELAXED) < until)
+	while (run_written(r) < until)
 		sched_yield();
 }
 
@@ -239,30 +152,29 @@ TEST_F_TIMEOUT(takers, thousands_come_and_go_under_a_guest_that_rings, 120)
 	u64 i;
 
 	bell(self, self->fd, BELL, 4, true);
-	start(ringer, KEEP_WRITING, BELL);
+	run_start_sweep(ringer, BELL, 1);
 	wait_until_written(ringer, 1);
 	for (i = 0; i < THOUSANDS; i++) {
 		bell(self, self->other, place(i), i & 1 ? 4 : 0, true);
 		if (i % 500)
 			continue;
-		EXPECT_EQ(0, write_at(probe, place(i)));
+		EXPECT_EQ(0, run_write(probe, place(i)));
 		EXPECT_EQ(1, rung(self->other));
-		EXPECT_EQ(1, write_at(probe, place(i + 1)));
+		EXPECT_EQ(1, run_write(probe, place(i + 1)));
 	}
 	wait_until_written(ringer, 1);
 	for (i = 0; i < THOUSANDS; i++) {
 		bell(self, self->other, place(i), i & 1 ? 4 : 0, false);
 		if (i % 500)
 			continue;
-		EXPECT_EQ(1, write_at(probe, place(i)));
-		EXPECT_EQ(0, write_at(probe, place(i + 1)));
+		EXPECT_EQ(1, run_write(probe, place(i)));
+		EXPECT_EQ(0, run_write(probe, place(i + 1)));
 		EXPECT_EQ(1, rung(self->other));
 	}
 	wait_until_written(ringer, 1);
-	order_of(ringer)->stop = 1;
-	pending_join(&ringer->call);
+	run_stop(ringer);
 	EXPECT_EQ(0, ringer->exits);
-	EXPECT_EQ(order_of(ringer)->written, rung(self->fd));
+	EXPECT_EQ(run_written(ringer), rung(self->fd));
 	EXPECT_EQ(0, rung(self->other));
 }
 
@@ -272,9 +184,8 @@ TEST_F_TIMEOUT(takers, thousands_come_and_go_under_a_guest_that_rings, 120)
 static void begin_write(fixture_t *self, u64 addr)
 {
 	set_delay(self->vm, "ringing", HOLD_MS);
-	start(&self->run[0], WRITE, addr);
-	while (get_delay(self->vm, "ringing"))
-		sched_yield();
+	run_start_write(&self->run[0], addr);
+	wait_until_held(self->vm, "ringing");
 }
 
 TEST_F(takers, doorbell_that_is_gone_does_not_ring)
@@ -293,8 +204,8 @@ TEST_F(takers, doorbell_of_any_length_that_is_gone_does_not_ring)
 {
 	REQUIRE(has_control(self->vm));
 	bell(self, self->fd, BELL, 0, true);
-	EXPECT_EQ(0, write_at(&self->run[0], BELL));
-	EXPECT_EQ(0, write_at(&self->run[0], BELL));
+	EXPECT_EQ(0, run_write(&self->run[0], BELL));
+	EXPECT_EQ(0, run_write(&self->run[0], BELL));
 	EXPECT_EQ(2, rung(self->fd));
 	begin_write(self, BELL);
 	bell(self, self->fd, BELL, 0, false);
@@ -309,7 +220,7 @@ TEST_F(takers, zone_that_is_gone_takes_nothing)
 
 	REQUIRE(has_control(self->vm));
 	zone(self, ZONE, true);
-	EXPECT_EQ(0, write_at(&self->run[0], ZONE));
+	EXPECT_EQ(0, run_write(&self->run[0], ZONE));
 	EXPECT_EQ(1, ring->last);
 	begin_write(self, ZONE);
 	zone(self, ZONE, false);
