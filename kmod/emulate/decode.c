@@ -304,8 +304,8 @@ static bool rm_is_memory(const struct emu_insn *insn)
 }
 
 /*
- * The size of code, 2, 4 or 8. What CS says of it counts in real mode as well:
- * the code that leaves protected mode keeps it up to the far jump.
+ * The size of code, 2, 4 or 8. What CS says of it counts in real mode as well,
+ * where far jumps do not change it.
  */
 static u8 code_size(struct emu_ctx *ctx)
 {

@@ -46,16 +46,20 @@ static inline enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u6
 	return segment_fault(ctx, seg);
 }
 
-/* Real and virtual-8086 mode know no access rights; what the hidden part says is ignored. */
+/*
+ * Real mode goes by what it finds as well, but its own code is for writing, too.
+ * Of virtual-8086 mode all segments are alike.
+ */
 static bool access_allowed(const struct emu_ctx *ctx, const struct emu_seg *s,
 			   unsigned int access)
 {
-	if (emu_no_descriptors(ctx))
+	if (ctx->mode == EMU_MODE_VM86)
 		return true;
 	if (s->unusable)
 		return false;
 	if (access & (EMU_WRITE | EMU_RMW))
-		return (s->type & (EMU_SEG_CODE | EMU_SEG_RW)) == EMU_SEG_RW;
+		return (s->type & (EMU_SEG_CODE | EMU_SEG_RW)) == EMU_SEG_RW ||
+		       (s->type & EMU_SEG_CODE && ctx->mode == EMU_MODE_REAL);
 	return !(s->type & EMU_SEG_CODE) || (s->type & EMU_SEG_RW);
 }
 

@@ -98,7 +98,7 @@ enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_lo
 
 /*
  * Real and virtual-8086 mode: the selector is the address. What real mode finds
- * of a limit stays; code is 16 bits wide from its first far transfer on.
+ * besides stays: the limit, and the size of code and stack.
  */
 static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 			    struct emu_load *load)
@@ -106,8 +106,6 @@ static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 	load->seg = *emu_segment(ctx, index);
 	load->seg.sel = sel;
 	load->seg.base = (u32)sel << 4;
-	if (index == EMU_CS)
-		load->seg.db = 0;
 	if (ctx->mode == EMU_MODE_REAL && !load->seg.unusable)
 		return;
 	load->seg.limit = 0xffff;

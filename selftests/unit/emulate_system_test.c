@@ -189,6 +189,25 @@ static void test_stack_loads(struct bench *b)
 	       b->ctx.seg[EMU_SS].limit == 0xfffff, "real mode changes the base and nothing else");
 }
 
+/* @type: of DS; 0: it holds nothing. */
+static bool real_access_works(struct bench *b, const char *code, int type)
+{
+	start(b, EMU_MODE_REAL, 0, code);
+	b->ctx.seg[EMU_DS].type = type;
+	b->ctx.seg[EMU_DS].unusable = !type;
+	return bench_step(b) == EMU_OK;
+}
+
+static void test_real_rights(struct bench *b)
+{
+	tap_ok(real_access_works(b, "89 07", 3) && real_access_works(b, "8b 07", 3),
+	       "real mode reads and writes data");
+	tap_ok(real_access_works(b, "8b 07", 1) && !real_access_works(b, "89 07", 1),
+	       "... and only reads what was read-only before");
+	tap_ok(real_access_works(b, "89 07", 11), "... writes to code");
+	tap_ok(!real_access_works(b, "8b 07", 0), "... has nothing where nothing was loaded");
+}
+
 static void test_system_loads(struct bench *b)
 {
 	start(b, EMU_MODE_PROT32, 0, "0f 00 13");
@@ -589,6 +608,7 @@ int main(void)
 
 	test_data_loads(&b);
 	test_stack_loads(&b);
+	test_real_rights(&b);
 	test_system_loads(&b);
 	test_queries(&b);
 	test_jumps(&b);
