@@ -151,8 +151,9 @@ static u64 rep_count(struct keel_vcpu *vcpu)
 }
 
 /*
- * Elements that fit one exit: all within a page, none beyond where the index
- * register wraps; one by one backwards, across a page, or single-stepped.
+ * Elements that fit one exit: all within a page, none beyond where the segment
+ * ends or the index register wraps; one by one backwards, across a page, or
+ * single-stepped.
  */
 static u32 batch(struct keel_vcpu *vcpu)
 {
@@ -160,6 +161,7 @@ static u32 batch(struct keel_vcpu *vcpu)
 	u64 index = vcpu->vmx.gpr[string_reg(pio)] & pio_mask(pio);
 	u64 in_page = (PAGE_SIZE - (pio->linear & ~PAGE_MASK)) / pio->size;
 	u64 before_wrap = (pio_mask(pio) - index) / pio->size + 1;
+	u64 in_segment = (pio->end - (pio->size - 1) - index) / pio->size + 1;
 
 	/* Some elements may go one way and some the other. */
 	if (!pio->in && bus_watched(vcpu, KEEL_BUS_PIO))
@@ -167,7 +169,7 @@ static u32 batch(struct keel_vcpu *vcpu)
 	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF) ||
 	    keel_debug_steps(&vcpu->debug) || vcpu->vmx.on_data)
 		return 1;
-	return min3(rep_count(vcpu), in_page, before_wrap);
+	return min3(min(rep_count(vcpu), in_segment), in_page, before_wrap);
 }
 
 static bool canonical(u64 addr)
@@ -175,27 +177,37 @@ static bool canonical(u64 addr)
 	return (u64)((s64)(addr << 16) >> 16) == addr;
 }
 
-/* Segment checks of the operand; the exit comes before the processor's own. */
+/* Whether the kind of segment is for that; only real mode writes to code. */
+static bool rights_allow(struct keel_vcpu *vcpu, const struct kvm_segment *s)
+{
+	bool code = s->type & 8, rw = s->type & 2;
+
+	if (s->unusable)
+		return false;
+	if (!vcpu->pio.in)
+		return !code || rw;
+	return code ? !(vmx_cr0(&vcpu->vmx) & X86_CR0_PE) : rw;
+}
+
+/* Segment checks of the first element; the exit comes before the processor's own. */
 static bool segment_allows(struct keel_vcpu *vcpu, enum vmx_seg seg)
 {
 	struct keel_pio *pio = &vcpu->pio;
 	u64 first = vcpu->vmx.gpr[string_reg(pio)] & pio_mask(pio), last = first + pio->size - 1;
 	struct kvm_segment s;
 
+	pio->end = ~0ull;
 	if (vmx_in_long_mode_code(&vcpu->vmx))
 		return canonical(pio->linear) && canonical(pio->linear + pio->size - 1);
 	vmx_get_segment(&vcpu->vmx, seg, &s);
-	if (s.unusable)
+	if (!rights_allow(vcpu, &s))
 		return false;
-	if (vmx_cr0(&vcpu->vmx) & X86_CR0_PE) {
-		bool code = s.type & 8, rw = s.type & 2;
-
-		if (pio->in ? code || !rw : code && !rw)
-			return false;
-		if (!code && (s.type & 4))	/* expand-down: above the limit only */
-			return first > s.limit && last <= (s.db ? 0xffffffffu : 0xffffu);
+	pio->end = s.limit;
+	if (!(s.type & 8) && s.type & 4) {	/* expand-down: above the limit only */
+		pio->end = s.db ? 0xffffffffu : 0xffffu;
+		return first > s.limit && last <= pio->end;
 	}
-	return last <= s.limit;
+	return last <= pio->end;
 }
 
 static u32 user_access(struct keel_vcpu *vcpu)

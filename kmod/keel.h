@@ -214,6 +214,7 @@ struct keel_pio {
 	u32 count;		/* elements in this exit */
 	/* INS and OUTS */
 	gva_t linear;		/* address of the first element */
+	u64 end;		/* offset of the last byte in the segment */
 	u8 addr_bytes;		/* address size */
 	bool rep, down;
 };

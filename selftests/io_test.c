@@ -679,6 +679,7 @@ TEST_F(io, the_count_shrinks_while_userspace_has_it)
 GUEST_CODE16(code_in, "in $0x50, %al");
 GUEST_CODE16(code_insb, "insb");
 GUEST_CODE16(code_rep_insb, "rep insb");
+GUEST_CODE16(code_rep_outsb, "rep outsb");
 
 static const struct {
 	const char *code, *end;
@@ -726,6 +727,78 @@ TEST_F(io, an_answer_is_used_in_real_mode)
 		EXPECT_EQ(REAL_CODE_GPA + real_input[i].rip, regs.rip);
 		EXPECT_EQ(0x5a, i ? *(u8 *)vm_hva(self->vm, 0x6000) : regs.rax & 0xff);
 	}
+	vcpu_free(vcpu);
+}
+
+/* What a repeated string does to the end of its segment, and no further: #GP is next. */
+static void small_segment(struct __test_metadata *_metadata, struct vcpu *vcpu, bool in)
+{
+	u16 *vector = vm_hva(vcpu->vm, REAL_IVT_GPA + 13 * 4);
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	vm_load(vcpu->vm, REAL_CODE_GPA, in ? code_rep_insb : code_rep_outsb,
+		in ? code_rep_insb_end : code_rep_outsb_end);
+	vector[0] = 0x5000;
+	vector[1] = 0;
+	memset(vm_hva(vcpu->vm, 0x5000), 0xf4, 16);
+	start_real(vcpu);
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.ds.limit = 0x6003;
+	sregs.es.limit = 0x6003;
+	vcpu_set_sregs(vcpu, &sregs);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rcx = 7;
+	regs.rsi = 0x6000;
+	vcpu_set_regs(vcpu, &regs);
+	while (vcpu_next(vcpu) == KVM_EXIT_IO)
+		;
+	EXPECT_EQ(KVM_EXIT_HLT, vcpu->run->exit_reason);
+	vcpu_get_regs(vcpu, &regs);
+	EXPECT_EQ(0x5001, regs.rip);
+	EXPECT_EQ(3, regs.rcx);
+	EXPECT_EQ(0x6004, in ? regs.rdi : regs.rsi);
+}
+
+TEST_F(io, a_repeated_string_ends_with_its_segment)
+{
+	struct vcpu *vcpu = vcpu_create_bare(self->vm, 1);
+
+	small_segment(_metadata, vcpu, true);
+	small_segment(_metadata, vcpu, false);
+	vcpu_free(vcpu);
+}
+
+/* @type: of the segment. Real mode goes by what was loaded before. */
+static void real_input_to(struct __test_metadata *_metadata, struct vcpu *vcpu, u8 type, bool works)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	start_real(vcpu);
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.es.type = type;
+	vcpu_set_sregs(vcpu, &sregs);
+	EXPECT_EQ(works ? KVM_EXIT_IO : KVM_EXIT_HLT, vcpu_next(vcpu));
+	if (works)
+		EXPECT_EQ(KVM_EXIT_HLT, vcpu_next(vcpu));
+	vcpu_get_regs(vcpu, &regs);
+	EXPECT_EQ(works ? REAL_CODE_GPA + 2 : 0x5001, regs.rip);
+}
+
+TEST_F(io, real_mode_does_not_write_to_what_is_read_only)
+{
+	struct vcpu *vcpu = vcpu_create_bare(self->vm, 1);
+	u16 *vector = vm_hva(self->vm, REAL_IVT_GPA + 13 * 4);
+
+	memset(vm_hva(self->vm, REAL_CODE_GPA), 0xf4, 16);
+	vm_load(self->vm, REAL_CODE_GPA, code_insb, code_insb_end);
+	vector[0] = 0x5000;
+	vector[1] = 0;
+	memset(vm_hva(self->vm, 0x5000), 0xf4, 16);
+	real_input_to(_metadata, vcpu, 3, true);
+	real_input_to(_metadata, vcpu, 1, false);
+	real_input_to(_metadata, vcpu, 11, true);
 	vcpu_free(vcpu);
 }
 
