@@ -48,6 +48,7 @@ long keel_set_regs(struct keel_vcpu *vcpu, void *data)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	const struct kvm_regs *r = data;
+	bool elsewhere = r->rip != vmx_rip(v);
 
 	v->gpr[GPR_RAX] = r->rax;
 	v->gpr[GPR_RBX] = r->rbx;
@@ -70,6 +71,9 @@ long keel_set_regs(struct keel_vcpu *vcpu, void *data)
 
 	/* An exception that was raised belongs to the registers that were. */
 	vcpu->events.exception.pending = false;
+	/* A debugger that puts everything back loses no trap. */
+	if (elsewhere)
+		vmx_set_pending_debug(v, 0);
 	keel_make_request(vcpu, REQ_EVENT);
 	return 0;
 }

@@ -403,4 +403,38 @@ TEST_F(step, the_guests_flag_is_shown_in_real_mode)
 	EXPECT_EQ(FLAG_TF, self->regs.rflags & FLAG_TF);
 }
 
+/* A trap that has waited behind MOV SS till after the HLT. */
+GUEST_CODE16(late16,
+	     "		mov %ss, %ax\n"
+	     "		pushw $0x102\n"
+	     "		popf\n"
+	     "		mov %ax, %ss\n"
+	     "		hlt\n"
+	     "		nop\n"
+	     "late16_1:	nop\n"
+	     "		hlt\n"
+	     "late16_db:	hlt");
+
+#define LATE(label)	0x1000 + (label) - late16
+STOP_AT(late16_stops, LATE(late16_1), LATE(late16_db));
+
+TEST_F(step, a_trap_belongs_to_the_registers_that_were)
+{
+	u16 *vector = vm_hva(self->vm, REAL_IVT_GPA + 4 * DB_VECTOR);
+
+	vm_load(self->vm, REAL_CODE_GPA, late16, late16_end);
+	vector[0] = late16_stops[1];
+	vector[1] = 0;
+	vcpu_set_real(self->vcpu, REAL_CODE_GPA);
+	ASSERT_EQ(KVM_EXIT_HLT, vcpu_next(self->vcpu));
+	vcpu_get_regs(self->vcpu, &self->regs);
+	EXPECT_EQ(FLAG_TF, self->regs.rflags & FLAG_TF);
+	self->regs.rip = late16_stops[0];
+	self->regs.rflags = 2;
+	vcpu_set_regs(self->vcpu, &self->regs);
+	ASSERT_EQ(KVM_EXIT_HLT, vcpu_next(self->vcpu));
+	vcpu_get_regs(self->vcpu, &self->regs);
+	EXPECT_EQ(late16_stops[0] + 2, self->regs.rip);
+}
+
 KEEL_TEST_MAIN
