@@ -109,6 +109,10 @@ INSN(pextrw, "movups (%%rsi), %%xmm3\n\tpextrw $5, %%xmm3, 2(%%rdi)")
 INSN(pextrd, "movups (%%rsi), %%xmm4\n\tpextrd $3, %%xmm4, 4(%%rdi)")
 INSN(movddup, "movddup 8(%%rdi), %%xmm5\n\tmovups %%xmm5, (%%rsi)")
 
+INSN(maskmovdqu, "movups (%%rsi), %%xmm1\n\tpmovsxbw (%%rsi), %%xmm3\n\t"
+		 "maskmovdqu %%xmm3, %%xmm1")
+INSN(maskmovq, "movq (%%rsi), %%mm1\n\tmaskmovq %%mm1, %%mm1\n\temms")
+
 #define ROW(id, ...) { .name = #id, .fn = insn_##id, __VA_ARGS__ }
 
 static const struct insn avx512[] = {
@@ -130,7 +134,7 @@ static const struct insn x87[] = {
 static const struct insn sse[] = {
 	ROW(pand, .aligned = true), ROW(pcmpeqb, .aligned = true), ROW(xorps, .aligned = true),
 	ROW(ptest, .aligned = true), ROW(pmovzxbw), ROW(pmovsxwq), ROW(pinsrb), ROW(pinsrq),
-	ROW(pextrw), ROW(pextrd), ROW(movddup),
+	ROW(pextrw), ROW(pextrd), ROW(movddup), ROW(maskmovdqu), ROW(maskmovq),
 };
 
 static struct insn guest_insn;

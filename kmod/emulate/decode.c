@@ -501,6 +501,17 @@ static void moffs_operand(struct decoder *d, struct emu_operand *o)
 		insn->seg = EMU_DS;
 }
 
+/* Without a ModRM byte that says so. */
+static void pointer_operand(struct decoder *d, struct emu_operand *o, u8 reg)
+{
+	struct emu_insn *insn = d->insn;
+
+	o->kind = EMU_OPERAND_MEM;
+	insn->base = reg;
+	if (insn->seg == EMU_NO_REG)
+		insn->seg = EMU_DS;
+}
+
 static void imm_operand(struct decoder *d, struct emu_operand *o, u64 val)
 {
 	o->kind = EMU_OPERAND_IMM;
@@ -572,6 +583,9 @@ static void operand(struct decoder *d, u16 code, struct emu_operand *o)
 		break;
 	case FROM_MOFFS:
 		moffs_operand(d, o);
+		break;
+	case FROM_RDI:
+		pointer_operand(d, o, EMU_RDI);
 		break;
 	case FROM_SREG:
 		sreg_operand(d, o);

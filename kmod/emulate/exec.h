@@ -290,6 +290,16 @@ bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed
 void emu_begin(struct emu_ctx *ctx, unsigned int length);
 void emu_commit(struct emu_ctx *ctx);
 
+/*
+ * vector.c: write those of the @size bytes @from, up to EMU_OPERAND_MAX, for
+ * which @bytes has a bit, to the memory operand. All can be written, or none is.
+ */
+enum emu_result emu_store_bytes(struct emu_ctx *ctx, const void *from, u64 bytes,
+				unsigned int size);
+
+/* A bit for each of the @size bytes of @mask, of which the highest bit counts. */
+u64 emu_high_bits(const u8 *mask, unsigned int size);
+
 /* What of MXCSR may be set. */
 static inline u32 emu_mxcsr_bits(const struct emu_fx *fx)
 {
@@ -310,6 +320,7 @@ emu_run_fn emu_run_vmov_masked, emu_run_kmov, emu_run_ldmxcsr, emu_run_stmxcsr;
 emu_run_fn emu_run_x87_load, emu_run_x87_store, emu_run_fnst, emu_run_fninit, emu_run_fwait;
 emu_run_fn emu_run_vlogic, emu_run_vmov_scalar, emu_run_ptest, emu_run_vbroadcast;
 emu_run_fn emu_run_vextend, emu_run_vinsert, emu_run_vextract, emu_run_vdup;
+emu_run_fn emu_run_vmaskmov, emu_run_maskmovdqu, emu_run_maskmovq;
 emu_run_fn emu_run_movdir64b;
 emu_run_fn emu_run_mmx_move, emu_run_fxsave, emu_run_fxrstor;
 emu_run_fn emu_run_enter, emu_run_bound;

@@ -292,7 +292,9 @@ const struct emu_row emu_two_byte[256] = {
 	[0xec ... 0xee] = NOT_HERE,
 	[0xef] = PREFIXED(EF),
 	[0xf0] = PREFIXED(F0),
-	[0xf1 ... 0xfe] = NOT_HERE,
+	[0xf1 ... 0xf6] = NOT_HERE,
+	[0xf7] = SPLIT(F7),
+	[0xf8 ... 0xfe] = NOT_HERE,
 };
 
 const struct emu_row emu_groups[GROUP_COUNT][8] = {
@@ -515,6 +517,9 @@ const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT] = {
 		[IN_MEMORY] = ROW(VMOV, VEC, WQ, VQ),
 		[IN_REGISTER] = ROW(VMOV_SCALAR, VEC | ROW_VVVV, WQ, VQ),
 	},
+	[SPLIT_F7] = { [IN_REGISTER] = PREFIXED(F7) },
+	[SPLIT_K92] = { [IN_REGISTER] = PREFIXED(K92) },
+	[SPLIT_K93] = { [IN_REGISTER] = PREFIXED(K93) },
 	[SPLIT_XBEGIN] = { [IN_REGISTER] = NOT_HERE },		/* and XABORT */
 };
 
@@ -691,6 +696,14 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	[PREFIX_EXTEND_4] = { [WITH_66] = ROW(VEXTEND, VEC, VX, WX4) },
 	[PREFIX_EXTEND_8] = { [WITH_66] = ROW(VEXTEND, VEC, VX, WX8) },
 	[PREFIX_C4] = { [WITH_NONE] = NOT_HERE, [WITH_66] = ROW(VINSERT, INTO, VDQ, ERW, IB) },
+	[PREFIX_F7] = {
+		[WITH_NONE] = ROW(MASKMOVQ, M | MORE, NQ, PQ, QQ),
+		[WITH_66] = ROW(MASKMOVDQU, VEC | ROW_VEX128 | MORE, NX, VX, WX),
+	},
+	[PREFIX_382C] = { [WITH_66] = ROW(VMASKMOV, BYMASK | ROW_W0, VX, WX) },
+	[PREFIX_382E] = { [WITH_66] = ROW(VMASKMOV, BYMASK | ROW_W0, WX, VX) },
+	[PREFIX_388C] = { [WITH_66] = ROW(VMASKMOV, BYMASK, VX, WX) },
+	[PREFIX_388E] = { [WITH_66] = ROW(VMASKMOV, BYMASK, WX, VX) },
 	[PREFIX_3A14] = { [WITH_66] = ROW(VEXTRACT, OUTOF, ERB, VDQ, IB) },
 	[PREFIX_3A15] = { [WITH_66] = ROW(VEXTRACT, OUTOF, ERW, VDQ, IB) },
 	[PREFIX_3A16] = { [WITH_66] = ROW(VEXTRACT, OUTOF, EY, VDQ, IB) },
@@ -707,8 +720,16 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_F3 ... WITH_F2] = NOT_HERE,		/* ENQCMDS, ENQCMD */
 	},
 	[PREFIX_38F9] = { [WITH_NONE] = ROW(MOVDIRI, MM, EY, GY) },
-	[PREFIX_K90] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM_HERE, EK) },
+	[PREFIX_K90] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX, EK) },
 	[PREFIX_K91] = { [WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_MEM, EK) },
+	[PREFIX_K92] = {
+		[WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_W0, ED),
+		[WITH_F2] = ROW(KMOV, VEX, EY),
+	},
+	[PREFIX_K93] = {
+		[WITH_NONE ... WITH_66] = ROW(KMOV, VEX | ROW_W0, GD),
+		[WITH_F2] = ROW(KMOV, VEX, GY),
+	},
 };
 
 /* A bit for each opcode of these maps that there is without a VEX prefix. */
@@ -723,11 +744,11 @@ static const u32 legacy_3a[8] = {
 /* Moves of mask registers, where SETCC is without the prefix. */
 const struct emu_row *emu_vex_two_byte(u8 byte)
 {
-	static const struct emu_row load = PREFIXED(K90), store = PREFIXED(K91);
+	static const struct emu_row masks[] = {
+		PREFIXED(K90), PREFIXED(K91), SPLIT(K92), SPLIT(K93),
+	};
 
-	if (byte == 0x90)
-		return &load;
-	return byte == 0x91 ? &store : &emu_two_byte[byte];
+	return byte >= 0x90 && byte <= 0x93 ? &masks[byte - 0x90] : &emu_two_byte[byte];
 }
 
 static const struct emu_row *other_row(const u32 *legacy, u8 byte, bool vex)
@@ -751,6 +772,8 @@ const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 		[0x24] = PREFIXED(EXTEND_4),
 		[0x25] = PREFIXED(EXTEND_2),
 		[0x2a] = PREFIXED(382A),
+		[0x2c ... 0x2d] = PREFIXED(382C),
+		[0x2e ... 0x2f] = PREFIXED(382E),
 		[0x30] = PREFIXED(EXTEND_2),
 		[0x31] = PREFIXED(EXTEND_4),
 		[0x32] = PREFIXED(EXTEND_8),
@@ -762,6 +785,8 @@ const struct emu_row *emu_three_byte_38(u8 byte, bool vex)
 		[0x5a] = PREFIXED(385A),
 		[0x78] = PREFIXED(3878),
 		[0x79] = PREFIXED(3879),
+		[0x8c] = PREFIXED(388C),
+		[0x8e] = PREFIXED(388E),
 		[0xf0] = PREFIXED(38F0),
 		[0xf1] = PREFIXED(38F1),
 		[0xf2] = PREFIXED(38F2),

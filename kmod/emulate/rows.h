@@ -10,6 +10,7 @@
  *   Y 4, or 8 with REX.W    X vector size    IBS sign-extended byte
  *   P MMX register    Q MMX r/m    T 10 bytes    K size of a mask
  *   X2, X4, X8 a part of X    DUP 8, or X above 16    R 4 in a register
+ *   N memory at rDI
  *
  * Private to the tables.
  */
@@ -48,6 +49,9 @@
 #define QQ	EMU_OPERAND_CODE(FROM_MMX_RM, SIZE_8)
 #define ERB	EMU_OPERAND_CODE(FROM_RM, SIZE_R4_M1)
 #define ERW	EMU_OPERAND_CODE(FROM_RM, SIZE_R4_M2)
+#define NX	EMU_OPERAND_CODE(FROM_RDI, SIZE_X)
+#define NQ	EMU_OPERAND_CODE(FROM_RDI, SIZE_8)
+#define GD	EMU_OPERAND_CODE(FROM_REG, SIZE_4)
 #define EK	EMU_OPERAND_CODE(FROM_RM, SIZE_MASK)
 #define E2V	EMU_OPERAND_CODE(FROM_RM, SIZE_DOUBLE_V)
 #define GW	EMU_OPERAND_CODE(FROM_REG, SIZE_2)
@@ -105,6 +109,7 @@
 #define VECM	(VEC | ROW_MEM)
 #define LOGIC	(VEC | ROW_VVVV | ROW_ALIGNED_SSE)
 #define CAST	(VEC | ROW_VEX | ROW_W0)
+#define BYMASK	(VECM | ROW_VEX | ROW_VVVV | MORE)
 #define INTO	(VEC | ROW_VVVV | ROW_VEX128)
 #define OUTOF	(VEC | ROW_VEX128)
 #define VEX	(ROW_MODRM | ROW_VEX | ROW_VEX128)

@@ -19,6 +19,7 @@
 #include "../msr.h"
 #include "../msr_filter.h"
 #include "sysregs.h"
+#include "vecreg.h"
 
 #define DR7_GENERAL_DETECT	(1u << 13)
 #define DR6_ACCESS_DETECTED	(1u << 13)
@@ -130,10 +131,12 @@ static bool access_detected(struct emu_ctx *ctx)
 	return true;
 }
 
-/* Which parts are in use is not known: all that are on may be. */
-static u64 get_xcr(struct keel_vcpu *vcpu)
+/* XCR0, or those of its parts that are in use. */
+static u64 get_xcr(struct keel_vcpu *vcpu, u32 nr)
 {
-	return vmx_xcr0(&vcpu->vmx);
+	u64 xcr0 = vmx_xcr0(&vcpu->vmx);
+
+	return nr ? xcr0 & keel_xstate_in_use() : xcr0;
 }
 
 static enum emu_result get_random(u32 nr, u64 *val)
@@ -165,7 +168,7 @@ static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 		*val = vmx_guest_tsc(&vcpu->vmx, vmx_host_tsc());
 		return EMU_OK;
 	case EMU_REG_XCR:
-		*val = get_xcr(vcpu);
+		*val = get_xcr(vcpu, nr);
 		return EMU_OK;
 	case EMU_REG_OWN_MSR:
 		return legal(keel_get_msr(vcpu, nr, val, true));

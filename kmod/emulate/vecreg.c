@@ -218,3 +218,15 @@ void keel_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
 	x87_run_on(fx, opcode, modrm, buf);
 	fpregs_unlock();
 }
+
+u64 keel_xstate_in_use(void)
+{
+	u32 low, high;
+
+	if (!boot_cpu_has(X86_FEATURE_XGETBV1))
+		return ~0ull;
+	lock_registers();
+	asm volatile("xgetbv" : "=a" (low), "=d" (high) : "c" (1));
+	fpregs_unlock();
+	return low | (u64)high << 32;
+}

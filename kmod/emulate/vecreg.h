@@ -21,4 +21,7 @@ void keel_read_fx(struct emu_ctx *ctx, struct emu_fx *fx);
 void keel_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx);
 void keel_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf);
 
+/* What XGETBV says to ECX = 1, for all that the host has switched on; all of it if nothing does. */
+u64 keel_xstate_in_use(void);
+
 #endif

@@ -427,16 +427,19 @@ static u64 masked_bytes(struct emu_ctx *ctx, unsigned int size)
 	return bytes;
 }
 
-/* The @size bytes at @ea, of whole elements; each of them is checked for itself. */
+/*
+ * The @size bytes at @ea, of whole elements; each of them is checked for itself.
+ * Only those of EVEX can be misaligned.
+ */
 static enum emu_result elements_address(struct emu_ctx *ctx, u64 ea, unsigned int size,
 					unsigned int access, u64 *linear)
 {
+	unsigned int element = ctx->insn.evex ? ctx->insn.element : 1, i;
 	enum emu_result result;
-	unsigned int i;
 	u64 other;
 
-	for (i = 0; i < size; i += ctx->insn.element) {
-		result = emu_linear_address(ctx, ctx->insn.seg, ea + i, ctx->insn.element, access,
+	for (i = 0; i < size; i += element) {
+		result = emu_linear_address(ctx, ctx->insn.seg, ea + i, element, access,
 					    i ? &other : linear);
 		if (result != EMU_OK)
 			return result;
@@ -489,6 +492,26 @@ static enum emu_result store_pieces(struct emu_ctx *ctx, union vector *v, u64 by
 	return move_pieces(ctx, v, bytes, size, EMU_WRITE);
 }
 
+enum emu_result emu_store_bytes(struct emu_ctx *ctx, const void *from, u64 bytes,
+				unsigned int size)
+{
+	union vector v = {};
+
+	memcpy(&v, from, size);
+	return store_pieces(ctx, &v, bytes, size);
+}
+
+u64 emu_high_bits(const u8 *mask, unsigned int size)
+{
+	u64 bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < size; i++)
+		if (mask[i] & 0x80)
+			bytes |= 1ull << i;
+	return bytes;
+}
+
 static void set_masked(struct emu_ctx *ctx, const struct emu_operand *o, union vector *v,
 		       u64 bytes, unsigned int size)
 {
@@ -537,20 +560,76 @@ enum emu_result emu_run_vmov_masked(struct emu_ctx *ctx)
 	return result == EMU_OK ? move_masked(ctx) : result;
 }
 
-/* Between a mask register and memory. */
+/* MASKMOVDQU: the highest bit of each byte in the one register says whether the other's moves. */
+enum emu_result emu_run_maskmovdqu(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	union vector v, mask;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, o[1].reg, &v, XMM_BYTES);
+	ctx->ops->read_xmm(ctx, o[2].reg, &mask, XMM_BYTES);
+	return emu_store_bytes(ctx, &v, emu_high_bits(mask.b, XMM_BYTES), XMM_BYTES);
+}
+
+/* VMASKMOV and VPMASKMOV: the same with elements, and what is not read is 0. */
+enum emu_result emu_run_vmaskmov(struct emu_ctx *ctx)
+{
+	bool integer = ctx->insn.opcode & 0x80;
+	unsigned int element = (integer ? ctx->insn.vex_w : ctx->insn.opcode & 1) ? 8 : 4;
+	unsigned int size = register_size(ctx), i;
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result = check_enabled(ctx);
+	union vector v = {}, mask;
+	u64 bytes;
+
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_xmm(ctx, ctx->insn.vex_reg, &mask, size);
+	for (i = 0; i < size; i++)
+		mask.b[i] = mask.b[i | (element - 1)];
+	bytes = emu_high_bits(mask.b, size);
+	if (o[0].kind == EMU_OPERAND_MEM) {
+		ctx->ops->read_xmm(ctx, o[1].reg, &v, size);
+		return store_pieces(ctx, &v, bytes, size);
+	}
+	result = move_pieces(ctx, &v, bytes, size, EMU_READ);
+	if (result == EMU_OK)
+		set_vector(ctx, o[0].reg, &v);
+	return result;
+}
+
+/* As wide as the prefixes say: memory operands are, registers may be wider. */
+static unsigned int kmov_size(const struct emu_ctx *ctx)
+{
+	const struct emu_insn *insn = &ctx->insn;
+
+	if (insn->opcode < 0x92 || insn->simd_prefix == 0xf2)
+		return insn->operand[0].size;
+	return insn->simd_prefix == 0x66 ? 1 : 2;
+}
+
+/* Between a mask register and memory, a general register, or another mask register. */
 enum emu_result emu_run_kmov(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
-	unsigned int reg = ctx->insn.modrm >> 3 & 7;
+	unsigned int reg = ctx->insn.modrm >> 3 & 7, rm = ctx->insn.modrm & 7;
+	u64 val, mask = emu_mask(kmov_size(ctx));
 	enum emu_result result = check_enabled(ctx);
-	u64 val;
 
 	if (result != EMU_OK)
 		return result;
 	if (ctx->insn.opcode == 0x91)
 		return emu_write_operand(ctx, &o[0], ctx->ops->read_mask(ctx, reg));
-	result = emu_read_operand(ctx, &o[0], &val);
+	if (ctx->insn.opcode == 0x93)
+		return emu_write_operand(ctx, &o[0], ctx->ops->read_mask(ctx, rm) & mask);
+	if (ctx->insn.opcode == 0x90 && o[0].kind != EMU_OPERAND_MEM)
+		val = ctx->ops->read_mask(ctx, rm);
+	else
+		result = emu_read_operand(ctx, &o[0], &val);
 	if (result == EMU_OK)
-		ctx->ops->write_mask(ctx, reg, val);
+		ctx->ops->write_mask(ctx, reg, val & mask);
 	return result;
 }

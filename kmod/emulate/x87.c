@@ -204,6 +204,22 @@ enum emu_result emu_run_mmx_move(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* As MASKMOVDQU. */
+enum emu_result emu_run_maskmovq(struct emu_ctx *ctx)
+{
+	const struct emu_operand *o = ctx->insn.operand;
+	enum emu_result result;
+	struct emu_fx fx;
+
+	result = get_mmx(ctx, &fx);
+	if (result == EMU_OK)
+		result = emu_store_bytes(ctx, fx.st[o[1].reg], emu_high_bits(fx.st[o[2].reg], 8),
+					 8);
+	if (result == EMU_OK)
+		ctx->ops->write_fx(ctx, &fx);
+	return result;
+}
+
 /* --- the whole state -------------------------------------------------------- */
 
 #define IMAGE_ALIGN	16

@@ -99,8 +99,16 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 		return insn->op_size != 2 &&
 		       (t->rflags & FLAG_AC || t->seg[EMU_SS].limit < 0xffff ||
 			(stack_linear(t) & 0xfff) > NATIVE_PAGE - 8);
+	case EMU_OP_MASKMOVDQU:
+	case EMU_OP_MASKMOVQ:
+		/* AMD wants to write all of it, whatever the mask. */
+		return t->rflags & FLAG_AC || !is_writable(t, insn);
+	case EMU_OP_KMOV:
 	case EMU_OP_VINSERT ... EMU_OP_VEXTRACT:
-		/* Intel ignores VEX.W where there are no operands of 8 bytes, AMD refuses it. */
+		/*
+		 * Intel ignores VEX.W where there are no registers of 8 bytes. AMD refuses it,
+		 * or moves 8 bytes nevertheless.
+		 */
 		return insn->vex_w && t->mode != EMU_MODE_LONG64;
 	case EMU_OP_BSWAP:
 		return insn->op_size == 2;

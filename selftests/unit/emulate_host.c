@@ -56,6 +56,8 @@ static struct needed operation_needs(unsigned int op)
 	case EMU_OP_PTEST:
 	case EMU_OP_VEXTEND ... EMU_OP_VEXTRACT:
 		return (struct needed){ .ecx1 = SSE4_1 };
+	case EMU_OP_VMASKMOV:
+		return (struct needed){ .ebx7 = AVX2 };
 	case EMU_OP_VDUP:
 		return (struct needed){ .ecx1 = SSE3 };
 	case EMU_OP_VBROADCAST:

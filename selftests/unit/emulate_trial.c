@@ -313,10 +313,27 @@ static void poke(u64 linear, u64 val, unsigned int size)
 	memcpy(native_memory() + offset, &val, size);
 }
 
-static u64 operand_linear(const struct trial *t, const struct emu_insn *insn)
+u64 operand_linear(const struct trial *t, const struct emu_insn *insn)
 {
 	memcpy(bench.ctx.gpr, t->gpr, sizeof(t->gpr));
 	return emu_effective_address(&bench.ctx) + segment_base(t, insn->seg);
+}
+
+static bool is_writable_at(u64 linear)
+{
+	u64 page = (linear - NATIVE_ORIGIN) / NATIVE_PAGE;
+
+	return page < NATIVE_PAGES && bench.rights[page] == BENCH_WRITABLE;
+}
+
+bool is_writable(const struct trial *t, const struct emu_insn *insn)
+{
+	u64 linear = operand_linear(t, insn), size = insn->operand[0].size;
+
+	if (t->mode != EMU_MODE_LONG64 &&
+	    !emu_in_limit(&t->seg[insn->seg], linear - segment_base(t, insn->seg), size))
+		return false;
+	return is_writable_at(linear) && is_writable_at(linear + size - 1);
 }
 
 /* An address of code as seen from the segment that @sel names. */

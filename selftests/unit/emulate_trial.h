@@ -58,6 +58,10 @@ void remove_code(const struct trial *t);
 u64 segment_base(const struct trial *t, unsigned int index);
 u64 start_rip(const struct trial *t);
 u64 stack_linear(const struct trial *t);
+u64 operand_linear(const struct trial *t, const struct emu_insn *insn);
+
+/* Whether all of the first operand, which is in memory, can be written. */
+bool is_writable(const struct trial *t, const struct emu_insn *insn);
 
 bool has_memory(const struct emu_insn *insn);
 

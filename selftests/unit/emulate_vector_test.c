@@ -36,6 +36,14 @@ static void absent_first(struct bench *b)
 	b->rights[DATA / BENCH_PAGE] = BENCH_ABSENT;
 }
 
+/* Of the first 8 bytes in xmm1 only the second half is negative, and none of the last. */
+static void half_a_mask(struct bench *b)
+{
+	absent_next(b);
+	memset(b->xmm[1], 0, sizeof(b->xmm[1]));
+	memset(b->xmm[1] + 4, 0x80, 4);
+}
+
 static void read_only_next(struct bench *b)
 {
 	pattern(b);
@@ -84,6 +92,7 @@ static void shorter_segment(struct bench *b)
 	b->ctx.seg[EMU_DS].limit = DATA + 10;
 }
 
+#define AT_DI(_address)	.in = { R(RDI, _address) }
 #define AT_DATA		.in = { R(RBX, DATA) }
 #define AT(_address)	.in = { R(RBX, _address) }
 
@@ -306,11 +315,39 @@ static const struct row rows[] = {
 	{ "64: vmovshdup (%rbx),%xmm1", L64, "c5 fa 16 0b", AT(DATA + 4), .setup = pattern,
 	  .vector_out = V(1, 0, 0x0b0a09080b0a0908) },
 
+	/* Masks in vector registers */
+	{ "64: maskmovdqu %xmm9,%xmm3", L64, "66 41 0f f7 d9", .in = { R(RDI, DATA + 1) },
+	  .setup = pattern, .mem_out = { DATA, 8, 0x3333333333333300 } },
+	{ "64: maskmovdqu of nothing is nowhere", L64, "66 0f f7 da", .in = { R(RDI, 1ull << 63) } },
+	{ "32: maskmovdqu %xmm7,%xmm3 by the prefix", P32, "65 67 66 0f f7 df",
+	  .in = { R(RDI, DATA) }, .setup = pattern, .mem_out = { DATA, 8, 0x0706050403020100 } },
+	{ "64: maskmovdqu is a store", L64, "66 41 0f f7 d9", AT_DI(NEXT - 8),
+	  .setup = read_only_next, .mem_out = { NEXT - 8, 8, 0x3f3e3d3c3b3a3938 }, FAULT(14, 3) },
+	{ "64: maskmovdqu with memory", L64, "66 0f f7 1b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vmaskmovps (%rbx),%xmm2,%xmm1 of nothing", L64, "c4 e2 69 2c 0b", AT(1ull << 63),
+	  .vector_out = V(1, 0, 0) },
+	{ "64: vmaskmovps (%rbx),%ymm9,%ymm1", L64, "c4 e2 35 2c 0b", AT_DATA, .setup = pattern,
+	  .vector_out = V(1, 24, 0x1f1e1d1c1b1a1918) },
+	{ "64: vpmaskmovd (%rbx),%xmm1,%xmm2", L64, "c4 e2 71 8c 13", AT(NEXT - 8),
+	  .setup = half_a_mask, .vector_out = V(2, 0, 0x3f3e3d3c00000000) },
+	{ "64: vpmaskmovq %xmm3,%xmm1,(%rbx)", L64, "c4 e2 f1 8e 1b", AT(NEXT - 8),
+	  .setup = half_a_mask, .mem_out = { NEXT - 8, 8, 0x3333333333333333 } },
+	{ "64: vmaskmovpd %xmm3,%xmm1,(%rbx)", L64, "c4 e2 71 2f 1b", AT(NEXT - 8),
+	  .setup = half_a_mask, .mem_out = { NEXT - 8, 8, 0x3333333333333333 } },
+	{ "64: vmaskmovps with W", L64, "c4 e2 f1 2e 1b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: vmaskmovps of registers", L64, "c4 e2 71 2e c3", FAULT(6, NO_ERROR) },
+	{ "64: maskmovps without VEX", L64, "66 0f 38 2c 0b", AT_DATA, FAULT(6, NO_ERROR) },
+	{ "64: kmovd %k1,%eax", L64, "c5 fb 93 c1", .in = { R(RAX, ~0ull) }, .setup = pattern,
+	  .out = { R(RAX, (u32)MASK) } },
+	{ "64: kmovb %k1,%eax", L64, "c5 f9 93 c1", .in = { R(RAX, ~0ull) }, .setup = pattern,
+	  .out = { R(RAX, 5) } },
+	{ "64: kmovw to memory that is no register", L64, "c5 f8 93 03", AT_DATA,
+	  FAULT(6, NO_ERROR) },
+
 	/* What is not executed here */
 	{ "64: vaddps (%rbx),%zmm0,%zmm1", L64, "62 f1 7c 48 58 0b", AT_DATA,
 	  .result = EMU_UNHANDLED },
 	{ "64: vmovss of registers", L64, "62 f1 7e 48 10 c1", .result = EMU_UNHANDLED },
-	{ "64: kmovw %eax,%k1", L64, "c5 f8 92 c8", .result = EMU_UNHANDLED },
 	{ .name = NULL },
 };
 
@@ -349,6 +386,12 @@ static void test_kmov_load(void)
 	memset(bench_at(&b, DATA), 0x5a, 8);
 	b.mask[3] = ~0ull;
 	tap_ok(bench_step(&b) == EMU_OK && b.mask[3] == 0x5a5a, "kmovw (%%rbx),%%k3");
+	b.ctx.rip = CODE_AT;
+	bench_put_code(&b, "c4 e1 f8 90 eb");
+	tap_ok(bench_step(&b) == EMU_OK && b.mask[5] == 0x5a5a, "kmovq %%k3,%%k5");
+	b.ctx.rip = CODE_AT;
+	bench_put_code(&b, "c5 f9 92 eb");
+	tap_ok(bench_step(&b) == EMU_OK && b.mask[5] == (u8)DATA, "kmovb %%ebx,%%k5");
 }
 
 int main(void)

@@ -229,6 +229,8 @@ static bool operands_implied(const struct emu_insn *insn)
 	case EMU_OP_IN ... EMU_OP_OUTS:
 	case EMU_OP_MOV_FROM_CR ... EMU_OP_MOV_TO_DR:
 	case EMU_OP_KMOV:
+	case EMU_OP_MASKMOVDQU:
+	case EMU_OP_MASKMOVQ:
 	case EMU_OP_MOVDIR64B:
 	case EMU_OP_FNINIT ... EMU_OP_FWAIT:
 	case EMU_OP_FXSAVE ... EMU_OP_FXRSTOR:
@@ -243,7 +245,7 @@ static bool is_extra(const struct trial *t, const ZydisDecodedOperand *theirs)
 	if (theirs->encoding == ZYDIS_OPERAND_ENCODING_MASK)
 		return true;
 	return theirs->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD &&
-	       !(t->ctx.insn.flags & ROW_VEX);
+	       (!(t->ctx.insn.flags & ROW_VEX) || t->ctx.insn.op == EMU_OP_VMASKMOV);
 }
 
 static const char *mask_differs(const struct trial *t)
