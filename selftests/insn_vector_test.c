@@ -83,6 +83,11 @@ INSN(faddl, "fninit\n\tfldpi\n\tfaddl 8(%%rdi)\n\tfstpt (%%rsi)\n\tfnstsw %%ax")
 INSN(fcomps, "fninit\n\tfld1\n\tfcomps (%%rdi)\n\tfnstsw %%ax")
 INSN(fldcw, "fninit\n\tfldcw (%%rdi)\n\tfnstcw (%%rsi)\n\tfninit")
 INSN(fnstcw, "fninit\n\tfnstcw 2(%%rdi)\n\tfld1\n\tfnstsw (%%rdi)")
+INSN(fldenv, "fninit\n\tfnstenv (%%rdi)\n\tfldpi\n\tfldenv (%%rdi)\n\tfnstsw %%ax")
+INSN(fnsave, "fninit\n\tfldpi\n\tfnsave (%%rdi)\n\tmovq $0, 12(%%rdi)\n\tmovq $0, 20(%%rdi)\n\t"
+	     "fnstsw %%ax")
+INSN(frstor, "fninit\n\tfldpi\n\tfnsave 4(%%rdi)\n\tfrstor 4(%%rdi)\n\tfstpt (%%rsi)\n\t"
+	     "movq $0, 16(%%rdi)\n\tmovq $0, 24(%%rdi)")
 INSN(movq_mm, "movq (%%rdi), %%mm3\n\tmovq %%mm3, (%%rsi)\n\temms")
 INSN(movntq, "movq (%%rsi), %%mm7\n\tmovntq %%mm7, (%%rdi)\n\temms")
 INSN(movd_mm, "movd 4(%%rdi), %%mm2\n\tmovd %%mm2, 12(%%rdi)\n\temms")
@@ -128,7 +133,7 @@ static const struct insn x87[] = {
 	ROW(flds), ROW(fldl), ROW(fldt), ROW(fstps), ROW(fstl), ROW(fstpt), ROW(fildll),
 	ROW(fistpll), ROW(filds), ROW(fisttpll), ROW(fbstp), ROW(faddl), ROW(fcomps), ROW(fldcw),
 	ROW(fnstcw), ROW(movq_mm), ROW(movntq), ROW(movd_mm), ROW(mm_tags), ROW(stmxcsr),
-	ROW(ldmxcsr), ROW(fxsave, .aligned = true), ROW(fxrstor, .aligned = true),
+	ROW(ldmxcsr), ROW(fldenv), ROW(fnsave), ROW(frstor), ROW(fxsave, .aligned = true), ROW(fxrstor, .aligned = true),
 };
 
 static const struct insn sse[] = {

@@ -445,6 +445,10 @@ static u8 operand_size(const struct emu_insn *insn, u16 code)
 		return insn->mode_size == 8 ? 8 : 4;
 	case SIZE_10:
 		return 10;
+	case SIZE_ENV:
+		return insn->op_size == 2 ? 14 : 28;
+	case SIZE_X87:
+		return (insn->op_size == 2 ? 14 : 28) + 80;
 	case SIZE_X_2:
 		return vector_size(insn) / 2;
 	case SIZE_X_4:

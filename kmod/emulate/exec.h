@@ -318,6 +318,7 @@ emu_run_fn emu_run_flag, emu_run_cli_sti, emu_run_lahf, emu_run_sahf, emu_run_sa
 emu_run_fn emu_run_vmov, emu_run_vmov_low, emu_run_vmov_high, emu_run_vmov_gpr;
 emu_run_fn emu_run_vmov_masked, emu_run_kmov, emu_run_ldmxcsr, emu_run_stmxcsr;
 emu_run_fn emu_run_x87_load, emu_run_x87_store, emu_run_fnst, emu_run_fninit, emu_run_fwait;
+emu_run_fn emu_run_fnsave, emu_run_fldenv;
 emu_run_fn emu_run_vlogic, emu_run_vmov_scalar, emu_run_ptest, emu_run_vbroadcast;
 emu_run_fn emu_run_vextend, emu_run_vinsert, emu_run_vextract, emu_run_vdup;
 emu_run_fn emu_run_vmaskmov, emu_run_maskmovdqu, emu_run_maskmovq;

@@ -418,9 +418,9 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	[GROUP_D9] = {
 		[0] = ROW(X87_LOAD, M, ED),
 		[2 ... 3] = ROW(X87_STORE, M, ED),
-		[4] = NOT_HERE,					/* FLDENV */
+		[4] = ROW(FLDENV, M | MORE, EENV),
 		[5] = ROW(FLDCW, M, EW),
-		[6] = NOT_HERE,					/* FNSTENV */
+		[6] = ROW(FNSAVE, M | MORE, EENV),		/* FNSTENV */
 		[7] = ROW(FNST, M, EW),
 	},
 	[GROUP_DB] = {
@@ -432,8 +432,8 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	[GROUP_DD] = {
 		[0] = ROW(X87_LOAD, M, EQ),
 		[1 ... 3] = ROW(X87_STORE, M, EQ),
-		[4] = NOT_HERE,					/* FRSTOR */
-		[6] = NOT_HERE,					/* FNSAVE */
+		[4] = ROW(FLDENV, M | MORE, EX87),		/* FRSTOR */
+		[6] = ROW(FNSAVE, M | MORE, EX87),
 		[7] = ROW(FNST, M, EW),
 	},
 	[GROUP_DF] = {

@@ -37,6 +37,7 @@ enum emu_op {
 	EMU_OP_VMOV, EMU_OP_VMOV_LOW, EMU_OP_VMOV_HIGH, EMU_OP_VMOV_GPR,
 	EMU_OP_VMOV_MASKED, EMU_OP_KMOV, EMU_OP_LDMXCSR, EMU_OP_STMXCSR,
 	EMU_OP_X87_LOAD, EMU_OP_X87_STORE, EMU_OP_FLDCW, EMU_OP_FNST, EMU_OP_FNINIT, EMU_OP_FWAIT,
+	EMU_OP_FNSAVE, EMU_OP_FLDENV,
 	EMU_OP_VLOGIC, EMU_OP_VMOV_SCALAR, EMU_OP_PTEST, EMU_OP_VBROADCAST,
 	EMU_OP_VEXTEND, EMU_OP_VINSERT, EMU_OP_VEXTRACT, EMU_OP_VDUP,
 	EMU_OP_VMASKMOV, EMU_OP_MASKMOVDQU,
@@ -128,6 +129,8 @@ enum emu_operand_size {
 	SIZE_DOUBLE_V,		/* twice the operand size */
 	SIZE_MASK,		/* 1 to 8, by prefix 66 and VEX.W */
 	SIZE_10,		/* a number as x87 registers hold it */
+	SIZE_ENV,		/* the environment of x87: 14, or 28 with wider operands */
+	SIZE_X87,		/* and 80 for its registers */
 	SIZE_X_2, SIZE_X_4, SIZE_X_8,	/* a part of the vector size */
 	SIZE_DUP,		/* 8, or a whole vector of more than 16 */
 	SIZE_R4_M1, SIZE_R4_M2,	/* register: 4; memory: 1 or 2 */

@@ -150,6 +150,148 @@ enum emu_result emu_run_fwait(struct emu_ctx *ctx)
 	return is_pending(&fx) ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
 }
 
+/* --- environment ------------------------------------------------------------ */
+
+#define ENV_SLOTS	7
+#define FOP_BITS	0x7ff
+
+/*
+ * As the processor stores it here, in 64-bit code: one of four layouts, in the
+ * order of the slots. Where they are 2 bytes wide only so much is stored.
+ */
+struct x87_image {
+	u32 fcw, fsw, ftw, fip, fcs_fop, fdp, fds;
+	u8 st[8][10];
+};
+
+static unsigned int slot_size(const struct emu_ctx *ctx)
+{
+	return ctx->insn.op_size == 2 ? 2 : 4;
+}
+
+/* Selectors are not kept. Without them pointers have their upper halves where those would be. */
+static void pack_image(const struct emu_ctx *ctx, struct x87_image *image, const struct emu_fx *fx)
+{
+	u32 fip = fx->fip, fdp = fx->fdp, fop = fx->fop & FOP_BITS;
+
+	image->fip = fip;
+	image->fcs_fop = fop << 16;
+	image->fdp = fdp;
+	image->fds = 0xffff0000;
+	if (!emu_no_descriptors(ctx))
+		return;
+	image->fip = fip | 0xffff0000;
+	image->fcs_fop = (fip >> 16) << 12 | fop;
+	image->fdp = fdp | 0xffff0000;
+	image->fds = (fdp >> 16) << 12;
+}
+
+static void unpack_image(const struct emu_ctx *ctx, const struct x87_image *image,
+			 struct emu_fx *fx)
+{
+	if (emu_no_descriptors(ctx)) {
+		fx->fip = (image->fip & 0xffff) | image->fcs_fop >> 12 << 16;
+		fx->fdp = (image->fdp & 0xffff) | image->fds >> 12 << 16;
+		fx->fop = image->fcs_fop & FOP_BITS;
+	} else {
+		fx->fip = image->fip;
+		fx->fdp = image->fdp;
+		fx->fop = image->fcs_fop >> 16 & FOP_BITS;
+	}
+}
+
+/* The environment, with its slots as wide as operands are, and what follows it. */
+static void narrow(const struct emu_ctx *ctx, const struct x87_image *image, u8 *buf)
+{
+	unsigned int size = slot_size(ctx), i;
+
+	for (i = 0; i < ENV_SLOTS; i++)
+		memcpy(buf + i * size, (const u8 *)image + 4 * i, size);
+	memcpy(buf + i * size, image->st, sizeof(image->st));
+}
+
+static void widen(const struct emu_ctx *ctx, const u8 *buf, struct x87_image *image)
+{
+	unsigned int size = slot_size(ctx), i;
+
+	for (i = 0; i < ENV_SLOTS; i++)
+		memcpy((u8 *)image + 4 * i, buf + i * size, size);
+	memcpy(image->st, buf + i * size, sizeof(image->st));
+}
+
+/* A slot must be aligned, if anything must. @access as for struct emu_ops. */
+static enum emu_result move_env(struct emu_ctx *ctx, u8 *buf, unsigned int access)
+{
+	u64 ea = emu_effective_address(ctx), linear, last;
+	unsigned int size = ctx->insn.operand[0].size, at, len;
+	enum emu_result result;
+
+	result = emu_linear_address(ctx, ctx->insn.seg, ea, slot_size(ctx), access, &linear);
+	for (at = 0; at < size && result == EMU_OK; at += len) {
+		len = size - at < EMU_OPERAND_MAX ? size - at : EMU_OPERAND_MAX;
+		result = emu_linear_address(ctx, ctx->insn.seg, ea + at, 1, access, &linear);
+		if (result == EMU_OK)
+			result = emu_linear_address(ctx, ctx->insn.seg, ea + at + len - 1, 1,
+						    access, &last);
+		if (result == EMU_OK && access & EMU_WRITE)
+			result = ctx->ops->write(ctx, linear, buf + at, len, access);
+		else if (result == EMU_OK)
+			result = ctx->ops->read(ctx, linear, buf + at, len, access);
+	}
+	return result;
+}
+
+/*
+ * FNSTENV and FNSAVE, which do not wait. What they store is the state before
+ * the one masks all exceptions, and the other sets the unit up anew.
+ */
+enum emu_result emu_run_fnsave(struct emu_ctx *ctx)
+{
+	u8 buf[sizeof(struct x87_image)] = {};
+	enum emu_result result = check_unit(ctx);
+	struct x87_image image = {};
+	struct emu_fx fx;
+
+	if (result == EMU_OK)
+		result = move_env(ctx, buf, EMU_READ | EMU_RMW | EMU_PROBE);
+	if (result != EMU_OK)
+		return result;
+	ctx->ops->read_fx(ctx, &fx);
+	run(ctx, &fx, &image, true);
+	pack_image(ctx, &image, &fx);
+	narrow(ctx, &image, buf);
+	result = move_env(ctx, buf, EMU_WRITE);
+	if (result != EMU_OK)
+		return result;
+	if (ctx->insn.opcode == 0xdd) {
+		fx.fip = 0;
+		fx.fdp = 0;
+		fx.fop = 0;
+	}
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
+/* FLDENV and FRSTOR. An exception that they bring is the next instruction's. */
+enum emu_result emu_run_fldenv(struct emu_ctx *ctx)
+{
+	u8 buf[sizeof(struct x87_image)] = {};
+	struct x87_image image = {};
+	enum emu_result result;
+	struct emu_fx fx;
+
+	result = get_waiting(ctx, &fx);
+	if (result == EMU_OK)
+		result = move_env(ctx, buf, EMU_READ);
+	if (result != EMU_OK)
+		return result;
+	widen(ctx, buf, &image);
+	run(ctx, &fx, &image, true);
+	unpack_image(ctx, &image, &fx);
+	ctx->ops->write_fx(ctx, &fx);
+	return EMU_OK;
+}
+
 /* --- MMX ------------------------------------------------------------------- */
 
 /* MMX registers have fixed places, where those of x87 count from the top of the stack. */

@@ -215,6 +215,16 @@ static bool vectors_differ(void)
 	return false;
 }
 
+/* FNSAVE and FNSTENV have stored pointers, which not every processor keeps: take its own. */
+static void take_pointers(const struct trial *t, const struct emu_insn *insn)
+{
+	unsigned int slot = insn->op_size == 2 ? 2 : 4;
+	u64 offset = operand_linear(t, insn) - NATIVE_ORIGIN + 3 * slot;
+
+	if (offset <= NATIVE_SIZE - 4 * slot)
+		memcpy(bench.memory + offset, native_memory() + offset, 4 * slot);
+}
+
 static const char *what_differs(const struct trial *t, enum emu_result result, bool vectors)
 {
 	const struct emu_ctx *ctx = &bench.ctx;
@@ -240,6 +250,8 @@ static const char *what_differs(const struct trial *t, enum emu_result result, b
 		return "instruction pointer";
 	if ((native_cpu.rflags ^ ctx->rflags) & flags)
 		return "flags";
+	if (ctx->insn.op == EMU_OP_FNSAVE && !fault)
+		take_pointers(t, &ctx->insn);
 	if (memcmp(native_memory(), bench.memory, NATIVE_SIZE))
 		return "memory";
 	if (vectors && vectors_differ())
@@ -371,6 +383,8 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	/* In which order an image is looked at differs, and how far beyond what is loaded. */
 	if (ctx->insn.op == EMU_OP_FXRSTOR)
 		return result == EMU_OK && !crosses_page(ctx, 512);
+	if (ctx->insn.op == EMU_OP_FNSAVE || ctx->insn.op == EMU_OP_FLDENV)
+		return result == EMU_OK || !crosses_page(ctx, ctx->insn.operand[0].size);
 	/* Whether a limit counts for elements masked off, beside a missing page, differs. */
 	if (ctx->insn.op == EMU_OP_VMOV_MASKED && result != EMU_OK && ctx->fault.vector == 13)
 		return false;

@@ -318,7 +318,8 @@ static const struct row rows[] = {
 	/* Masks in vector registers */
 	{ "64: maskmovdqu %xmm9,%xmm3", L64, "66 41 0f f7 d9", .in = { R(RDI, DATA + 1) },
 	  .setup = pattern, .mem_out = { DATA, 8, 0x3333333333333300 } },
-	{ "64: maskmovdqu of nothing is nowhere", L64, "66 0f f7 da", .in = { R(RDI, 1ull << 63) } },
+	{ "64: maskmovdqu of nothing is nowhere", L64, "66 0f f7 da",
+	  .in = { R(RDI, 1ull << 63) } },
 	{ "32: maskmovdqu %xmm7,%xmm3 by the prefix", P32, "65 67 66 0f f7 df",
 	  .in = { R(RDI, DATA) }, .setup = pattern, .mem_out = { DATA, 8, 0x0706050403020100 } },
 	{ "64: maskmovdqu is a store", L64, "66 41 0f f7 d9", AT_DI(NEXT - 8),

@@ -113,6 +113,14 @@ static void short_data(struct bench *b)
 	b->ctx.seg[EMU_DS].limit = DATA + 510;
 }
 
+static void far_pointers(struct bench *b)
+{
+	two_numbers(b);
+	b->fx.fip = 0x51234;
+	b->fx.fdp = 0x6abcd;
+	b->fx.fop = 0x123;
+}
+
 static const struct row rows[] = {
 	/* Moves and what sets up */
 	{ "64: fstl (%rbx)", L64, "dd 13", AT_DATA, .setup = two_numbers,
@@ -209,10 +217,37 @@ static const struct row rows[] = {
 	  .mem = { DATA + 24, 4, 0x1000000 }, FAULT(13, 0) },
 	{ "64: fxsave of registers", L64, "0f ae c0", UNDEFINED },
 
+	/* The environment, and the registers with it */
+	{ "64: fnstenv (%rbx)", L64, "d9 33", AT_DATA, .setup = two_numbers,
+	  .mem_out = { DATA, 8, 0xffff3000ffff037f } },
+	{ "64: ... with tags and pointers", L64, "d9 33", AT_DATA, .setup = two_numbers,
+	  .mem_out = { DATA + 8, 8, 0x00001234ffff0fff } },
+	{ "64: rex.W makes it no longer", L64, "48 d9 33", AT_DATA, .setup = two_numbers,
+	  .mem = { DATA + 28, 8, 7 }, .mem_out = { DATA + 28, 8, 7 } },
+	{ "64: data16 fnstenv (%rbx)", L64, "66 d9 33", AT_DATA, .setup = two_numbers,
+	  .mem_out = { DATA, 8, 0x12340fff3000037f } },
+	{ "16: fnstenv (%bx) has linear addresses", REAL, "d9 37", AT_DATA,
+	  .setup = far_pointers, .mem_out = { DATA + 6, 8, 0x6000abcd51231234 } },
+	{ "16: data32 fnstenv (%bx)", REAL, "66 d9 37", AT_DATA, .setup = far_pointers,
+	  .mem_out = { DATA + 12, 8, 0x00005123ffff1234 } },
+	{ "64: fnsave (%rbx)", L64, "dd 33", AT_DATA, .setup = two_numbers,
+	  .mem_out = { DATA + 28, 8, MANTISSA } },
+	{ "32: data16 fnsave (%ebx)", P32, "66 dd 33", AT_DATA, .setup = two_numbers,
+	  .mem_out = { DATA + 22, 4, 0x3fff } },
+	{ "64: fnsave does not wait", L64, "dd 33", AT_DATA, .setup = pending,
+	  .mem_out = { DATA, 4, 0xffff0340 } },
+	{ "64: fldenv waits", L64, "d9 23", AT_DATA, .setup = pending, PENDING },
+	{ "64: frstor without a unit", L64, "dd 23", AT_DATA, .setup = no_unit, NOT_AVAILABLE },
+	{ "64: fnsave of another task", L64, "dd 33", AT_DATA, .setup = task_switched,
+	  NOT_AVAILABLE },
+	{ "64: fnsave that faults has stored nothing", L64, "dd 33",
+	  .in = { R(RBX, DATA + BENCH_PAGE - 64) }, .setup = half_image,
+	  .mem_out = { DATA + BENCH_PAGE - 64, 8, 0 }, FAULT(14, 3) },
+	{ "32: the segment must have all of it", P32, "dd 33", .in = { R(RBX, DATA + 404) },
+	  .setup = short_data, FAULT(13, 0) },
+
 	/* What is not executed here */
 	{ "64: fsqrt", L64, "d9 fa", .result = EMU_UNHANDLED },
-	{ "64: fnsave (%rbx)", L64, "dd 33", AT_DATA, .result = EMU_UNHANDLED },
-	{ "64: fldenv (%rbx)", L64, "d9 23", AT_DATA, .result = EMU_UNHANDLED },
 	{ "64: xsave (%rbx)", L64, "0f ae 23", AT_DATA, .result = EMU_UNHANDLED },
 	{ .name = NULL },
 };
@@ -301,6 +336,27 @@ static void test_images(void)
 	tap_ok(run("0f ae 13", good_image) == EMU_OK && b.fx.mxcsr == 0, "ldmxcsr (%%rbx)");
 }
 
+static void test_environment(void)
+{
+	struct emu_fx before;
+
+	run("dd 33 dd 23", far_pointers);
+	tap_ok(b.fx.fcw == 0x37f && !b.fx.fsw && !b.fx.ftw && !b.fx.fip, "fnsave sets up anew");
+	tap_ok(bench_step(&b) == EMU_OK && b.fx.fsw == 0x3000 && b.fx.ftw == 0xc0 &&
+	       b.fx.st[1][7] == 0x80 && b.fx.fip == 0x51234 && b.fx.fop == 0x123,
+	       "frstor brings all of it back");
+	run("d9 33", pending);
+	tap_ok(b.fx.fcw == 0x37f && b.fx.ftw == 0xc0, "fnstenv masks all exceptions");
+	bench_reset(&b, REAL, 0, CODE_AT);
+	bench_put_code(&b, "d9 37 d9 27");
+	b.ctx.gpr[EMU_RBX] = DATA;
+	far_pointers(&b);
+	before = b.fx;
+	tap_ok(bench_step(&b) == EMU_OK && bench_step(&b) == EMU_OK && b.fx.fip == 0x51234 &&
+	       b.fx.fdp == before.fdp && b.fx.fop == before.fop && b.fx.ftw == before.ftw,
+	       "fldenv takes linear addresses back");
+}
+
 int main(void)
 {
 	const struct row *row;
@@ -312,5 +368,6 @@ int main(void)
 	test_failed_store();
 	test_mmx();
 	test_images();
+	test_environment();
 	return tap_done();
 }
