@@ -133,7 +133,8 @@ static const struct insn x87[] = {
 	ROW(flds), ROW(fldl), ROW(fldt), ROW(fstps), ROW(fstl), ROW(fstpt), ROW(fildll),
 	ROW(fistpll), ROW(filds), ROW(fisttpll), ROW(fbstp), ROW(faddl), ROW(fcomps), ROW(fldcw),
 	ROW(fnstcw), ROW(movq_mm), ROW(movntq), ROW(movd_mm), ROW(mm_tags), ROW(stmxcsr),
-	ROW(ldmxcsr), ROW(fldenv), ROW(fnsave), ROW(frstor), ROW(fxsave, .aligned = true), ROW(fxrstor, .aligned = true),
+	ROW(ldmxcsr), ROW(fldenv), ROW(fnsave), ROW(frstor), ROW(fxsave, .aligned = true),
+	ROW(fxrstor, .aligned = true),
 };
 
 static const struct insn sse[] = {

@@ -76,9 +76,10 @@ static bool wide_vex(const struct emu_insn *insn, enum emu_mode mode, const u8 *
 
 bool bochs_errs(const struct emu_insn *insn, enum emu_mode mode, const u8 *code)
 {
+	if (insn->flags & ROW_VVVV && wide_vex(insn, mode, code))
+		return true;
 	switch (insn->op) {
-	case EMU_OP_MULX:
-	case EMU_OP_ANDN ... EMU_OP_SHRX:
+	case EMU_OP_RORX:
 		return wide_vex(insn, mode, code);
 	case EMU_OP_MOV:		/* refuses REX.R for segment registers */
 	case EMU_OP_MOV_SREG:

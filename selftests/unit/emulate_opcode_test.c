@@ -221,7 +221,6 @@ static const struct row rows[] = {
 	  .out = { R(RAX, 0x12345600) } },
 	{ "64: vzeroupper", L64, "c5 f8 77", ELSEWHERE },
 	{ "64: rdtsc with VEX", L64, "c5 f8 31", UD },
-	{ "64: kmovw", L64, "c5 f8 92 c8", ELSEWHERE },
 	{ "64: setcc with VEX", L64, "c5 f8 9f c8", UD },
 	{ "64: VEX map 4", L64, "c4 e4 78 10 00", .in = { R(RAX, DATA) }, UD },
 

@@ -271,6 +271,8 @@ static u64 operand_target(const struct emu_insn *insn)
 	/* Where locked operands straddle cache lines the kernel may step in. */
 	if (insn->lock || insn->op == EMU_OP_XCHG)
 		target &= ~15ull;
+	if (insn->op == EMU_OP_FXRSTOR)
+		return target & ~15ull;
 	return insn->flags & ROW_ALIGNED && below(4) ? target & ~31ull : target;
 }
 
@@ -430,8 +432,11 @@ void aim_trial(struct trial *t)
 {
 	const struct emu_insn *insn = &bench.ctx.insn;
 
-	if (has_memory(insn) && below(32))
+	if ((has_memory(insn) || insn->op == EMU_OP_FXRSTOR) && below(32))
 		aim(t, insn);
+	/* Of its image not much can be wrong. */
+	if (insn->op == EMU_OP_FXRSTOR)
+		poke(operand_linear(t, insn) + 24, random64() & 0xffbf, 4);
 	aim_second(t, insn);
 	aim_selector(t, insn);
 }
