@@ -190,7 +190,7 @@ enum emu_register {
 	EMU_REG_MSR,
 	EMU_REG_TSC,		/* the only one: number 0; read only */
 	EMU_REG_XCR,
-	EMU_REG_OWN_MSR,	/* an MSR that the processor itself reads: no filter; read only */
+	EMU_REG_OWN_MSR,	/* an MSR that the processor itself uses: no filter */
 	EMU_REG_RANDOM,		/* 0: RDRAND, 1: RDSEED; EMU_RETRY: none is left */
 };
 

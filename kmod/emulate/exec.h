@@ -64,6 +64,7 @@
 #define EMU_CR4_DE	0x00000008
 #define EMU_CR4_OSFXSR	0x00000200
 #define EMU_CR4_UMIP	0x00000800
+#define EMU_CR4_FSGSBASE	0x00010000
 #define EMU_CR4_LA57	0x00001000
 #define EMU_CR4_OSXSAVE	0x00040000
 #define EMU_XCR0_AVX	0x00000006
@@ -339,3 +340,4 @@ emu_run_fn emu_run_rdpmc, emu_run_rdtscp, emu_run_rdpid, emu_run_xgetbv, emu_run
 emu_run_fn emu_run_rdrand, emu_run_clac, emu_run_vmcall;
 
 #endif
+emu_run_fn emu_run_monitor, emu_run_swapgs, emu_run_fsgsbase;

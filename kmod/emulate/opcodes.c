@@ -383,7 +383,7 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	},
 	[GROUP_7_REG0] = { [1] = PREFIXED(VMCALL) },
 	[GROUP_7_REG1] = {
-		[0 ... 1] = NOT_HERE,				/* MONITOR, MWAIT */
+		[0 ... 1] = PREFIXED(MONITOR),			/* and MWAIT */
 		[2 ... 3] = PREFIXED(CLAC),			/* and STAC */
 	},
 	[GROUP_7_REG2] = {
@@ -393,7 +393,7 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	},
 	[GROUP_7_REG5] = { [0 ... 1] = NOT_HERE },		/* SERIALIZE, XSUSLDTRK */
 	[GROUP_7_REG7] = {
-		[0] = ROW(NONE, ROW_ONLY64),			/* SWAPGS */
+		[0] = ROW(SWAPGS, ROW_ONLY64 | CPL0),
 		[1] = ROW(RDTSCP, 0),
 	},
 	[GROUP_8] = {
@@ -532,7 +532,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_NONE] = ROW(CLFLUSH, M, EB),
 		[WITH_66] = ROW(CLFLUSH, M, EB),		/* CLFLUSHOPT */
 	},
-	[PREFIX_AE_FS_GS] = { [WITH_F3] = ROW(NONE, ROW_ONLY64) },
+	[PREFIX_AE_FS_GS] = { [WITH_F3] = ROW(FSGSBASE, M | ROW_ONLY64, EY) },
 	[PREFIX_AE_FENCE] = { [WITH_NONE] = ROW(NOP, M) },
 	[PREFIX_C76] = { [WITH_NONE ... WITH_66] = ROW(RDRAND, M, EV) },
 	[PREFIX_C77] = {
@@ -540,6 +540,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 		[WITH_F3] = ROW(RDPID, M, EWORD),
 	},
 	[PREFIX_VMCALL] = { [WITH_NONE] = ROW(VMCALL, 0) },
+	[PREFIX_MONITOR] = { [WITH_NONE] = ROW(MONITOR, 0) },
 	[PREFIX_CLAC] = { [WITH_NONE] = ROW(CLAC, 0) },
 	[PREFIX_XGETBV] = { [WITH_NONE] = ROW(XGETBV, 0) },
 	[PREFIX_XSETBV] = { [WITH_NONE] = ROW(XSETBV, 0) },

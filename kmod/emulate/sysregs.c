@@ -193,8 +193,9 @@ static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 		return set_msr(vcpu, nr, val);
 	case EMU_REG_XCR:
 		return legal(keel_set_xcr(vcpu, nr, val));
-	case EMU_REG_TSC:
 	case EMU_REG_OWN_MSR:
+		return legal(keel_set_msr(vcpu, nr, val, true));
+	case EMU_REG_TSC:
 	case EMU_REG_RANDOM:
 		break;
 	}

@@ -329,6 +329,65 @@ enum emu_result emu_run_clac(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
+/* MONITOR and MWAIT: as at the exit, nothing is waited for. */
+enum emu_result emu_run_monitor(struct emu_ctx *ctx)
+{
+	u64 linear;
+
+	if (ctx->cpl)
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (ctx->insn.modrm & 1)
+		return EMU_OK;
+	if ((u32)ctx->gpr[EMU_RCX])
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return emu_linear_address(ctx, emu_source_segment(ctx), emu_pointer(ctx, EMU_RAX), 1,
+				  EMU_READ, &linear);
+}
+
+/* --- bases of FS and GS ------------------------------------------------------ */
+
+#define MSR_KERNEL_GS_BASE	0xc0000102
+
+static void set_base(struct emu_ctx *ctx, unsigned int index, u64 base)
+{
+	struct emu_seg seg = *emu_segment(ctx, index);
+
+	seg.base = base;
+	emu_set_seg(ctx, index, &seg);
+}
+
+enum emu_result emu_run_swapgs(struct emu_ctx *ctx)
+{
+	enum emu_result result;
+	u64 base;
+
+	result = get(ctx, EMU_REG_OWN_MSR, MSR_KERNEL_GS_BASE, &base);
+	if (result == EMU_OK)
+		result = set(ctx, EMU_REG_OWN_MSR, MSR_KERNEL_GS_BASE,
+			     emu_segment(ctx, EMU_GS)->base);
+	if (result == EMU_OK)
+		set_base(ctx, EMU_GS, base);
+	return result;
+}
+
+/* RDFSBASE, RDGSBASE, WRFSBASE and WRGSBASE. */
+enum emu_result emu_run_fsgsbase(struct emu_ctx *ctx)
+{
+	unsigned int index = ctx->insn.modrm & 8 ? EMU_GS : EMU_FS;
+	const struct emu_operand *o = &ctx->insn.operand[0];
+	u64 base;
+
+	if (!(ctx->cr4 & EMU_CR4_FSGSBASE))
+		return emu_raise(ctx, EMU_VECTOR_UD, 0);
+	if (!(ctx->insn.modrm & 0x10))
+		return emu_write_operand(ctx, o, emu_segment(ctx, index)->base);
+	emu_read_operand(ctx, o, &base);
+	if (!emu_is_canonical(ctx, base))
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	set_base(ctx, index, base);
+	return EMU_OK;
+}
+
 /* From any mode and level: who may is for the owner to say. */
 enum emu_result emu_run_vmcall(struct emu_ctx *ctx)
 {

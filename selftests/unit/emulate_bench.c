@@ -294,6 +294,9 @@ static enum emu_result bench_set(struct emu_ctx *ctx, enum emu_register space, u
 			return EMU_FAULT;
 		b->xcr[nr] = val;
 		return EMU_OK;
+	case EMU_REG_OWN_MSR:
+		b->own_msr[nr & 15] = val;
+		return EMU_OK;
 	default:
 		b->msr = val;
 		return nr == b->msr_number ? EMU_OK : EMU_FAULT;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * SYSCALL, SYSRET, SYSENTER, SYSEXIT and INT1: where they lead, with which
- * segments and flags, and who may use them.
+ * segments and flags, and who may use them. What changes bases of FS and GS.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -16,6 +16,7 @@
 #define STAR		(0xc0000081 & 15)
 #define LSTAR		(0xc0000082 & 15)
 #define FMASK		(0xc0000084 & 15)
+#define KERNEL_GS_BASE	(0xc0000102 & 15)
 #define SYSENTER_CS	(0x174 & 15)
 #define SYSENTER_ESP	(0x175 & 15)
 #define SYSENTER_EIP	(0x176 & 15)
@@ -141,6 +142,33 @@ static void test_int1(struct bench *b)
 	       !b->ctx.single_step, "int1 is one trap, and asks nobody");
 }
 
+static void test_bases(struct bench *b)
+{
+	start(b, EMU_MODE_LONG64, 0, "0f 01 f8");
+	b->own_msr[KERNEL_GS_BASE] = KERNEL;
+	b->ctx.seg[EMU_GS].base = USER;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_GS].base == KERNEL &&
+	       b->own_msr[KERNEL_GS_BASE] == USER && b->ctx.seg_dirty == 1u << EMU_GS, "swapgs");
+	start(b, EMU_MODE_LONG64, 3, "f3 48 0f ae d8");
+	b->ctx.cr4 |= 0x10000;
+	b->ctx.gpr[EMU_RAX] = KERNEL;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_GS].base == KERNEL, "wrgsbase");
+	start(b, EMU_MODE_LONG64, 3, "f3 0f ae d0");
+	b->ctx.cr4 |= 0x10000;
+	b->ctx.gpr[EMU_RAX] = KERNEL;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_FS].base == (u32)KERNEL,
+	       "wrfsbase of 32 bits");
+	start(b, EMU_MODE_LONG64, 3, "f3 48 0f ae d0");
+	b->ctx.cr4 |= 0x10000;
+	b->ctx.gpr[EMU_RAX] = BAD;
+	tap_ok(faults(b, 13), "... wants a canonical one");
+	start(b, EMU_MODE_LONG64, 3, "f3 48 0f ae c8");
+	b->ctx.cr4 |= 0x10000;
+	b->ctx.seg[EMU_GS].base = KERNEL;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.gpr[EMU_RAX] == KERNEL && !b->ctx.seg_dirty,
+	       "rdgsbase");
+}
+
 int main(void)
 {
 	static struct bench b;
@@ -148,5 +176,6 @@ int main(void)
 	test_syscall(&b);
 	test_sysenter(&b);
 	test_int1(&b);
+	test_bases(&b);
 	return tap_done();
 }
