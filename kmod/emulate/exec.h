@@ -229,7 +229,9 @@ void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);
 enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_load *load,
 				     u8 vector);
 
-/* interrupt.c: what the program has not asked for shows in the error code. */
+/* interrupt.c: a jump or a call through the call gate @gate. */
+enum emu_result emu_pass_gate(struct emu_ctx *ctx, u64 gate, bool call);
+/* What the program has not asked for shows in the error code. */
 void emu_mark_external(struct emu_exception *fault);
 
 /* task.c: from within an instruction or a delivery. @error: to be pushed, or NULL. */

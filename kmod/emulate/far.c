@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers that load CS: far jumps, calls and returns, and IRET. Call gates are
- * not executed here; interrupts are in interrupt.c, other tasks in task.c.
+ * Transfers that load CS: far jumps, calls and returns, and IRET. Gates are in
+ * interrupt.c, other tasks in task.c.
  */
 #include "exec.h"
 #include "opcodes.h"
 
-/* Where code goes on; @outer: in the stack that @ss and @sp describe; @task: in another task. */
+/*
+ * Where code goes on; @outer: in the stack that @ss and @sp describe; @task: in
+ * another task; @gate: behind it.
+ */
 struct target {
 	struct emu_load cs, ss;
-	u64 ip, sp;
+	u64 ip, sp, gate;
 	u16 task;
 	bool outer;
 };
@@ -27,22 +30,26 @@ enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 
 }
 
 #define TYPE_TSS16	1
+#define TYPE_CALL_GATE	4	/* of 16 bits; of 32 with the bit above */
 #define TYPE_TASK_GATE	5
 #define TYPE_TSS32	9
 
-/* A jump or a call to a descriptor that is not of code, but of a task or its gate. */
-static enum emu_result aim_at_task(struct emu_ctx *ctx, u16 sel, struct target *t)
+/* A jump or a call to a descriptor that is not of code, but of a gate or a task. */
+static enum emu_result aim_at_gate(struct emu_ctx *ctx, u16 sel, struct target *t)
 {
 	const struct emu_seg *s = &t->cs.seg;
-	bool gate = s->type == TYPE_TASK_GATE;
+	bool gate = s->type != TYPE_TSS16 && s->type != TYPE_TSS32;
 
-	if (!gate && s->type != TYPE_TSS16 && s->type != TYPE_TSS32)
+	if (!ctx->ops->system || emu_long_mode(ctx))
 		return EMU_UNHANDLED;
 	if (s->dpl < ctx->cpl || s->dpl < (sel & 3))
 		return emu_raise(ctx, EMU_VECTOR_GP, sel & ~3u);
 	if (gate && !s->p)
 		return emu_raise(ctx, EMU_VECTOR_NP, sel & ~3u);
-	t->task = gate ? t->cs.old >> 16 : sel;
+	if ((s->type & 7) == TYPE_CALL_GATE)
+		t->gate = t->cs.old;
+	else
+		t->task = gate ? t->cs.old >> 16 : sel;
 	return EMU_OK;
 }
 
@@ -59,7 +66,7 @@ static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 	if (result == EMU_OK)
 		result = emu_prepare_seg(ctx, EMU_CS, sel, ctx->cpl, &t->cs);
 	if (result == EMU_UNHANDLED)
-		return aim_at_task(ctx, sel, t);
+		return aim_at_gate(ctx, sel, t);
 	t->ip &= emu_mask(insn->op_size);
 	return result == EMU_OK ? emu_check_ip(ctx, &t->cs.seg, t->ip) : result;
 }
@@ -78,6 +85,8 @@ enum emu_result emu_run_jmp_far(struct emu_ctx *ctx)
 	result = aim(ctx, &t);
 	if (result == EMU_OK && t.task)
 		return emu_change_task(ctx, EMU_TASK_JMP, t.task, NULL);
+	if (result == EMU_OK && t.gate)
+		return emu_pass_gate(ctx, t.gate, false);
 	if (result == EMU_OK)
 		result = emu_mark_seg(ctx, &t.cs);
 	if (result == EMU_OK)
@@ -105,6 +114,8 @@ enum emu_result emu_run_call_far(struct emu_ctx *ctx)
 	result = aim(ctx, &t);
 	if (result == EMU_OK && t.task)
 		return emu_change_task(ctx, EMU_TASK_CALL, t.task, NULL);
+	if (result == EMU_OK && t.gate)
+		return emu_pass_gate(ctx, t.gate, true);
 	if (result == EMU_OK)
 		result = push_return(ctx, 0);
 	if (result == EMU_OK)

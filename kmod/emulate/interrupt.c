@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The way into a handler: through the vectors of real mode, or through gates
- * of protected mode, to the same privilege level, an inner one or another task.
- * Long mode is not executed here; hardware that runs it delivers to it.
+ * of protected mode, to the same privilege level, an inner one or another task;
+ * and through call gates. Long mode is not executed here; hardware that runs it
+ * delivers to it.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -296,4 +297,71 @@ enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e)
 	if (result == EMU_OK)
 		emu_commit(ctx);
 	return result;
+}
+
+/* --- call gates ------------------------------------------------------------- */
+
+/* As many slots as the gate says go from stack to stack; in @param the deepest is first. */
+static enum emu_result read_parameters(struct emu_ctx *ctx, const struct handler *h, u64 *param,
+				       unsigned int count)
+{
+	enum emu_result result = EMU_OK;
+	unsigned int i;
+
+	for (i = 0; i < count && result == EMU_OK; i++)
+		result = emu_pop(ctx, i * h->size, &param[count - 1 - i], h->size);
+	return result;
+}
+
+static enum emu_result push_call(struct emu_ctx *ctx, struct handler *h, unsigned int count)
+{
+	u64 back[] = { selector(ctx, EMU_CS), ctx->next_rip }, param[32];
+	enum emu_result result = EMU_OK;
+
+	if (h->inner) {
+		result = read_parameters(ctx, h, param, count);
+		if (result == EMU_OK)
+			result = push_outer(ctx, h);
+		if (result == EMU_OK)
+			result = push_list(ctx, h, param, count);
+	}
+	return result == EMU_OK ? push_list(ctx, h, back, 2) : result;
+}
+
+/* The code behind a gate. A jump stays on its level. */
+static enum emu_result prepare_gate(struct emu_ctx *ctx, u16 sel, bool call, struct handler *h)
+{
+	enum emu_result result;
+	unsigned int cpl;
+
+	result = emu_code_level(ctx, sel, &cpl);
+	if (result == EMU_OK && !call && cpl < ctx->cpl)
+		return emu_raise(ctx, EMU_VECTOR_GP, sel);
+	if (result == EMU_OK)
+		result = prepare_code(ctx, sel, h);
+	/* A gate leads to no gate. */
+	if (result == EMU_UNHANDLED)
+		return emu_raise(ctx, EMU_VECTOR_GP, sel);
+	return result == EMU_OK ? emu_check_ip(ctx, &h->cs.seg, h->ip) : result;
+}
+
+enum emu_result emu_pass_gate(struct emu_ctx *ctx, u64 gate, bool call)
+{
+	struct handler h = { .size = gate >> 40 & GATE_32 ? 4 : 2 };
+	enum emu_result result;
+
+	h.ip = (gate & 0xffff) | (h.size == 4 ? gate >> 32 & 0xffff0000 : 0);
+	result = prepare_gate(ctx, gate >> 16 & 0xfffc, call, &h);
+	if (result == EMU_OK && call)
+		result = push_call(ctx, &h, gate >> 32 & 31);
+	if (result == EMU_OK)
+		result = emu_mark_seg(ctx, &h.cs);
+	if (result == EMU_OK && h.inner)
+		result = emu_mark_seg(ctx, &h.ss);
+	if (result != EMU_OK)
+		return result;
+	switch_stack(ctx, &h);
+	emu_commit_seg(ctx, &h.cs);
+	ctx->next_rip = h.ip;
+	return EMU_OK;
 }

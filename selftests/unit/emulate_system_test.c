@@ -289,8 +289,7 @@ static void test_jumps(struct bench *b)
 	tap_ok(faults(b, 13, 0), "... beyond the limit");
 	start(b, EMU_MODE_PROT32, 0, "ff 2b");
 	put_far(b, DATA, 0, SEL_GATE);
-	tap_ok(bench_step(b) == EMU_UNHANDLED && b->ctx.rip == CODE_AT,
-	       "call gates are not executed here");
+	tap_ok(faults(b, 13, 0), "... through a gate to nothing");
 	start(b, EMU_MODE_PROT32, 3, "ff 2b");
 	put_far(b, DATA, 0x2000, SEL_CONFORMING);
 	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_CS].sel == (SEL_CONFORMING | 3),
@@ -463,6 +462,67 @@ static void test_inner_gates(struct bench *b)
 	tap_ok(faults(b, 13, 0), "below IOPL 3 the monitor hears of it");
 }
 
+/* A far call or jump of level @cpl through a call gate. */
+static void start_call(struct bench *b, unsigned int cpl, const char *code, u64 call_gate)
+{
+	start(b, EMU_MODE_PROT32, cpl, code);
+	put_tss(b);
+	put(b, GDT + SEL_GATE, call_gate, 8);
+	put_far(b, DATA, 0x77777, SEL_GATE | cpl);
+	b->ctx.seg[EMU_CS].sel = cpl ? SEL_CODE3 | 3 : SEL_CODE0;
+	b->ctx.seg[EMU_SS].sel = cpl ? SEL_DATA3 | 3 : SEL_DATA0;
+}
+
+static void test_call_gates(struct bench *b)
+{
+	const u64 two_parameters = 2ull << 32;
+
+	start_call(b, 0, "ff 1b", gate(0x8c, SEL_CODE0, 0x2000) | two_parameters);
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == 0x2000 &&
+	       b->ctx.gpr[EMU_RSP] == STACK - 8 && get(b, STACK - 4, 4) == SEL_CODE0 &&
+	       get(b, STACK - 8, 4) == CODE_AT + 2, "a call through a gate to its own level");
+	start_call(b, 0, "ff 2b", gate(0x8c, SEL_CODE0, 0x2000));
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == 0x2000 && !b->ctx.single_step &&
+	       b->ctx.gpr[EMU_RSP] == STACK, "a jump");
+	start_call(b, 3, "ff 1b", gate(0xec, SEL_CODE0, 0x2000) | two_parameters);
+	put(b, STACK, 0x2200000011, 8);
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.seg[EMU_CS].sel == SEL_CODE0 &&
+	       b->ctx.seg[EMU_SS].sel == SEL_DATA0 && b->ctx.gpr[EMU_RSP] == 0xa000 - 24,
+	       "a call to an inner level changes the stack");
+	tap_ok(get(b, 0xa000 - 4, 4) == (SEL_DATA3 | 3) && get(b, 0xa000 - 8, 4) == STACK &&
+	       get(b, 0xa000 - 16, 8) == 0x2200000011 && get(b, 0xa000 - 24, 4) == CODE_AT + 2,
+	       "... and takes parameters along");
+	bench_put_code(b, "ca 08 00");
+	b->ctx.cpl = 0;
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == CODE_AT + 2 &&
+	       b->ctx.gpr[EMU_RSP] == STACK + 8 && b->ctx.seg[EMU_SS].sel == (SEL_DATA3 | 3),
+	       "... and a far return comes back without them");
+	start_call(b, 3, "ff 1b", gate(0xe4, SEL_CODE0, 0x52000));
+	tap_ok(bench_step(b) == EMU_OK && b->ctx.rip == 0x2000 &&
+	       b->ctx.gpr[EMU_RSP] == 0xa000 - 8, "a gate of 16 bits");
+}
+
+static void test_bad_call_gates(struct bench *b)
+{
+	start_call(b, 3, "ff 2b", gate(0xec, SEL_CODE0, 0x2000));
+	tap_ok(faults(b, 13, SEL_CODE0), "a jump to an inner level");
+	start_call(b, 3, "ff 1b", gate(0x8c, SEL_CODE0, 0x2000));
+	tap_ok(faults(b, 13, SEL_GATE), "a call through a gate that is not for everybody");
+	start_call(b, 3, "ff 1b", gate(0x6c, SEL_CODE0, 0x2000));
+	tap_ok(faults(b, 11, SEL_GATE), "... that is absent");
+	start_call(b, 3, "ff 1b", gate(0xec, SEL_GATE, 0x2000));
+	tap_ok(faults(b, 13, SEL_GATE), "... that leads to a gate");
+	start_call(b, 3, "ff 1b", gate(0xec, SEL_CODE16, 0x12000));
+	tap_ok(faults(b, 13, 0), "... beyond the code");
+	start_call(b, 3, "ff 1b", gate(0xec, SEL_CODE0, 0x2000));
+	b->rights[0x9] = BENCH_READ_ONLY;
+	tap_ok(faults(b, 14, 3) && b->ctx.seg[EMU_SS].sel == (SEL_DATA3 | 3),
+	       "... and to a stack that cannot be written");
+	start_call(b, 0, "ff 1b", gate(0x8c, SEL_CODE64, 0x2000));
+	b->ctx.efer = 0x500;
+	tap_ok(bench_step(b) == EMU_UNHANDLED, "those of long mode are not executed here");
+}
+
 /* Deliver @event through a table in which only vector 21h has @gate. */
 static bool delivery_faults(struct bench *b, u64 gate, const struct emu_event *event,
 			    unsigned int vector, u32 error)
@@ -616,6 +676,8 @@ int main(void)
 	test_real_interrupts(&b);
 	test_gates(&b);
 	test_inner_gates(&b);
+	test_call_gates(&b);
+	test_bad_call_gates(&b);
 	test_external(&b);
 	test_tables(&b);
 	test_registers(&b);
