@@ -313,25 +313,51 @@ enum emu_result emu_run_leave(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/*
- * Virtual-8086 code may touch the flags only at IOPL 3. With the VME or PVI
- * extensions it, or user code, gets a virtual interrupt flag instead; that is
- * left to the hardware.
- */
-static enum emu_result check_v86_flags(struct emu_ctx *ctx)
+/* Below IOPL 3 there are only the virtual ones, and no more than 16 bits of them. */
+enum emu_result emu_check_v86_flags(struct emu_ctx *ctx)
 {
 	if (ctx->mode != EMU_MODE_VM86 || emu_iopl(ctx) == 3)
 		return EMU_OK;
-	return ctx->cr4 & EMU_CR4_VME ? EMU_UNHANDLED : emu_raise(ctx, EMU_VECTOR_GP, 0);
+	if (emu_has_virtual_flags(ctx) && ctx->insn.op_size == 2)
+		return EMU_OK;
+	return emu_raise(ctx, EMU_VECTOR_GP, 0);
+}
+
+u64 emu_shown_flags(const struct emu_ctx *ctx)
+{
+	u64 flags = ctx->rflags & ~(u64)(EMU_FLAG_RF | EMU_FLAG_VM);
+
+	if (!emu_has_virtual_flags(ctx))
+		return flags;
+	flags = (flags & ~(u64)EMU_FLAG_IF) | EMU_FLAG_IOPL;
+	return ctx->rflags & EMU_FLAG_VIF ? flags | EMU_FLAG_IF : flags;
+}
+
+enum emu_result emu_set_virtual_if(struct emu_ctx *ctx, bool on)
+{
+	if (on && ctx->rflags & EMU_FLAG_VIP)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	ctx->next_rflags &= ~(u64)EMU_FLAG_VIF;
+	if (on)
+		ctx->next_rflags |= EMU_FLAG_VIF;
+	return EMU_OK;
+}
+
+/* Steps are the monitor's matter. */
+enum emu_result emu_take_virtual_flags(struct emu_ctx *ctx, u64 flags)
+{
+	if (!emu_has_virtual_flags(ctx))
+		return EMU_OK;
+	if (flags & EMU_FLAG_TF)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return emu_set_virtual_if(ctx, flags & EMU_FLAG_IF);
 }
 
 enum emu_result emu_run_pushf(struct emu_ctx *ctx)
 {
-	enum emu_result result = check_v86_flags(ctx);
+	enum emu_result result = emu_check_v86_flags(ctx);
 
-	if (result != EMU_OK)
-		return result;
-	return push(ctx, ctx->rflags & ~(u64)(EMU_FLAG_RF | EMU_FLAG_VM));
+	return result == EMU_OK ? push(ctx, emu_shown_flags(ctx)) : result;
 }
 
 /* The flags that POPF may change here. */
@@ -349,12 +375,14 @@ static u64 popf_mask(const struct emu_ctx *ctx)
 
 enum emu_result emu_run_popf(struct emu_ctx *ctx)
 {
-	enum emu_result result = check_v86_flags(ctx);
+	enum emu_result result = emu_check_v86_flags(ctx);
 	u64 mask, val;
 
 	if (result != EMU_OK)
 		return result;
 	result = emu_pop(ctx, 0, &val, ctx->insn.op_size);
+	if (result == EMU_OK)
+		result = emu_take_virtual_flags(ctx, val);
 	if (result != EMU_OK)
 		return result;
 	mask = popf_mask(ctx);
@@ -392,7 +420,7 @@ enum emu_result emu_run_cli_sti(struct emu_ctx *ctx)
 
 	if (ctx->mode != EMU_MODE_REAL && ctx->cpl > emu_iopl(ctx)) {
 		if (virtual_if && ctx->cpl == 3)
-			return EMU_UNHANDLED;
+			return emu_set_virtual_if(ctx, ctx->insn.opcode == 0xfb);
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
 	}
 	if (ctx->insn.opcode == 0xfa) {

@@ -142,6 +142,12 @@ static inline bool emu_long_mode(const struct emu_ctx *ctx)
 	return ctx->efer & EMU_EFER_LMA;
 }
 
+/* Virtual-8086 code has an interrupt flag of its own: VIF, which it sees as IF. */
+static inline bool emu_has_virtual_flags(const struct emu_ctx *ctx)
+{
+	return ctx->mode == EMU_MODE_VM86 && emu_iopl(ctx) < 3 && ctx->cr4 & EMU_CR4_VME;
+}
+
 /* No descriptors, no privileges: real and virtual-8086 mode. */
 static inline bool emu_no_descriptors(const struct emu_ctx *ctx)
 {
@@ -162,6 +168,16 @@ static inline u64 emu_effective_address(const struct emu_ctx *ctx)
 		ea += ctx->rip + insn->length;
 	return ea & emu_mask(insn->addr_size);
 }
+
+/*
+ * control.c: with these, what goes on the stack in place of the flags; VIF by
+ * what is taken for IF, which is #GP if an interrupt waits for it; and #GP(0)
+ * where virtual-8086 code may touch none of the flags.
+ */
+u64 emu_shown_flags(const struct emu_ctx *ctx);
+enum emu_result emu_set_virtual_if(struct emu_ctx *ctx, bool on);
+enum emu_result emu_take_virtual_flags(struct emu_ctx *ctx, u64 flags);
+enum emu_result emu_check_v86_flags(struct emu_ctx *ctx);
 
 /* Memory in a segment. */
 enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,
@@ -340,6 +356,6 @@ emu_run_fn emu_run_mov_from_dr, emu_run_mov_to_dr;
 emu_run_fn emu_run_syscall, emu_run_sysret, emu_run_sysenter, emu_run_sysexit, emu_run_int1;
 emu_run_fn emu_run_rdpmc, emu_run_rdtscp, emu_run_rdpid, emu_run_xgetbv, emu_run_xsetbv;
 emu_run_fn emu_run_rdrand, emu_run_clac, emu_run_vmcall;
+emu_run_fn emu_run_monitor, emu_run_swapgs, emu_run_fsgsbase;
 
 #endif
-emu_run_fn emu_run_monitor, emu_run_swapgs, emu_run_fsgsbase;

@@ -240,9 +240,7 @@ static u64 iret_mask(const struct emu_ctx *ctx)
 
 	if (ctx->mode == EMU_MODE_REAL)
 		mask |= EMU_FLAG_IOPL | EMU_FLAG_IF;
-	else if (ctx->mode == EMU_MODE_VM86)
-		mask |= EMU_FLAG_IF;		/* only executed at IOPL 3 */
-	else if (ctx->cpl == 0)
+	else if (ctx->mode != EMU_MODE_VM86 && ctx->cpl == 0)
 		mask |= EMU_FLAG_IOPL | EMU_FLAG_IF | EMU_FLAG_VIF | EMU_FLAG_VIP;
 	else if (ctx->cpl <= emu_iopl(ctx))
 		mask |= EMU_FLAG_IF;
@@ -251,12 +249,10 @@ static u64 iret_mask(const struct emu_ctx *ctx)
 
 static enum emu_result check_iret(struct emu_ctx *ctx)
 {
-	if (ctx->mode == EMU_MODE_VM86 && emu_iopl(ctx) < 3)
-		return ctx->cr4 & EMU_CR4_VME ? EMU_UNHANDLED : emu_raise(ctx, EMU_VECTOR_GP, 0);
 	/* Long mode does not know other tasks. */
 	if (emu_long_mode(ctx) && ctx->rflags & EMU_FLAG_NT)
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	return EMU_OK;
+	return emu_check_v86_flags(ctx);
 }
 
 static bool returns_to_task(const struct emu_ctx *ctx)
@@ -316,12 +312,14 @@ enum emu_result emu_run_iret(struct emu_ctx *ctx)
 		return result;
 	if (returns_to_vm86(ctx, flags))
 		return return_to_vm86(ctx, depth, t.ip, cs, flags);
-	result = prepare_return(ctx, cs, &depth, 0, ctx->mode == EMU_MODE_LONG64, &t);
+	result = emu_take_virtual_flags(ctx, flags);
+	if (result == EMU_OK)
+		result = prepare_return(ctx, cs, &depth, 0, ctx->mode == EMU_MODE_LONG64, &t);
 	if (result == EMU_OK)
 		result = finish_return(ctx, depth, 0, &t);
 	if (result != EMU_OK)
 		return result;
-	ctx->next_rflags = (ctx->rflags & ~(mask | EMU_FLAG_RF)) | (flags & mask);
+	ctx->next_rflags = (ctx->next_rflags & ~(mask | EMU_FLAG_RF)) | (flags & mask);
 	ctx->nmi_open = true;
 	return EMU_OK;
 }

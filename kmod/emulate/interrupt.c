@@ -246,6 +246,71 @@ static enum emu_result interrupt(struct emu_ctx *ctx, u8 vector, bool soft, stru
 	return gate_interrupt(ctx, vector, soft, h);
 }
 
+#define MAP_BASE	0x66		/* in the TSS: where the map of ports is */
+#define VECTOR_MAP	32		/* bytes before it, with a bit for each vector */
+
+/* With VME a map in the TSS says which vectors are virtual-8086 code's own. */
+static enum emu_result is_own_vector(struct emu_ctx *ctx, u8 vector, bool *own)
+{
+	const struct emu_seg *tss = emu_segment(ctx, EMU_TR);
+	enum emu_result result;
+	u16 map;
+	u8 bits;
+
+	if (tss->unusable || !(tss->type & 8) || tss->limit < MAP_BASE + 1)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = ctx->ops->read(ctx, tss->base + MAP_BASE, &map, sizeof(map),
+				EMU_READ | EMU_SYSTEM);
+	if (result != EMU_OK)
+		return result;
+	if (map < VECTOR_MAP || map - VECTOR_MAP + vector / 8u > tss->limit)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	result = ctx->ops->read(ctx, tss->base + map - VECTOR_MAP + vector / 8, &bits, 1,
+				EMU_READ | EMU_SYSTEM);
+	*own = !(bits >> vector % 8 & 1);
+	return result;
+}
+
+/* As in real mode, by the table at the beginning of memory, and with the virtual flags. */
+static enum emu_result own_interrupt(struct emu_ctx *ctx, u8 vector)
+{
+	bool virtual_flags = emu_has_virtual_flags(ctx);
+	struct handler h = { .size = 2 };
+	enum emu_result result;
+	u16 entry[2];
+	u64 val[] = { emu_shown_flags(ctx), selector(ctx, EMU_CS), ctx->next_rip };
+
+	result = ctx->ops->read(ctx, 4 * vector, entry, sizeof(entry), EMU_READ | EMU_SYSTEM);
+	if (result == EMU_OK)
+		result = push_list(ctx, &h, val, 3);
+	if (result != EMU_OK)
+		return result;
+	switch_stack(ctx, &h);
+	emu_vm86_seg(ctx, EMU_CS, entry[1]);
+	ctx->next_rip = entry[0];
+	ctx->next_rflags &= ~(u64)(EMU_FLAG_TF | (virtual_flags ? EMU_FLAG_VIF : EMU_FLAG_IF));
+	ctx->single_step = false;
+	return EMU_OK;
+}
+
+/* INT n of virtual-8086 code: its own, the monitor's through a gate, or by #GP. */
+static enum emu_result vm86_interrupt(struct emu_ctx *ctx, u8 vector)
+{
+	struct handler h = { .has_error = false };
+	enum emu_result result = EMU_OK;
+	bool own = false;
+
+	if (ctx->cr4 & EMU_CR4_VME)
+		result = is_own_vector(ctx, vector, &own);
+	if (result != EMU_OK)
+		return result;
+	if (own)
+		return own_interrupt(ctx, vector);
+	if (emu_iopl(ctx) < 3)
+		return emu_raise(ctx, EMU_VECTOR_GP, 0);
+	return interrupt(ctx, vector, true, &h);
+}
+
 /* INT3, INT n and INTO. */
 enum emu_result emu_run_int(struct emu_ctx *ctx)
 {
@@ -259,12 +324,8 @@ enum emu_result emu_run_int(struct emu_ctx *ctx)
 			return EMU_OK;
 		vector = EMU_VECTOR_OF;
 	}
-	if (ctx->mode == EMU_MODE_VM86 && ctx->insn.opcode == 0xcd) {
-		if (ctx->cr4 & EMU_CR4_VME)
-			return EMU_UNHANDLED;
-		if (emu_iopl(ctx) < 3)
-			return emu_raise(ctx, EMU_VECTOR_GP, 0);
-	}
+	if (ctx->mode == EMU_MODE_VM86 && ctx->insn.opcode == 0xcd && ctx->ops->system)
+		return vm86_interrupt(ctx, vector);
 	return interrupt(ctx, vector, true, &h);
 }
 
