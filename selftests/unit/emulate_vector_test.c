@@ -44,6 +44,22 @@ static void half_a_mask(struct bench *b)
 	memset(b->xmm[1] + 4, 0x80, 4);
 }
 
+/* A byte at the end of the segment. */
+static void last_byte(struct bench *b)
+{
+	b->ctx.seg[EMU_DS].limit = DATA;
+	memset(b->xmm[2], 0, sizeof(b->xmm[2]));
+	b->xmm[2][0] = 0x80;
+}
+
+static void strict_user(struct bench *b)
+{
+	pattern(b);
+	b->ctx.cpl = 3;
+	b->ctx.cr0 |= 1 << 18;
+	b->ctx.rflags |= 1 << 18;
+}
+
 static void read_only_next(struct bench *b)
 {
 	pattern(b);
@@ -324,11 +340,16 @@ static const struct row rows[] = {
 	  .in = { R(RDI, DATA) }, .setup = pattern, .mem_out = { DATA, 8, 0x0706050403020100 } },
 	{ "64: maskmovdqu is a store", L64, "66 41 0f f7 d9", AT_DI(NEXT - 8),
 	  .setup = read_only_next, .mem_out = { NEXT - 8, 8, 0x3f3e3d3c3b3a3938 }, FAULT(14, 3) },
+	{ "32: the segment must have no more than the mask leaves", P32, "66 0f f7 da",
+	  .in = { R(RDI, DATA) }, .setup = last_byte, .mem_out = { DATA, 8, 0x33 } },
 	{ "64: maskmovdqu with memory", L64, "66 0f f7 1b", AT_DATA, FAULT(6, NO_ERROR) },
 	{ "64: vmaskmovps (%rbx),%xmm2,%xmm1 of nothing", L64, "c4 e2 69 2c 0b", AT(1ull << 63),
 	  .vector_out = V(1, 0, 0) },
 	{ "64: vmaskmovps (%rbx),%ymm9,%ymm1", L64, "c4 e2 35 2c 0b", AT_DATA, .setup = pattern,
 	  .vector_out = V(1, 24, 0x1f1e1d1c1b1a1918) },
+	{ "64: vmaskmovps is nowhere misaligned", L64, "c4 e2 35 2c 0b", AT(DATA + 1),
+	  .setup = strict_user, .flags_out = 1 << 18,
+	  .vector_out = V(1, 0, 0x0807060504030201) },
 	{ "64: vpmaskmovd (%rbx),%xmm1,%xmm2", L64, "c4 e2 71 8c 13", AT(NEXT - 8),
 	  .setup = half_a_mask, .vector_out = V(2, 0, 0x3f3e3d3c00000000) },
 	{ "64: vpmaskmovq %xmm3,%xmm1,(%rbx)", L64, "c4 e2 f1 8e 1b", AT(NEXT - 8),
