@@ -125,7 +125,7 @@ extern const char unemulated_insn[];
 
 static void guest_unemulated(void)
 {
-	asm volatile("unemulated_insn: fnsave (%0)" : : "r"(MMIO_GPA));
+	asm volatile("unemulated_insn: paddb (%0), %%mm0" : : "r"(MMIO_GPA));
 	guest_done();
 }
 

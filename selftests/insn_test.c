@@ -337,11 +337,11 @@ TEST_F(insn, repetition_stops_at_immediate_exit)
 
 /* --- what is not emulated ------------------------------------------------ */
 
-static void guest_x87(void)
+static void guest_paddb(void)
 {
 	u64 rdi = MMIO_GPA;
 
-	asm volatile("fldenv (%0)\n\tfnstenv (%0)" : : "D" (rdi) : "memory");
+	asm volatile("paddb (%0), %%mm0" : : "D" (rdi) : "memory");
 	guest_sync(1);
 }
 
@@ -356,22 +356,22 @@ TEST_F(insn, failure_shows_the_instruction)
 	EXPECT_EQ(-EINVAL, __vm_ioctl(self->vm, KVM_ENABLE_CAP, &cap));
 	cap.args[0] = 1;
 	EXPECT_EQ(0, __vm_ioctl(self->vm, KVM_ENABLE_CAP, &cap));
-	vcpu_set_long(self->vcpu, guest_x87);
+	vcpu_set_long(self->vcpu, guest_paddb);
 	ASSERT_EQ(KVM_EXIT_INTERNAL_ERROR, vcpu_next(self->vcpu));
 	EXPECT_EQ(KVM_INTERNAL_ERROR_EMULATION, run->emulation_failure.suberror);
 	EXPECT_LE(3, run->emulation_failure.ndata);
 	EXPECT_EQ(KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
 		  run->emulation_failure.flags);
 	EXPECT_LE(2, run->emulation_failure.insn_size);
-	EXPECT_EQ(0xd9, run->emulation_failure.insn_bytes[0]);
-	EXPECT_EQ(0x27, run->emulation_failure.insn_bytes[1]);
+	EXPECT_EQ(0x0f, run->emulation_failure.insn_bytes[0]);
+	EXPECT_EQ(0xfc, run->emulation_failure.insn_bytes[1]);
 	/* The guest has not moved and has nothing pending: it fails again, or is stepped on. */
 	vcpu_get_regs(self->vcpu, &regs);
 	rip = regs.rip;
 	ASSERT_EQ(KVM_EXIT_INTERNAL_ERROR, vcpu_next(self->vcpu));
 	vcpu_get_regs(self->vcpu, &regs);
 	EXPECT_EQ(rip, regs.rip);
-	regs.rip += 4;
+	regs.rip += 3;
 	vcpu_set_regs(self->vcpu, &regs);
 	EXPECT_EQ(1, vcpu_sync(self->vcpu));
 }
