@@ -27,6 +27,7 @@ static struct vcpu *vcpu;
 static struct kvm_sregs reset;
 static struct kvm_fpu fpu;
 static u8 *before;		/* memory as the case finds it */
+static struct unpaged_case *traced;
 static u64 seed = 1;
 static u32 cases = 6000;
 static u32 reports = 20;
@@ -128,10 +129,28 @@ static void port(struct outcome *o, struct kvm_run *run)
 		       run->io.direction == KVM_EXIT_IO_OUT);
 }
 
+static void note_step(void)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct step *s;
+
+	if (!traced || traced->nr_steps == STEPS_MAX)
+		return;
+	vcpu_get_sregs(vcpu, &sregs);
+	vcpu_get_regs(vcpu, &regs);
+	s = &traced->step[traced->nr_steps++];
+	s->at = sregs.cs.base + regs.rip;
+	if (s->at < RAM_SIZE - STEP_BYTES)
+		memcpy(s->code, vm->mem + s->at, STEP_BYTES);
+}
+
 /* Answer the exit; false: it is the last. */
 static bool answer(struct outcome *o, struct kvm_run *run)
 {
-	if (run->exit_reason == KVM_EXIT_IO)
+	if (run->exit_reason == KVM_EXIT_DEBUG)
+		note_step();
+	else if (run->exit_reason == KVM_EXIT_IO)
 		port(o, run);
 	else if (run->exit_reason == KVM_EXIT_MMIO)
 		device(o, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
@@ -145,6 +164,7 @@ static u32 run_to_end(struct outcome *o)
 	u32 ticks = 0, exits = 0;
 	int err;
 
+	note_step();
 	while (ticks < TICKS && exits < MAX_EXITS) {
 		err = __vcpu_run(vcpu);
 		if (err == -EINTR) {
@@ -218,6 +238,22 @@ static void run_case(const struct unpaged_case *c, struct outcome *o)
 	collect_memory(o);
 }
 
+/* Run it once more in single steps: what it has run tells what its outcome may depend on. */
+static void trace_case(struct unpaged_case *c)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+	struct outcome o;
+
+	traced = c;
+	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug);
+	run_case(c, &o);
+	debug.control = 0;
+	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug);
+	traced = NULL;
+}
+
 /*
  * Touch all memory, so that no exit for want of a mapping falls into a case: one in the midst of
  * a delivery would change what is pushed.
@@ -268,7 +304,17 @@ static bool given_up(const struct outcome *o)
 	return o->exit == KVM_EXIT_INTERNAL_ERROR;
 }
 
-static void compare(const struct unpaged_case *c, const struct outcome *cpu,
+static void look_into(struct unpaged_case *c, const struct outcome *cpu,
+		      const struct outcome *emulator)
+{
+	trace_case(c);
+	if (excuse(c, cpu, emulator))
+		count.excused++;
+	else
+		report(c, cpu, emulator);
+}
+
+static void compare(struct unpaged_case *c, const struct outcome *cpu,
 		    const struct outcome *emulator)
 {
 	CHECK(cpu->number == emulator->number, "not the cases of this seed");
@@ -278,14 +324,12 @@ static void compare(const struct unpaged_case *c, const struct outcome *cpu,
 		count.refused++;
 	} else if (given_up(emulator)) {
 		count.not_emulated++;
-	} else if (!outcomes_differ(cpu, emulator, false)) {
+	} else if (outcomes_differ(cpu, emulator, false)) {
+		look_into(c, cpu, emulator);
+	} else {
 		count.compared++;
 		count.kind[c->kind]++;
 		count.exit[cpu->exit % 64]++;
-	} else if (excuse(c, cpu, emulator)) {
-		count.excused++;
-	} else {
-		report(c, cpu, emulator);
 	}
 }
 
@@ -301,13 +345,14 @@ static void run_all(FILE *file, bool record)
 	for (i = 0; i < cases; i++) {
 		make_case(&c, &reset, seed, i);
 		run_case(&c, &o);
-		put_back(&c, pristine);
 		if (record) {
 			CHECK(fwrite(&o, sizeof(o), 1, file) == 1, "no room for case %u", i);
-			continue;
+		} else {
+			CHECK(fread(&other, sizeof(other), 1, file) == 1,
+			      "%u cases were recorded", i);
+			compare(&c, &other, &o);
 		}
-		CHECK(fread(&other, sizeof(other), 1, file) == 1, "%u cases were recorded", i);
-		compare(&c, &other, &o);
+		put_back(&c, pristine);
 	}
 }
 

@@ -42,6 +42,15 @@ struct patch {
 	u8 byte[PATCH_MAX];
 };
 
+#define STEPS_MAX	32
+#define STEP_BYTES	8
+
+/* An instruction that was run, with its first bytes. */
+struct step {
+	u32 at;
+	u8 code[STEP_BYTES];
+};
+
 struct unpaged_case {
 	u32 number;
 	enum kind kind;
@@ -51,6 +60,8 @@ struct unpaged_case {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct patch stack;
+	u32 nr_steps;		/* what the emulator ran, where that is to be known */
+	struct step step[STEPS_MAX];
 };
 
 extern const char * const kind_names[KINDS];
@@ -63,9 +74,9 @@ u32 below(u32 n);
 
 /* code.c: one or two instructions for code of 2 or 4 bytes operand size. */
 void make_code(struct unpaged_case *c);
-/* The first byte that is no prefix; the opcode has 0x0f before it: 0x0fa2. */
-unsigned int opcode_of(const struct unpaged_case *c, unsigned int *modrm);
-bool has_prefix(const struct unpaged_case *c, u8 prefix);
+bool has_prefix(const u8 *code, u32 len, u8 prefix);
+/* With 0x0f before it where there is one: 0x0fa2. */
+u16 opcode_of(const u8 *code, u32 len);
 
 /* memory.c: what all cases start from. */
 void make_ram(u8 *ram, u64 seed);

@@ -293,28 +293,23 @@ static bool is_prefix(u8 byte)
 	       byte == 0xf2 || byte == 0xf3;
 }
 
-static u32 prefixes(const struct unpaged_case *c)
+static u32 prefixes(const u8 *code, u32 len)
 {
 	u32 i = 0;
 
-	while (i < MAX_CODE - 3 && is_prefix(c->code[i]))
+	while (i < len - 2 && is_prefix(code[i]))
 		i++;
 	return i;
 }
 
-unsigned int opcode_of(const struct unpaged_case *c, unsigned int *modrm)
+u16 opcode_of(const u8 *code, u32 len)
 {
-	u32 i = prefixes(c);
+	u32 i = prefixes(code, len);
 
-	if (c->code[i] != 0x0f) {
-		*modrm = c->code[i + 1];
-		return c->code[i];
-	}
-	*modrm = c->code[i + 2];
-	return 0x0f00 | c->code[i + 1];
+	return code[i] == 0x0f ? 0x0f00 | code[i + 1] : code[i];
 }
 
-bool has_prefix(const struct unpaged_case *c, u8 prefix)
+bool has_prefix(const u8 *code, u32 len, u8 prefix)
 {
-	return memchr(c->code, prefix, prefixes(c));
+	return memchr(code, prefix, prefixes(code, len));
 }

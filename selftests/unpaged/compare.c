@@ -131,17 +131,21 @@ void show_case(const struct unpaged_case *c)
 	printf("# case %u, %s:", c->number, kind_names[c->kind]);
 	for (i = 0; i < c->len; i++)
 		printf(" %02x", c->code[i]);
-	printf("\n#   rip %llx flags %llx ax %llx bx %llx cx %llx dx %llx", r->rip, r->rflags, r->rax,
-	       r->rbx, r->rcx, r->rdx);
+	printf("\n#   rip %llx flags %llx ax %llx bx %llx cx %llx dx %llx", r->rip, r->rflags,
+	       r->rax, r->rbx, r->rcx, r->rdx);
 	printf(" si %llx di %llx bp %llx sp %llx\n", r->rsi, r->rdi, r->rbp, r->rsp);
 	for (i = 0; i < 6; i++) {
 		printf("#   %s", names[i]);
 		print_segment(seg[i]);
 		printf("\n");
 	}
-	printf("#   cr0 %llx cr4 %llx gdt %x idt %x tr %x ldt %x; stack", s->cr0, s->cr4,
+	printf("#   cr0 %llx cr4 %llx gdt %x idt %x tr %x ldt %x\n#   stack", s->cr0, s->cr4,
 	       s->gdt.limit, s->idt.limit, s->tr.selector, s->ldt.selector);
 	for (i = 0; i < c->stack.len; i++)
 		printf("%s%02x", i % 2 ? "" : " ", c->stack.byte[i]);
+	printf("\n#   ran");
+	for (i = 0; i < c->nr_steps; i++)
+		printf(" %x:%02x%02x%02x", c->step[i].at, c->step[i].code[0], c->step[i].code[1],
+		       c->step[i].code[2]);
 	printf("\n");
 }

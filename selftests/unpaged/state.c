@@ -313,7 +313,7 @@ static void make_tables(struct unpaged_case *c)
 static void make_stack(struct unpaged_case *c)
 {
 	struct patch *p = &c->stack;
-	bool wide = c->sregs.cs.db ^ has_prefix(c, 0x66);
+	bool wide = c->sregs.cs.db ^ has_prefix(c->code, MAX_CODE, 0x66);
 	u32 size = wide ? 4 : 2, i;
 	u64 word[9];
 
