@@ -36,7 +36,9 @@ static int __init keel_init(void)
 	err = vmx_setup();
 	if (err)
 		goto exit_vcpu;
-	mmu_setup();
+	err = mmu_setup();
+	if (err)
+		goto exit_vmx;
 	keel_debugfs_init();
 	err = misc_register(&keel_device);
 	if (err)
@@ -45,6 +47,8 @@ static int __init keel_init(void)
 
 exit_debugfs:
 	keel_debugfs_exit();
+	mmu_teardown();
+exit_vmx:
 	vmx_teardown();
 exit_vcpu:
 	keel_vcpu_module_exit();
@@ -55,6 +59,7 @@ static void __exit keel_exit(void)
 {
 	misc_deregister(&keel_device);
 	keel_debugfs_exit();
+	mmu_teardown();
 	vmx_teardown();
 	keel_vcpu_module_exit();
 	/* Page tables of VMs that are gone: it takes the module to free them. */

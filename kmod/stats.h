@@ -43,6 +43,7 @@
 	X(memslot_updates, "memslot updates")				\
 	X(mmio_wraps, "wraps of the stored generation")			\
 	X(mmio_dropped, "tables of MMIO entries dropped, there being too many")	\
+	X(tables_shrunk, "page tables given back where memory was short")	\
 	X(remote_flushes, "TLB flushes of all vCPUs")			\
 	X(early_flushes, "those of them before a long removal gave way")	\
 	X(zapped_ptes, "mappings removed")

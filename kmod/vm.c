@@ -33,7 +33,8 @@ void keel_vm_kill(struct keel_vm *vm)
 static void destroy_vm(struct keel_vm *vm)
 {
 	keel_debugfs_remove_vm(vm);
-	/* First the notifier: afterwards nobody but us knows the vCPUs. */
+	/* First who flushes their TLBs: afterwards nobody but us knows the vCPUs. */
+	mmu_shrink_end(vm);
 	memory_release(vm);
 	keel_destroy_vcpus(vm);
 	mmu_vm_free(vm);
@@ -105,6 +106,7 @@ static struct keel_vm *alloc_vm(void)
 	err = memory_init(vm);
 	if (err)
 		goto free_ring;
+	mmu_shrink_begin(vm);
 	return vm;
 
 free_ring:

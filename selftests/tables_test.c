@@ -6,8 +6,10 @@
  */
 #include "kselftest_harness.h"
 #include "keel_test.h"
+#include "control.h"
 #include "guest.h"
 #include "pending.h"
+#include "touch.h"
 
 #define MEMORY_GPA	0x40000000UL	/* REGIONS of 2 MiB */
 #define REGIONS		256L
@@ -20,15 +22,18 @@ FIXTURE(tables) {
 	u8 *mem;
 };
 
-/* One table for each region, if no huge page stands there. */
+/* One table for each region, if no huge page stands there. Says the sum of their second words. */
 static void guest_touch_regions(void)
 {
-	u64 i;
+	u64 i, sum;
 
 	for (;;) {
-		for (i = 0; i < REGIONS; i++)
+		sum = 0;
+		for (i = 0; i < REGIONS; i++) {
 			guest_write64(MEMORY_GPA + i * HUGE, i);
-		guest_sync(0);
+			sum += guest_read64(MEMORY_GPA + i * HUGE + 8);
+		}
+		guest_sync(sum);
 	}
 }
 
@@ -194,6 +199,92 @@ TEST_F_TIMEOUT(tables, those_without_memory_are_limited, 90)
 	vcpu_free(vcpu);
 	vm_set_slot(self->vm, 2, 0, DEVICES_GPA + 3 * HUGE, 0, page);
 	munmap(page, PAGE);
+}
+
+/* --- the host is short of memory -------------------------------------------- */
+
+/* As far as the kernel can be told to be. False: it cannot. */
+static bool press(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, "2", 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+#define REQUIRE_COUNTER(name)						\
+	do {								\
+		u64 value;						\
+									\
+		REQUIRE(counter_find(self->vm->fd, name, &value));	\
+	} while (0)
+
+TEST_F_TIMEOUT(tables, verdicts_go_where_memory_is_short, 60)
+{
+	struct vcpu *vcpu = vcpu_create(self->vm, 1, guest_touch_devices);
+	long before = tables_kib();
+	u64 flushes;
+
+	REQUIRE_COUNTER("tables_shrunk");
+	REQUIRE(before >= 0);
+	map_devices(self->vm);
+	EXPECT_EQ(0, wrong_exits(vcpu, 0, 300));
+	EXPECT_TRUE(tables_become(before + 1000, before + 1600));
+	flushes = counter(self->vm->fd, "remote_flushes");
+	REQUIRE(press());
+	EXPECT_TRUE(tables_become(0, before + 256));
+	EXPECT_LE(300, counter(self->vm->fd, "tables_shrunk"));
+	EXPECT_LT(flushes, counter(self->vm->fd, "remote_flushes"));
+	/* What they said is found again. */
+	EXPECT_EQ(0, wrong_exits(vcpu, 300, 300));
+	vcpu_free(vcpu);
+}
+
+TEST_F_TIMEOUT(tables, mappings_go_where_memory_is_short, 60)
+{
+	long before = tables_kib();
+	u64 i, sum = 0;
+
+	REQUIRE_COUNTER("tables_shrunk");
+	REQUIRE(before >= 0);
+	for (i = 0; i < REGIONS; i++) {
+		*(u64 *)(self->mem + i * HUGE + 8) = i * i;
+		sum += i * i;
+	}
+	EXPECT_EQ(sum, vcpu_sync(self->vcpu));
+	EXPECT_TRUE(tables_become(before + KIB_OF_REGIONS - 256, before + KIB_OF_REGIONS + 256));
+	/* Once for that they have been used, once for that they have not been used since. */
+	REQUIRE(press() && press());
+	EXPECT_TRUE(tables_become(0, before + 256));
+	EXPECT_LE(REGIONS, counter(self->vm->fd, "tables_shrunk"));
+	EXPECT_EQ(sum, vcpu_sync(self->vcpu));
+	for (i = 0; i < REGIONS; i++)
+		EXPECT_EQ(i, *(u64 *)(self->mem + i * HUGE));
+}
+
+/* Another VM presses too: tables of a VM that ends are no longer looked for. */
+TEST_F_TIMEOUT(tables, a_guest_that_runs_does_not_notice, 90)
+{
+	struct vcpu *vcpu = touch_vcpu(self->vm, 1);
+	u64 i, rounds, wrong = 0;
+	struct vm *other;
+
+	REQUIRE_COUNTER("tables_shrunk");
+	touch_count(vcpu, MEMORY_GPA, 2048);
+	for (i = 0; i < 30; i++) {
+		other = vm_create();
+		press();
+		touch_wait(vcpu, 1);
+		vm_free(other);
+	}
+	rounds = touch_count_stop(vcpu);
+	for (i = 0; i < 2048; i++)
+		wrong += *(u64 *)(self->mem + i * PAGE) != rounds;
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(0, touch_failures(vcpu));
+	vcpu_free(vcpu);
 }
 
 KEEL_TEST_MAIN

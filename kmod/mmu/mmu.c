@@ -32,7 +32,7 @@ gfn_t mmu_max_gfn(void)
 	return 1ULL << (address_bits() - KEEL_PAGE_SHIFT);
 }
 
-void mmu_setup(void)
+int mmu_setup(void)
 {
 	if (huge_pages && vmx_caps.ept_2m)
 		mmu_max_level = vmx_caps.ept_1g ? 3 : 2;
@@ -40,6 +40,7 @@ void mmu_setup(void)
 	mmu_log_hardware = vmx_caps.pml;
 	spte_format_init(&mmu_format, address_bits(), boot_cpu_data.x86_cache_bits,
 			 boot_cpu_has_bug(X86_BUG_L1TF), vmx_caps.ept_ad);
+	return shrink_setup();
 }
 
 void mmu_vm_free(struct keel_vm *vm)
@@ -70,6 +71,7 @@ int mmu_vm_init(struct keel_vm *vm)
 
 	spin_lock_init(&mmu->lock);
 	INIT_LIST_HEAD(&mmu->dead);
+	INIT_LIST_HEAD(&mmu->low);
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++) {
 		struct keel_table *t = table_alloc();
 

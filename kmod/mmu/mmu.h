@@ -27,6 +27,8 @@ struct keel_vcpu;
  * @table:	the same, as its bookkeeping
  * @mmio:	tables that hold MMIO entries, in the order in which they got the first;
  *		@mmio_tables of them
+ * @low:	tables of the lowest level, the oldest first; @nr_low of them
+ * @shrink_link: on the list of VMs that give tables back: see shrink.c
  * @next:	snapshot that an update is about to publish, while it removes the
  *		mappings of slots that are not in it; no fault may map what
  *		@next does not agree to
@@ -43,6 +45,9 @@ struct keel_mmu {
 	struct keel_table *table[KEEL_ADDRESS_SPACES];
 	struct list_head mmio[KEEL_ADDRESS_SPACES];
 	unsigned int mmio_tables[KEEL_ADDRESS_SPACES];
+	struct list_head low;
+	unsigned long nr_low;
+	struct list_head shrink_link;
 	const struct keel_memslots *next[KEEL_ADDRESS_SPACES];
 	bool one_flush, flush_owed, late_owed;
 	struct list_head dead;
@@ -106,14 +111,19 @@ enum keel_fault_verdict {
 	FAULT_EMULATE,
 };
 
-/* Module life: once vmx_caps are known, before the first VM. */
-void mmu_setup(void);
+/* Module life: once vmx_caps are known, before the first VM. 0 or -ENOMEM. */
+int mmu_setup(void);
+void mmu_teardown(void);
 
 /* VM life. vm->srcu must be usable from before init until after free. */
 int mmu_vm_init(struct keel_vm *vm);
 /* With no vCPU running, no reader, and the notifier unregistered. */
 void mmu_vm_free(struct keel_vm *vm);
 void mmu_vcpu_free(struct keel_vcpu *vcpu);
+
+/* Give page tables of this VM back where memory is short. End: before its vCPUs go. */
+void mmu_shrink_begin(struct keel_vm *vm);
+void mmu_shrink_end(struct keel_vm *vm);
 
 /* gfns from here on cannot be mapped. */
 gfn_t mmu_max_gfn(void);

@@ -23,6 +23,7 @@ struct keel_table *table_alloc(void)
 	/* SecPageTables of /proc/meminfo and of the owner's memory cgroup. */
 	mod_lruvec_page_state(virt_to_page(t->spt), NR_SECONDARY_PAGETABLE, 1);
 	INIT_LIST_HEAD(&t->mmio_link);
+	INIT_LIST_HEAD(&t->low_link);
 	return t;
 }
 
@@ -118,6 +119,10 @@ u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index
 	       struct keel_table *t)
 {
 	table_adopt(parent, index, t);
+	if (t->level == 1) {
+		list_add_tail(&t->low_link, &vm->mmu.low);
+		vm->mmu.nr_low++;
+	}
 	/* The exchange orders what the page holds before the pointer to it. */
 	return table_set(vm, parent, index, spte_make_table(table_address(t)));
 }

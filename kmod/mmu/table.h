@@ -29,6 +29,7 @@
  * @used:	entries that are not 0
  * @mmio:	of which MMIO entries
  * @mmio_link:	on mmu->mmio[as] while @mmio is not 0
+ * @low_link:	on mmu->low while it is linked, if it is on the lowest level
  * @dead_link:	on a list of tables that wait for a flush, or to be used
  * @rcu:	afterwards, while readers without the lock may be left
  *
@@ -43,6 +44,7 @@ struct keel_table {
 	u16 used;
 	u16 mmio;
 	struct list_head mmio_link;
+	struct list_head low_link;
 	union {
 		struct list_head dead_link;
 		struct rcu_head rcu;
@@ -93,6 +95,9 @@ u64 table_set(struct keel_vm *vm, struct keel_table *t, unsigned int index, u64 
 
 /* @t will be what entry @index of @parent points to. */
 void table_adopt(struct keel_table *parent, unsigned int index, struct keel_table *t);
+
+/* Give tables back where memory is short: from mmu_setup() on. 0 or -ENOMEM. */
+int shrink_setup(void);
 
 /* Point entry @index of @parent to @t and return what it held. */
 u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index,

@@ -90,6 +90,10 @@ void spte_hand_back(u64 spte)
 static void kill_table(struct zap *z, struct keel_table *t)
 {
 	list_add(&t->dead_link, &z->dead);
+	if (t->level == 1) {
+		list_del_init(&t->low_link);
+		z->vm->mmu.nr_low--;
+	}
 	t->parent = NULL;
 	z->flush = true;
 }
