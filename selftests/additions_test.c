@@ -8,6 +8,7 @@
  */
 #include <sched.h>
 #include <time.h>
+#include <linux/keel.h>
 #include "kselftest_harness.h"
 #include "control.h"
 #include "guest.h"
@@ -253,6 +254,45 @@ TEST_F(additions, deletion_waits_for_an_instruction)
 	end_fault(self);
 	pending_join(&c);
 	EXPECT_EQ(ORDER_DEVICE, *(u64 *)self->missing.mem);
+}
+
+/* Another slot takes the memory over, and logs as well. */
+static void rename_slot(void *arg)
+{
+	fixture_t *self = arg;
+	struct {
+		struct keel_memory_regions head;
+		struct kvm_userspace_memory_region old, new;
+	} c = {
+		.head.nr = 2,
+		.old = { .slot = 1, .guest_phys_addr = MISSING },
+		.new = {
+			.slot = 3, .flags = KVM_MEM_LOG_DIRTY_PAGES, .guest_phys_addr = MISSING,
+			.memory_size = PAGE, .userspace_addr = (u64)self->missing.mem,
+		},
+	};
+
+	vm_ioctl(self->vm, KEEL_SET_MEMORY_REGIONS, &c);
+}
+
+/* What it writes at last is marked in the slot that it has found, and must be known in the other. */
+TEST_F(additions, mark_of_an_instruction_that_has_waited_is_passed_on)
+{
+	u64 bits = 0;
+	struct kvm_dirty_log log = { .slot = 3, .dirty_bitmap = &bits };
+	struct pending_call c;
+
+	REQUIRE_USERFAULTFD();
+	vm_set_slot(self->vm, 1, KVM_MEM_LOG_DIRTY_PAGES, MISSING, PAGE, self->missing.mem);
+	begin_copy(self);
+	pending_start(&c, rename_slot, self);
+	usleep(HOLD_MS * 1000);
+	EXPECT_FALSE(pending_returned(&c));
+	end_fault(self);
+	pending_join(&c);
+	EXPECT_EQ(ORDER_DEVICE, *(u64 *)self->missing.mem);
+	vm_ioctl(self->vm, KVM_GET_DIRTY_LOG, &log);
+	EXPECT_EQ(1, bits);
 }
 
 /* --- a slot with much in it -------------------------------------------------- */
