@@ -318,6 +318,8 @@ static void poke(u64 linear, u64 val, unsigned int size)
 u64 operand_linear(const struct trial *t, const struct emu_insn *insn)
 {
 	memcpy(bench.ctx.gpr, t->gpr, sizeof(t->gpr));
+	/* By the POP before it. */
+	bench.ctx.displaced = 0;
 	return emu_effective_address(&bench.ctx) + segment_base(t, insn->seg);
 }
 
@@ -328,12 +330,18 @@ static bool is_writable_at(u64 linear)
 	return page < NATIVE_PAGES && bench.rights[page] == BENCH_WRITABLE;
 }
 
+static bool segment_is_writable(const struct emu_seg *s, u64 ea, unsigned int size)
+{
+	return !s->unusable && (s->type & (EMU_SEG_CODE | EMU_SEG_RW)) == EMU_SEG_RW &&
+	       emu_in_limit(s, ea, size);
+}
+
 bool is_writable(const struct trial *t, const struct emu_insn *insn)
 {
 	u64 linear = operand_linear(t, insn), size = insn->operand[0].size;
+	u64 ea = linear - segment_base(t, insn->seg);
 
-	if (t->mode != EMU_MODE_LONG64 &&
-	    !emu_in_limit(&t->seg[insn->seg], linear - segment_base(t, insn->seg), size))
+	if (t->mode != EMU_MODE_LONG64 && !segment_is_writable(&t->seg[insn->seg], ea, size))
 		return false;
 	return is_writable_at(linear) && is_writable_at(linear + size - 1);
 }
