@@ -78,6 +78,7 @@ static u64 mix(u64 hash, u64 val)
 
 static void put_memory(u8 *ram, const struct unpaged_case *c)
 {
+	memcpy(ram + c->gate.at, c->gate.byte, c->gate.len);
 	memcpy(ram + c->stack.at, c->stack.byte, c->stack.len);
 	memcpy(ram + c->at, c->code, sizeof(c->code));
 }
@@ -214,9 +215,11 @@ static void collect_fpu(struct outcome *o)
 
 static void put_back(const struct unpaged_case *c, const u8 *pristine)
 {
-	u32 at[] = { c->stack.at, c->at }, len[] = { c->stack.len, sizeof(c->code) }, i;
+	u32 at[] = { c->gate.at, c->stack.at, c->at };
+	u32 len[] = { c->gate.len, c->stack.len, sizeof(c->code) };
+	u32 i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		if (!len[i])
 			continue;
 		memcpy(before + at[i], pristine + at[i], len[i]);

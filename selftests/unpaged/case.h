@@ -59,7 +59,7 @@ struct unpaged_case {
 	u8 code[MAX_CODE];
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct patch stack;
+	struct patch stack, gate;
 	u32 nr_steps;		/* what the emulator ran, where that is to be known */
 	struct step step[STEPS_MAX];
 };
@@ -83,6 +83,7 @@ void make_ram(u8 *ram, u64 seed);
 struct kvm_segment segment_of(u16 sel);
 u16 random_selector(void);
 u16 random_word(void);
+u64 odd_gate(u32 vector);
 
 /* state.c */
 void make_case(struct unpaged_case *c, const struct kvm_sregs *reset, u64 seed, u32 number);

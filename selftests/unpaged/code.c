@@ -139,7 +139,7 @@ static void put_modrm16(struct writer *w, u8 mod, u8 reg, u8 rm)
 
 static void put_modrm32(struct writer *w, u8 mod, u8 reg, u8 rm)
 {
-	u8 sib = random64();
+	u8 sib = below(3) ? random64() : 0x24;	/* (%esp) */
 
 	put(w, mod << 6 | reg << 3 | rm, 1);
 	if (rm == 4)

@@ -112,27 +112,34 @@ static void make_gdt(u8 *ram)
 		local[i] = below(6) ? entry[below(ARRAY_LEN(gdt))] : random64();
 }
 
-/* Of the vectors behind the processor's own, and of those that programs raise, some are odd. */
-static u64 make_gate(u32 vector)
+/* Of any type, to any code. */
+u64 odd_gate(u32 vector)
 {
 	static const u8 access[] = {
 		P | 0xe, P | 0xf, P | DPL(3) | 0xe, P | DPL(3) | 0xf, P | DPL(3) | 0xe,
 		P | DPL(3) | 6, P | 7, 0xe, P | DPL(3), P | DPL(3) | 5, P | DPL(3) | 0xc,
 	};
 	struct descriptor d = GATE(P | 0xe, 0x08, HANDLERS_AT + 16 * vector);
-	bool own = vector < 20 && !(vector >= 3 && vector <= 5);
 
-	if (own || below(2))
-		d.access = own ? P | 0xe : P | DPL(3) | 0xe;
-	else
-		d.access = PICK(access);
-	if (!own && !below(6))
+	d.access = PICK(access);
+	if (!below(6))
 		d.limit = random_selector();
 	if (!(d.access & 8))
 		d.base = CODE_AT + 16 * vector;
 	if ((d.access & 0x1f) == 5)
 		d.limit = 0x90;
 	return pack(&d);
+}
+
+/* Of the vectors behind the processor's own, and of those that programs raise, some are odd. */
+static u64 make_gate(u32 vector)
+{
+	struct descriptor d = GATE(P | 0xe, 0x08, HANDLERS_AT + 16 * vector);
+
+	if (vector < 20 && !(vector >= 3 && vector <= 5))
+		return pack(&d);
+	d.access |= DPL(3);
+	return below(2) ? pack(&d) : odd_gate(vector);
 }
 
 static void make_vectors(u8 *ram)

@@ -333,6 +333,17 @@ static void make_stack(struct unpaged_case *c)
 		memcpy(p->byte + i * size, &word[i], size);
 }
 
+/* Now and then the way into an exception's handler fails. */
+static void make_odd_gate(struct unpaged_case *c)
+{
+	static const u8 vectors[] = { 0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13 };
+	u32 vector = PICK(vectors);
+	u64 gate = odd_gate(vector);
+
+	c->gate = (struct patch) { .at = IDT_AT + 8 * vector, .len = below(8) ? 0 : 8 };
+	memcpy(c->gate.byte, &gate, sizeof(gate));
+}
+
 void make_case(struct unpaged_case *c, const struct kvm_sregs *reset, u64 seed, u32 number)
 {
 	static void (* const make[])(struct unpaged_case *c) = {
@@ -354,4 +365,5 @@ void make_case(struct unpaged_case *c, const struct kvm_sregs *reset, u64 seed, 
 	make_control(c);
 	make_code(c);
 	make_stack(c);
+	make_odd_gate(c);
 }
