@@ -275,7 +275,7 @@ static void rename_slot(void *arg)
 	vm_ioctl(self->vm, KEEL_SET_MEMORY_REGIONS, &c);
 }
 
-/* What it writes at last is marked in the slot that it has found, and must be known in the other. */
+/* What it writes at last is marked in the slot that it has found, and is known in the other. */
 TEST_F(additions, mark_of_an_instruction_that_has_waited_is_passed_on)
 {
 	u64 bits = 0;
