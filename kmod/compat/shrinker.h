@@ -5,6 +5,9 @@
 #ifndef KEEL_COMPAT_SHRINKER_H
 #define KEEL_COMPAT_SHRINKER_H
 
+/* shrinker.h does not include what it needs. */
+#include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
