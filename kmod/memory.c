@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memslot update transaction: how changes that have been found valid take
- * effect, as one. What userspace may ask for is regions.c's; what the host
- * takes back, notifier.c's; what a snapshot looks like, memslot.c's; what an
- * entry looks like, mmu/'s.
- *
- * An update goes through these steps under slots_lock:
- *
- * 1. Build the next snapshot, generation flagged. Can fail; nothing is changed.
- * 2. If slots go or change: make the next snapshot known to the faults as
- *    mmu.next, so that none maps what is not in it, and take away what is
- *    mapped otherwise. The old snapshot is still the one in force: MMIO
- *    verdicts and other slots are not disturbed, a fault on the slots that
- *    change retries, and the notifier finds their mappings as ever.
- * 3. Publish. This is the moment at which the update takes effect: until here
- *    every access is explained by the old snapshot, from here on by the new
- *    one, and the flag voids every verdict.
- * 4. Nobody may know an older snapshot any more. Mostly nobody does, and there
- *    is nothing to wait for. Otherwise an update that takes something away
- *    waits; one that only adds leaves the rest to grace_work().
- * 5. If the stored numbers come round, remove all MMIO entries.
- * 6. Advance the generation, clearing the flag.
- *
- * Adding needs neither step 2 nor mmu.lock nor to wait: a fault that still
- * knows an old snapshot can only conclude "MMIO", and that number is void.
- * Updates that follow meanwhile share the flagged number and step 6.
+ * The memslot update: makes valid changes take effect as one. The steps are told in
+ * memslot.h, at KEEL_GEN_UPDATE_IN_PROGRESS. regions.c validates what userspace asks
+ * for, notifier.c handles what the host takes back, memslot.c owns the snapshots and
+ * mmu/ the page tables.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -40,9 +19,9 @@
 #include "trace.h"
 
 /*
- * struct slot_chunk - the current slots of so many ids in a row, or NULL
+ * struct slot_chunk - the current slots of CHUNK_SLOTS consecutive ids; NULL: unused
  *
- * One page; made when one of the ids is first used, and kept.
+ * One page, allocated when one of the ids is first used and kept as long as the VM.
  */
 #define CHUNK_SLOTS	(PAGE_SIZE / sizeof(void *))
 #define NR_CHUNKS	DIV_ROUND_UP(KEEL_MAX_SLOTS, CHUNK_SLOTS)
@@ -53,8 +32,8 @@ struct slot_chunk {
 
 /*
  * struct keel_slot_index - the writer's side of a VM's slots
- * @chunk:	the current ones by id, for each address space
- * @since:	when the update in progress began, if someone traces it
+ * @chunk:	the current slots by id, for each address space
+ * @since:	when the update in progress began; set while its tracepoint is enabled
  */
 struct keel_slot_index {
 	struct slot_chunk *chunk[KEEL_ADDRESS_SPACES][NR_CHUNKS];
@@ -72,13 +51,13 @@ void memslot_free(void *p)
 	kfree(p);
 }
 
-/* The current snapshot, for the writer. Only settle() changes a published one. */
+/* The current snapshot, for the writer. Only settle() changes a published snapshot. */
 static struct keel_memslots *writable_slots(struct keel_vm *vm, int as)
 {
 	return rcu_dereference_protected(vm->memslots[as], lockdep_is_held(&vm->slots_lock));
 }
 
-/* Both numbers are userspace's and have been checked; not so by what runs ahead of the check. */
+/* Userspace chose @as and @id. They have been checked; bound them under speculation, too. */
 static struct slot_chunk **chunk_of(struct keel_slot_index *index, int as, unsigned int id)
 {
 	as = array_index_nospec(as, KEEL_ADDRESS_SPACES);
@@ -95,7 +74,7 @@ const struct keel_memslot *memory_slot(struct keel_vm *vm, int as, unsigned int 
 
 /* --- step 1 --------------------------------------------------------------- */
 
-/* Removals first, so that slots may change places. */
+/* Remove old slots before new ones are inserted, so that slots may exchange places. */
 static int build(struct memslot_update *u, struct slot_change *c, int n)
 {
 	int i, ret;
@@ -117,7 +96,7 @@ static int build(struct memslot_update *u, struct slot_change *c, int n)
 	return 0;
 }
 
-/* Room in the index for slots that are new, so that index_commit() cannot fail. */
+/* Allocate the chunks that new ids need, so that index_commit() cannot fail. */
 static int index_reserve(struct keel_slot_index *index, const struct slot_change *c, int n)
 {
 	for (; n--; c++) {
@@ -141,15 +120,15 @@ static void index_commit(struct keel_slot_index *index, const struct slot_change
 /* --- step 2 --------------------------------------------------------------- */
 
 /*
- * struct piece - a part of a slot that goes, up to an edge of a slot that comes
- * @heir:	the slot that has it next, at the same host address, or NULL
+ * struct piece - a part of an old slot, cut where slots of the next snapshot begin or end
+ * @heir:	the slot of the next snapshot that has it at the same hva, or NULL
  */
 struct piece {
 	gfn_t first, end;
 	const struct keel_memslot *heir;
 };
 
-/* The piece of @old below the last one; begin with all_of(). False: there is none. */
+/* Step to the piece of @old below *@p; start with all_of(). False: there is none. */
 static bool next_piece(const struct keel_memslots *next, const struct keel_memslot *old,
 		       struct piece *p)
 {
@@ -176,7 +155,7 @@ static struct piece all_of(const struct keel_memslot *old)
 	return (struct piece){ .first = old->base + old->npages };
 }
 
-/* Tables to split what is mapped across the edges of pieces: so that nothing fails later. */
+/* Set tables aside for splitting the huge leaves that lie across an edge of a piece. */
 static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 			  const struct slot_change *c, int n, struct list_head *tables)
 {
@@ -197,7 +176,7 @@ static int prepare_splits(struct keel_vm *vm, const struct keel_memslots *next,
 	return 0;
 }
 
-/* Change how @p is mapped, which stays mapped. */
+/* @p stays mapped: change its leaves as the flags of p->heir demand. */
 static void adapt(struct keel_vm *vm, const struct keel_memslot *old, const struct piece *p)
 {
 	u32 flips = old->flags ^ p->heir->flags;
@@ -213,8 +192,8 @@ static void adapt(struct keel_vm *vm, const struct keel_memslot *old, const stru
 }
 
 /*
- * Take away what is mapped through @old and not through @next, and rights that
- * @next does not give. What has an heir stays as it is.
+ * Remove what is mapped through @old but not through @next, and rights that @next
+ * does not give. Pieces with an heir stay mapped.
  */
 static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
 		     const struct keel_memslot *old, struct list_head *tables)
@@ -232,10 +211,10 @@ static void withdraw(struct keel_vm *vm, const struct keel_memslots *next,
 }
 
 /*
- * Must the pages of @old that stay mapped for @heir make their next write known?
- * They must where logging begins, unless all bits are set anyway. And a ring's
- * entry names slot and offset: where these change, handing it back would arm
- * another page, or none.
+ * Must the pages of @old that stay mapped for @heir be armed for logging? Yes if
+ * logging begins, unless a bitmap starts with all bits set. With dirty rings also
+ * if id or base changes: a ring entry names slot and offset, so resetting an entry
+ * made before would arm another page, or none.
  */
 static bool must_arm(const struct keel_vm *vm, const struct keel_memslot *old,
 		     const struct keel_memslot *heir)
@@ -250,9 +229,9 @@ static bool must_arm(const struct keel_vm *vm, const struct keel_memslot *old,
 }
 
 /*
- * Once @now is in force: a page that was armed earlier, and written to before,
- * would be taken from the hardware's log for a slot that does not log, and never
- * be told again.
+ * Arm the pages that must_arm() selects, after @now has been published: a write to a
+ * page armed before could be drained from the PML buffer while its slot still is the
+ * old one, which does not log. The mark would be lost.
  */
 static void arm(struct keel_vm *vm, const struct keel_memslots *now, const struct slot_change *c,
 		int n)
@@ -274,9 +253,9 @@ static void arm(struct keel_vm *vm, const struct keel_memslots *now, const struc
 }
 
 /*
- * No reader of the old snapshot is left to mark pages of the slots that are gone:
- * pass on what is noted there, to the slots that have the pages now, and to the
- * slot itself where it has moved.
+ * Copy the dirty bits of slots that are gone to the slots that have the pages now,
+ * and to the slot itself if it has moved; then free the old bitmaps. No reader of
+ * the old snapshot may be left: it could still mark pages there.
  */
 static void inherit_dirty(const struct keel_memslots *now, const struct slot_change *c, int n)
 {
@@ -295,7 +274,7 @@ static void inherit_dirty(const struct keel_memslots *now, const struct slot_cha
 	}
 }
 
-/* How many more slots log writes than before. */
+/* The number of slots that log writes, after the changes less before. */
 static int more_logging(const struct slot_change *c, int n)
 {
 	int more = 0;
@@ -316,9 +295,9 @@ static bool takes_away(const struct slot_change *c, int n)
 }
 
 /*
- * Withdraw what is mapped through the slots that go, then publish. The lock may
- * be dropped on the way; mmu.next keeps faults from mapping it again until the
- * new snapshot does.
+ * Steps 2 and 3: withdraw what is mapped through the slots that go or change, then
+ * publish. mmu.lock may be dropped on the way; until the new snapshot is published
+ * mmu.next keeps faults from mapping it again.
  */
 static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 			  const struct slot_change *c, int n, struct list_head *tables)
@@ -326,7 +305,7 @@ static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 	int i;
 
 	spin_lock(&vm->mmu.lock);
-	/* Whole, for faults that look at it without the lock. */
+	/* Release: the set must be complete for in_vain(), which reads it without mmu.lock. */
 	smp_store_release(&vm->mmu.next[as], set);
 	mmu_one_flush_begin(vm);
 	for (i = 0; i < n; i++)
@@ -340,7 +319,7 @@ static void replace_slots(struct keel_vm *vm, int as, struct keel_memslots *set,
 
 /* --- steps 4 to 6 ---------------------------------------------------------- */
 
-/* @since: when the update began; no clock is read unless someone listens. */
+/* Trace @phase with the time since the update began. Read no clock if tracing is off. */
 static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase,
 			const struct keel_memslots *set)
 {
@@ -356,8 +335,8 @@ static void trace_phase(struct keel_vm *vm, int as, enum keel_update_phase phase
 }
 
 /*
- * May someone still act on a snapshot older than the one just published? Who
- * begins to read from now on finds the new one.
+ * May a reader of a snapshot older than the one just published be left? Read
+ * sections that begin from now on find the new one.
  */
 static bool being_read(struct keel_vm *vm)
 {
@@ -365,15 +344,15 @@ static bool being_read(struct keel_vm *vm)
 	unsigned long i;
 	bool reading;
 
-	/* Published before this is asked: pairs with smp_store_mb() of the readers. */
+	/* Publish before reading the counts: pairs with smp_store_mb() of the readers. */
 	smp_mb();
-	/* See all that was done by those who have ended: pairs with their smp_store_release(). */
+	/* Acquire: pairs with end_reading(), so 0 also shows all that the sections did. */
 	reading = smp_load_acquire(&vm->notifier_reads);
 	rcu_read_lock();
 	for (i = 0; (vcpu = keel_vcpu_from(vm, &i)); i++) {
 		if (reading)
 			break;
-		/* The same. */
+		/* Acquire: pairs with keel_read_slots_end() in the same way. */
 		reading = smp_load_acquire(&vcpu->slots_held);
 	}
 	rcu_read_unlock();
@@ -381,8 +360,8 @@ static bool being_read(struct keel_vm *vm)
 }
 
 /*
- * No reader has an older snapshot that had an even generation: let the verdicts of
- * this one count.
+ * Steps 5 and 6. No reader may be left of an older snapshot that had an even
+ * generation.
  */
 static void settle(struct keel_vm *vm, int as)
 {
@@ -392,7 +371,7 @@ static void settle(struct keel_vm *vm, int as)
 	if (!(memslots_generation(set) & KEEL_GEN_UPDATE_IN_PROGRESS))
 		return;
 	trace_phase(vm, as, UPDATE_GRACE, set);
-	/* Before the number can be matched, and after the last reader that could store it. */
+	/* After the last reader that could store the number, before it can be matched. */
 	if (mmu_number_wraps(memslots_generation(set), next)) {
 		STAT(vm, mmio_wraps);
 		trace_keel_mmio_wrap(vm->id, as, memslots_generation(set), next);
@@ -404,15 +383,16 @@ static void settle(struct keel_vm *vm, int as)
 }
 
 /*
- * Settle what additions have left, and free what readers kept.
+ * Steps 4 to 6 for updates that only added: wait for a grace period, reuse the
+ * retired objects, settle.
  *
- * The flagged number tells the odd phases apart: no two of them share one. If it
- * is the same after the grace period as before, the phase had begun before, so no
+ * No two flagged phases share a number. If the flagged generation is the same after
+ * the grace period as before it, the phase began before the grace period, so no
  * reader is left of a snapshot that had an even generation. Snapshots published
- * within the phase may have readers still. Their generation stays odd for good,
- * and what it is noted in is never believed and never marked; so the number that
- * the last of them is given now cannot have been stored by anybody. This is why a
- * stream of additions needs no pause for verdicts to count again.
+ * within the phase may still have readers. Their generation stays odd for good, and
+ * a verdict with an odd generation is never stored; so nobody can have stored the
+ * number that settle() gives to the last of them. Therefore verdicts are used again
+ * from time to time even under a steady stream of additions.
  */
 static void grace_work(struct work_struct *work)
 {
@@ -437,7 +417,7 @@ static void grace_work(struct work_struct *work)
 	mutex_unlock(&vm->slots_lock);
 }
 
-/* If something was taken away, no reader of it may be left on return. */
+/* Steps 4 to 6. If the update took something away, return when no reader of it is left. */
 static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int n)
 {
 	bool wait = takes_away(c, n);
@@ -544,7 +524,7 @@ static void free_slots(struct keel_vm *vm)
 {
 	int as;
 
-	/* Knows the bitmaps, which the slots it points to hold. */
+	/* Before the slots: the index finds the bitmaps through them. */
 	free_index(vm->slot_index);
 	vm->slot_index = NULL;
 	for (as = 0; as < KEEL_ADDRESS_SPACES; as++) {

@@ -2,19 +2,19 @@
 /*
  * Snapshots of memory slots: two B+trees that are changed by copying the path
  * from the root to the change. Owns the shape of the trees and the arithmetic
- * of the generation. Knows nothing of who reads a snapshot, when it is
- * published, or what is a legal slot: see memory.c.
+ * of the generation. memory.c decides when a snapshot is published, regions.c
+ * which slots are valid.
  *
- * An update costs what it copies, and for each node a bit more, so nodes are
- * wide and levels few: 20 slots need nothing but the roots, which are part of
- * the set, and 32,764 three levels of nodes below them, four at times. Slots
- * are in the leaves, in order of a key that is unique. An entry says what the
- * lowest key and the greatest end below it are; by the ends the notifier passes
- * over all that ends before its range, although slots may overlap in hva.
+ * The cost of an update is what it copies plus a little for each node, so nodes are
+ * wide and levels few: 20 slots fit into the roots, which are part of the set, and
+ * 32,764 need three levels of nodes below them, sometimes four. Slots are in the
+ * leaves, in order of a unique key. An entry holds the lowest key and the greatest
+ * end below it. Slots may overlap in hva, so the mmu notifier needs the ends to skip
+ * what ends before its range.
  *
- * Every node but a root has MIN entries or more. On the way down to a change, a
- * full node is split and one with just MIN entries gets more before it is
- * entered, so that the change itself concerns a leaf alone.
+ * Every node but a root has at least MIN entries. On the way down, an insertion
+ * splits each full node and a removal refills each node with just MIN entries before
+ * entering it, so the change itself affects one leaf only.
  */
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
@@ -23,26 +23,26 @@
 
 #include "memslot.h"
 
-/* So many that a node fits into 512 bytes, and a set into 1024. */
+/* Entries of a node: a struct node_box fits into 512 bytes, a set into 1024. */
 #define FANOUT		20
 
-/* A quarter, so that a node is far from both bounds when it has met one. */
+/* A quarter: a node that has been merged or split in half is far from both bounds. */
 #define MIN		(FANOUT / 4)
 
-/* Below a root of level 7 were 2 * MIN^7 slots, more than ids can tell apart. */
+/* A root of level 7 would have at least 2 * MIN^7 slots below it: more than there are ids. */
 #define MAX_LEVEL	6
 
-/* A key below no bound: that of a node that is not in use. */
+/* The key of an unused entry: it is below no bound. */
 #define NO_KEY		(~0ULL)
 
 enum { BY_GFN, BY_HVA, NR_TREES };
 
 /*
  * struct slot_object - head of everything that is allocated here
- * @next:	on the list of fresh objects, of garbage, or of spares
- * @kind:	what it is, for its size
- * @fresh:	belongs to the update in progress and may still be changed
- * @dropped:	was fresh, but the update has dropped it again
+ * @next:	in the list of fresh, retired or spare objects
+ * @kind:	enum slot_object_kind; index of object_size[]
+ * @fresh:	allocated by the update in progress, which may still change it
+ * @dropped:	fresh, but the update no longer refers to it
  */
 struct slot_object {
 	struct slot_object *next;
@@ -53,8 +53,8 @@ struct slot_object {
 
 /*
  * struct slot_entry - one slot, or one node of the level below
- * @key:	the lowest key: a gfn, or an hva as hva_key() has it
- * @end:	the greatest end: the first gfn, or byte of hva, that is not in it
+ * @key:	the lowest key in it: a gfn, or hva_key()
+ * @end:	the greatest end in it: the first gfn, or hva, behind a slot
  */
 struct slot_entry {
 	u64 key, end;
@@ -69,7 +69,7 @@ struct slot_node {
 	struct slot_entry e[FANOUT];
 };
 
-/* @object comes first in each of these. */
+/* The pool frees these through @object, so @object is the first member of each. */
 struct slot_box {
 	struct slot_object object;
 	struct keel_memslot slot;
@@ -164,7 +164,7 @@ static void *new_object(struct memslot_update *u, enum slot_object_kind kind)
 	return o;
 }
 
-/* The update refers to @o no more. A fresh object stays on its list until the end. */
+/* The update no longer refers to @o. A fresh object stays on u->fresh until the end. */
 static void drop(struct memslot_update *u, struct slot_object *o)
 {
 	if (o->fresh) {
@@ -176,8 +176,8 @@ static void drop(struct memslot_update *u, struct slot_object *o)
 }
 
 /*
- * Slots may begin at the same hva: the id makes the key unique. There is room,
- * since slots begin with a page, far below byte 2^60.
+ * Several slots may begin at the same hva: the id makes the key unique. It fits, since
+ * slots begin at a page boundary, far below 2^60.
  */
 static u64 hva_key(hva_t hva, unsigned int id)
 {
@@ -199,8 +199,8 @@ static struct slot_entry entry_of_slot(int tree, const struct keel_memslot *slot
 }
 
 /*
- * The last entry of @n with a key below @bound, or else the first. On the way
- * of every fault: five compares, and no loop.
+ * The last entry of @n with a key below @bound, or else the first. Every fault calls
+ * this, so it is five compares without a loop.
  */
 static inline struct slot_entry *place(const struct slot_node *n, u64 bound)
 {
@@ -224,7 +224,7 @@ static void set_count(struct slot_node *n, unsigned int count)
 	n->count = count;
 }
 
-/* For as few as there are, and often none, cheaper than memmove(). */
+/* Cheaper than memmove() for a few entries, or none. */
 static void move(struct slot_entry *to, const struct slot_entry *from, unsigned int n)
 {
 	if (to < from)
@@ -235,7 +235,7 @@ static void move(struct slot_entry *to, const struct slot_entry *from, unsigned 
 			to[n] = from[n];
 }
 
-/* Put @new where its key belongs. @n is owned and has room. */
+/* Insert @new in key order. @n is owned and not full. */
 static void put(struct slot_node *n, const struct slot_entry *new)
 {
 	unsigned int at = n->count++;
@@ -268,7 +268,7 @@ static struct slot_entry entry_of_node(struct slot_node *n)
 	return (struct slot_entry){ n->e[0].key, greatest_end(n), .child = n };
 }
 
-/* @a and its right neighbour @b: let @a have @keep of the entries and @b the rest. */
+/* Share out the entries of @a and its right neighbour @b: @a gets @keep, @b the rest. */
 static void deal(struct slot_node *a, struct slot_node *b, unsigned int keep)
 {
 	unsigned int rest = a->count + b->count - keep;
@@ -294,7 +294,7 @@ static struct slot_box *box_of_slot(const struct keel_memslot *slot)
 	return (void *)((char *)slot - offsetof(struct slot_box, slot));
 }
 
-/* A node like @model. */
+/* A fresh copy of @model, or NULL: no memory. */
 static struct slot_node *copy_node(struct memslot_update *u, const struct slot_node *model)
 {
 	struct node_box *box = new_object(u, NODE_BOX);
@@ -305,7 +305,7 @@ static struct slot_node *copy_node(struct memslot_update *u, const struct slot_n
 	return &box->node;
 }
 
-/* The node below @e, which the update may change: copied if it is shared. */
+/* The node below @e for the update to change, copied if it is shared. NULL: no memory. */
 static struct slot_node *own(struct memslot_update *u, struct slot_entry *e)
 {
 	struct slot_object *old = &box_of_node(e->child)->object;
@@ -321,7 +321,7 @@ static struct slot_node *own(struct memslot_update *u, struct slot_entry *e)
 	return n;
 }
 
-/* Root @n is full: move what it has one level down. */
+/* Root @n is full: move its entries to a new node below it. */
 static int grow(struct memslot_update *u, struct slot_node *n)
 {
 	struct slot_node *child = copy_node(u, n);
@@ -334,7 +334,7 @@ static int grow(struct memslot_update *u, struct slot_node *n)
 	return 0;
 }
 
-/* Root @n has one entry left: move what is below one level up. */
+/* Root @n has one entry left: move the entries of the node below it into the root. */
 static void shrink(struct memslot_update *u, struct slot_node *n)
 {
 	struct slot_node *child = n->e[0].child;
@@ -344,8 +344,8 @@ static void shrink(struct memslot_update *u, struct slot_node *n)
 }
 
 /*
- * The node below @e, an entry of @n, is full, and @key will come into it. If
- * that is at either end, more will follow there: leave most of the room to them.
+ * The node below @e, an entry of @n, is full, and @key is to be inserted: split it.
+ * If @key goes to either end, leave most of the room there, for keys that follow.
  */
 static int split(struct memslot_update *u, struct slot_node *n, struct slot_entry *e, u64 key)
 {
@@ -354,7 +354,7 @@ static int split(struct memslot_update *u, struct slot_node *n, struct slot_entr
 
 	if (!right)
 		return -ENOMEM;
-	/* It was copied for its level. */
+	/* @right was copied for its level only. */
 	set_count(right, 0);
 	if (key > left->e[FANOUT - 1].key)
 		deal(left, right, FANOUT - MIN);
@@ -368,7 +368,7 @@ static int split(struct memslot_update *u, struct slot_node *n, struct slot_entr
 	return 0;
 }
 
-/* From @n, owned and not full, to the node below it in which @new belongs, owned and not full. */
+/* From @n, owned and not full, to the child in which @new belongs; it is owned and not full. */
 static struct slot_node *enter(struct memslot_update *u, struct slot_node *n,
 			       const struct slot_entry *new)
 {
@@ -408,8 +408,8 @@ static int tree_insert(struct memslot_update *u, int tree, const struct keel_mem
 
 /*
  * The node below @e, an entry of @n, has just MIN entries: merge it with a
- * neighbour, or let the two have the same. @n is owned and has one to spare.
- * The entry that leads to @key now, or NULL: no memory.
+ * neighbour, or balance the two. @n is owned and has an entry to spare. Returns
+ * the entry that leads to @key afterwards, or NULL: no memory.
  */
 static struct slot_entry *fill_up(struct memslot_update *u, struct slot_node *n,
 				  struct slot_entry *e, u64 key)
@@ -479,7 +479,7 @@ struct keel_memslots *memslots_new(int as)
 	return set;
 }
 
-/* Free all that is below @n, slots too if so wanted. */
+/* Free all nodes below @n, and the slots if @with_slots. */
 static void free_below(struct slot_node *n, bool with_slots)
 {
 	unsigned int i;
@@ -503,7 +503,7 @@ void memslots_destroy(struct keel_memslots *set)
 	memslot_free(set);
 }
 
-/* The slot that begins last before @end, or else the first; not in use: there is none. */
+/* The last slot that begins before @end, or else the first; an unused entry if none exists. */
 static const struct slot_entry *last_before(const struct keel_memslots *set, gfn_t end)
 {
 	const struct slot_node *n = &set->root[BY_GFN];
@@ -548,7 +548,7 @@ void memslots_visit_hva(const struct keel_memslots *set, hva_t start, hva_t end,
 {
 	hva_t page = (end + KEEL_PAGE_SIZE - 1) & ~(KEEL_PAGE_SIZE - 1);
 
-	/* The end may be that of all addresses, which no key can hold. */
+	/* @end may be the end of the address space, which no key can hold. */
 	visit(&set->root[BY_HVA], start, end >> 60 ? NO_KEY : hva_key(page, 0), fn, arg);
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The mmu notifier: what the host takes back, or asks about, found through the
- * slots that lie there and passed on to mmu/. Owns the way from host addresses
- * to guest frames; changes no slot.
+ * The mmu notifier: translates the host addresses that the host invalidates or asks
+ * about into gfns, through the slots, and passes these on to mmu/. Changes no slot.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -13,8 +12,8 @@
 #include "test.h"
 
 /*
- * struct notify - one call of the mmu notifier on its way through the slots
- * @fn:	what to do with the gfns of one slot; the lock is held
+ * struct notify - one call of the mmu notifier
+ * @fn:	called for the gfns of each slot, with mmu.lock held
  */
 struct notify {
 	struct keel_vm *vm;
@@ -36,7 +35,7 @@ static void notify_slot(const struct keel_memslot *slot, void *arg)
 	n->result |= n->fn(n->vm, slot->as, first, after, n->arg);
 }
 
-/* Call n->fn for each piece of a slot that lies in [n->start, n->end). Lock held. */
+/* Call n->fn for the part of each slot that lies in [n->start, n->end). mmu.lock held. */
 static bool notify_slots(struct notify *n)
 {
 	int as;
@@ -65,7 +64,7 @@ static int begin_reading(struct keel_vm *vm)
 	int idx = srcu_read_lock(&vm->srcu);
 
 	spin_lock(&vm->mmu.lock);
-	/* Written before a snapshot is read: pairs with being_read(). */
+	/* Write the count before reading a snapshot: pairs with being_read(). */
 	smp_store_mb(vm->notifier_reads, vm->notifier_reads + 1);
 	return idx;
 }
@@ -73,15 +72,15 @@ static int begin_reading(struct keel_vm *vm)
 static void end_reading(struct keel_vm *vm, int idx)
 	__releases(&vm->mmu.lock) __releases(&vm->srcu)
 {
-	/* Seen to have ended, it is seen with all that it did. */
+	/* Release: order what the section did before the count drops; pairs with being_read(). */
 	smp_store_release(&vm->notifier_reads, vm->notifier_reads - 1);
 	spin_unlock(&vm->mmu.lock);
 	srcu_read_unlock(&vm->srcu, idx);
 }
 
 /*
- * A slot that is added while this runs is not visited; no fault can map it
- * either until the end, because the count covers its hva.
+ * A slot that is added meanwhile is not visited. No fault maps its part of the range
+ * before invalidate_end() either: mmu->invalidating makes fault_invalidated() true.
  */
 static int invalidate_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
@@ -136,7 +135,7 @@ static keel_young_t clear_flush_young(struct mmu_notifier *mn, struct mm_struct 
 	return age(mn, start, end, true, true);
 }
 
-/* A stale accessed bit in a TLB only makes the page look older than it is. */
+/* No flush: a TLB that holds the accessed bit only makes the page look older than it is. */
 static keel_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				unsigned long start, unsigned long end)
 {
@@ -149,7 +148,7 @@ static keel_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 	return age(mn, address, address + PAGE_SIZE, false, false);
 }
 
-/* The address space ends, or the VM does: nothing stays mapped. */
+/* The process's mm or the VM ends: remove all mappings. */
 static void release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct keel_vm *vm = notifier_vm(mn);

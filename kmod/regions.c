@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls that change memory slots: from what userspace wrote to changes
- * that are known to be sound. Only whether two slots would overlap is found
- * later, by memory.c, which makes the changes take effect.
+ * The ioctls that change memory slots: validate what userspace asks for and turn it
+ * into changes that memory.c makes take effect. memory.c also checks for overlaps.
  */
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
@@ -17,7 +16,7 @@
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)
 
-/* Say of the argument what can be said without looking at the current slots. */
+/* Check all that does not depend on the current slots. */
 static bool region_valid(const struct kvm_userspace_memory_region *r)
 {
 	u64 last = r->guest_phys_addr + r->memory_size;
@@ -29,7 +28,7 @@ static bool region_valid(const struct kvm_userspace_memory_region *r)
 	if (!PAGE_ALIGNED(r->memory_size) || !PAGE_ALIGNED(r->guest_phys_addr) ||
 	    !PAGE_ALIGNED(r->userspace_addr))
 		return false;
-	/* The kernel reads and writes guest memory through these addresses without asking again. */
+	/* Not every accessor of guest memory checks again: __try_cmpxchg_user() does not. */
 	if (!access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
 		return false;
 	return last >= r->guest_phys_addr && r->memory_size >> PAGE_SHIFT <= MAX_SLOT_PAGES;
@@ -50,9 +49,9 @@ static void describe(struct slot_change *c, const struct kvm_userspace_memory_re
 }
 
 /*
- * Compare with the slot of that id. 1: go ahead; 0: nothing to do; -EINVAL.
- * KVM's ioctl knows add, delete, move, and dirty logging on and off; for all
- * else it wants the slot deleted first, unless userspace has asked for changes
+ * Compare the change with the current slot. 1: make it; 0: nothing to do; -EINVAL.
+ * KVM_SET_USER_MEMORY_REGION can add, delete, move, and switch dirty logging. For
+ * other changes KVM requires that the slot is deleted first; so does Keel unless
  * @in_place.
  */
 static int compare(const struct slot_change *c, bool in_place)
@@ -74,7 +73,7 @@ static int compare(const struct slot_change *c, bool in_place)
 	return new->base + new->npages > mmu_max_gfn() ? -EINVAL : 1;
 }
 
-/* Compare all; those with nothing to do are left out. How many are left, or -EINVAL. */
+/* Drop the changes that change nothing. Returns how many are left, or -EINVAL. */
 static int compare_all(struct keel_vm *vm, struct slot_change *c, int n, bool in_place)
 {
 	int i, ret, left = 0;
@@ -90,7 +89,7 @@ static int compare_all(struct keel_vm *vm, struct slot_change *c, int n, bool in
 	return left;
 }
 
-/* @n changes of one address space, each of another slot. */
+/* Make @n changes of one address space, each of a different slot. */
 static int change(struct keel_vm *vm, struct slot_change *c, int n, bool in_place)
 {
 	int as = c->wanted.as, ret;
@@ -113,7 +112,7 @@ long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data)
 	return change(vm, &c, 1, READ_ONCE(vm->memory_in_place));
 }
 
-/* One address space, no slot twice: then the order in which they stand means nothing. */
+/* Require one address space and no slot twice, so that the order of changes has no meaning. */
 static int describe_all(struct slot_change *c, const struct kvm_userspace_memory_region *r,
 			int n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The checks of what userspace asks of a VM's memory.
+ * The ioctls that change memory slots.
  */
 #ifndef KEEL_REGIONS_H
 #define KEEL_REGIONS_H
@@ -8,14 +8,14 @@
 struct keel_vm;
 
 /*
- * KVM_SET_USER_MEMORY_REGION; @data: struct kvm_userspace_memory_region. 0;
- * -EINVAL what it says is wrong; -EEXIST it overlaps another slot; -ENOMEM.
+ * KVM_SET_USER_MEMORY_REGION; @data: struct kvm_userspace_memory_region. 0, or
+ * -EINVAL: invalid argument, -EEXIST: it overlaps another slot, -ENOMEM.
  */
 long keel_ioctl_set_user_memory_region(struct keel_vm *vm, void *data);
 
 /*
- * KEEL_SET_MEMORY_REGIONS; @arg: the user's struct keel_memory_regions. Errors
- * as above; -E2BIG too many changes; -EFAULT.
+ * KEEL_SET_MEMORY_REGIONS; @arg: user pointer to a struct keel_memory_regions.
+ * Errors as above, and -E2BIG: too many changes, -EFAULT.
  */
 long keel_ioctl_set_memory_regions(struct keel_vm *vm, void *arg);
 
