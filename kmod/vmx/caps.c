@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From capability MSRs to the set of controls Keel runs with: what must be
- * there, what is used if it is there and wanted. Pure: reads no MSR itself
- * (cpu.c does) and compiles natively.
+ * Computes from the capability MSRs the set of VMX controls that Keel runs
+ * with: required controls, and optional ones that the CPU has and the module
+ * parameters allow. Pure: cpu.c reads the MSRs, and this file compiles
+ * natively.
  */
 #include "vmx.h"
 #include "caps.h"
 #include "controls.h"
 
-/* A capability MSR: low half are bits that must be 1, high half that may be 1. */
+/*
+ * @msr: a capability MSR. Its low half has the bits that must be 1, its high
+ * half those that may be.
+ */
 static bool choose(u64 msr, u32 need, u32 like, u32 *ctl)
 {
 	u32 must = (u32)msr, may = (u32)(msr >> 32);
@@ -27,7 +31,7 @@ static void choose_ept_vpid(u64 cap, const struct vmx_wants *want, struct vmx_ca
 	c->invvpid_single = cap & VPIDCAP_SINGLE;
 }
 
-/* VPID without a way to drop its translations is of no use. */
+/* VPID needs an INVVPID that can drop the translations of a VPID. */
 static bool vpid_usable(u64 cap)
 {
 	return (cap & VPIDCAP_INVVPID) && (cap & (VPIDCAP_SINGLE | VPIDCAP_ALL));
@@ -45,7 +49,7 @@ static u32 wanted_proc2(const struct vmx_raw_caps *raw, const struct vmx_wants *
 		like |= PROC2_UNRESTRICTED;
 	if (want->tsc_scaling)
 		like |= PROC2_TSC_SCALING;
-	/* The log is of dirty bits. */
+	/* PML logs the setting of EPT dirty bits: it needs EPT accessed and dirty flags. */
 	if (want->pml && want->ept_ad && (raw->ept_vpid & EPTCAP_AD))
 		like |= PROC2_PML;
 	return like;
@@ -87,7 +91,7 @@ static const char *choose_controls(const struct vmx_raw_caps *raw, const struct 
 	return NULL;
 }
 
-/* A pair is of use only if both halves are there. */
+/* Switch the PAT only if both VM entry and VM exit can load it. */
 static void match_pairs(struct vmx_caps *c)
 {
 	c->load_pat = (c->exit_ctl & EXIT_LOAD_PAT) && (c->entry_ctl & ENTRY_LOAD_PAT);
@@ -121,12 +125,12 @@ const char *vmx_caps_compute(const struct vmx_raw_caps *raw, const struct vmx_wa
 	c->vpid = c->proc2_ctl & PROC2_VPID;
 	c->unrestricted = c->proc2_ctl & PROC2_UNRESTRICTED;
 	c->tsc_scaling = c->proc2_ctl & PROC2_TSC_SCALING;
-	/* In use only while a slot logs. */
+	/* vmcs_write_proc2() sets the control only while a memslot logs writes. */
 	c->pml = c->proc2_ctl & PROC2_PML;
-	/* Only while a guest has UMIP on. */
+	/* vmcs_write_proc2() sets the control only while the guest has CR4.UMIP set. */
 	c->umip_by_exits = c->proc2_ctl & PROC2_TABLE_EXITING;
 	c->proc2_ctl &= ~(PROC2_PML | PROC2_TABLE_EXITING);
-	/* In use only while a debugger steps. */
+	/* vmx_monitor_trap() sets the control only while userspace single-steps. */
 	c->monitor_trap = c->proc_ctl & PROC_MONITOR_TRAP;
 	c->proc_ctl &= ~PROC_MONITOR_TRAP;
 	c->rdtscp = c->proc2_ctl & PROC2_RDTSCP;

@@ -18,15 +18,12 @@ struct vmx_raw_caps {
 	u64 ept_vpid;
 };
 
-/* Features that the module parameters allow to be used. */
+/* Optional features that the module parameters allow. */
 struct vmx_wants {
 	bool vpid, ept_ad, unrestricted, tsc_scaling, pml, umip, monitor_trap;
 };
 
-/*
- * Choose the controls. Returns NULL, or the name of the feature that Keel
- * cannot do without and this CPU has not.
- */
+/* Choose the controls. Return NULL, or the name of a required feature that this CPU lacks. */
 const char *vmx_caps_compute(const struct vmx_raw_caps *raw, const struct vmx_wants *want,
 			     struct vmx_caps *caps);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private to vmx/: what the kernel must be told when a CPU enters a guest. For
- * RCU, lockdep and time accounting a guest is like userspace: interrupts on, a
- * quiescent state, time of its own.
+ * Private to vmx/: tells RCU, lockdep and time accounting that a CPU enters or
+ * leaves a guest. For them a guest is like userspace: it runs with interrupts
+ * on, it is an RCU quiescent state, and its time is accounted separately.
  */
 #ifndef KEEL_VMX_CONTEXT_H
 #define KEEL_VMX_CONTEXT_H
@@ -15,7 +15,10 @@
 #include <linux/smp.h>
 #include <linux/vtime.h>
 
-/* Interrupts off. Between the two no RCU, no tracing, no instrumentation. */
+/*
+ * Call with interrupts off. Between vmx_context_enter() and vmx_context_exit()
+ * use no RCU, no tracing and no instrumentation.
+ */
 static __always_inline void vmx_context_enter(void)
 {
 	instrumentation_begin();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * VMX operation of physical CPUs: probing, VMXON on every CPU while a VM
- * exists, and VMXOFF whenever a CPU or the machine goes away (hotplug,
- * suspend, reboot; crash.c has the rest). Knows no VMCS but the VMXON region.
+ * exists, and VMXOFF whenever a CPU or the machine goes away (hotplug, suspend,
+ * reboot; crash.c handles crashes). The only VMCS handled here is the VMXON
+ * region.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -72,12 +73,12 @@ int vmx_on_here(void)
 
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
-	/* The kernel drops it where the firmware locks VMX off for the mode it runs in. */
+	/* The kernel clears X86_FEATURE_VMX on a CPU whose firmware has locked VMX off. */
 	if (!this_cpu_has(X86_FEATURE_VMX))
 		return -EOPNOTSUPP;
 
 	save_host_msrs(c);
-	/* Where tracing cannot go on in VMX operation, VMXON would fault while it does. */
+	/* Stop Intel PT where it cannot run in VMX operation: VMXON would fault while it traces. */
 	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
 	if (vmx_op_vmxon(__pa(c->vmxon))) {
@@ -86,7 +87,7 @@ int vmx_on_here(void)
 		return -EIO;
 	}
 	WRITE_ONCE(c->on, true);
-	/* Someone else may have used the same tags since we were here last. */
+	/* Another hypervisor may have used the same VPIDs and EPT roots on this CPU meanwhile. */
 	vmx_flush_everything_here();
 	return 0;
 }
@@ -147,7 +148,7 @@ int vmx_hardware_get(void)
 
 	cpus_read_lock();
 	mutex_lock(&hardware_lock);
-	/* A machine that reboots has left VMX operation for good. */
+	/* vmx_reboot() has left VMX operation for good. */
 	if (READ_ONCE(vmx_going_down))
 		err = -EBUSY;
 	else if (!hardware_users)
@@ -200,7 +201,7 @@ static void read_raw_caps(struct vmx_raw_caps *raw)
 	raw->cr4_fixed1 = read_cap(MSR_IA32_VMX_CR4_FIXED1);
 }
 
-/* One VMCS layout and one set of controls serve all CPUs. */
+/* True if this CPU's capabilities equal vmx_caps: one set of controls serves all CPUs. */
 static bool as_capable(void)
 {
 	struct vmx_raw_caps raw;
@@ -213,8 +214,9 @@ static bool as_capable(void)
 /* --- CPUs and machines that come and go --------------------------------- */
 
 /*
- * A CPU that comes, and each that is there when the module is loaded.
- * cpus_write_lock is held, or no VM can exist yet: hardware_users does not change.
+ * CPU hotplug callback, also called for each online CPU when the module is
+ * loaded. hardware_users cannot change meanwhile: cpus_write_lock is held, or
+ * no VM can exist yet.
  */
 static int vmx_cpu_online(unsigned int cpu)
 {
@@ -247,7 +249,7 @@ static int vmx_cpu_offline(unsigned int cpu)
 	return 0;
 }
 
-/* The last CPU, with interrupts off; the others have been taken offline. */
+/* Runs on the last CPU, with interrupts off; the others have been taken offline. */
 static int vmx_suspend(void)
 {
 	vmx_off_here();
@@ -255,7 +257,7 @@ static int vmx_suspend(void)
 	return 0;
 }
 
-/* Every VMCS has been cleared, so each is told when it is loaded again. */
+/* Every VMCS has been cleared, so vmx_load() writes each a new TSC_OFFSET. */
 static void note_lost_ticks(void)
 {
 	u64 now = rdtsc_ordered();
@@ -276,7 +278,7 @@ static struct syscore_ops vmx_syscore = {
 	.resume = vmx_resume,
 };
 
-/* INIT is blocked in VMX operation: a machine that reboots must leave it. */
+/* INIT is blocked in VMX operation: leave it on all CPUs before the machine reboots. */
 static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	WRITE_ONCE(vmx_going_down, true);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A crashing kernel stops its CPUs by NMI and boots the next one: none may be
- * left in VMX operation, where INIT is blocked and CR4.VMXE cannot be cleared.
- * The kernel has room for one callback, which belongs to kvm_intel whenever
- * that is loaded. Its callback takes any CPU out of VMX operation, ours
- * included, so Keel registers its own only while kvm_intel is absent.
+ * A crashing kernel stops its CPUs by NMI and boots the next kernel. No CPU may
+ * stay in VMX operation, where INIT is blocked and CR4.VMXE cannot be cleared.
+ * The kernel has room for one callback, which kvm_intel registers whenever it
+ * is loaded. That callback takes any CPU out of VMX operation, also one that
+ * Keel has put there, so Keel registers its own only while kvm_intel is absent.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -13,8 +13,8 @@
 #include "ops.h"
 #include "vmcs.h"
 
-static DEFINE_MUTEX(crash_lock);	/* the four flags below */
-static bool others;			/* another hypervisor module is loaded */
+static DEFINE_MUTEX(crash_lock);	/* protects the three flags below */
+static bool others;			/* kvm_intel may use the callback */
 static bool armed;			/* a VM exists */
 static bool registered;
 
@@ -56,12 +56,12 @@ void vmx_crash_disarm(void)
 	set_flag(&armed, false);
 }
 
-/* COMING is told before the module's init, GOING after its exit. */
+/* The notifier gets COMING before the module's init and GOING after its exit. */
 static int module_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct module *mod = data;
 
-	/* kvm_amd, which fails to load on this CPU, takes no part. */
+	/* Ignore kvm_amd, which fails to load on an Intel CPU. */
 	if (strcmp(mod->name, "kvm_intel"))
 		return NOTIFY_DONE;
 	if (action == MODULE_STATE_COMING)
@@ -73,7 +73,7 @@ static int module_event(struct notifier_block *nb, unsigned long action, void *d
 
 static struct notifier_block module_nb = { .notifier_call = module_event };
 
-/* kvm_intel exports nothing, but it cannot be loaded without kvm. */
+/* Look for a symbol of kvm: kvm_intel exports none, but cannot be loaded without kvm. */
 static bool kvm_is_loaded(void)
 {
 	void *sym = __symbol_get("kvm_init");

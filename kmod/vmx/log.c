@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hardware's log of writes (page-modification logging): a page of 512 guest
- * physical addresses, filled from the end. What they mean is not known here.
+ * Page-modification logging (PML): the CPU fills a page of 512 guest physical
+ * addresses from the end. This file does not interpret them.
  */
 #include "controls.h"
 #include "ops.h"
@@ -29,7 +29,7 @@ void vmx_log_writes(struct vmx_vcpu *v, bool on)
 
 unsigned int vmx_take_log(struct vmx_vcpu *v, const u64 **gpas)
 {
-	/* The index is of the next entry to fill; below 0, all are. */
+	/* The index is that of the next entry to fill; it wraps below 0 when the log is full. */
 	u16 index = vmcs_read(GUEST_PML_INDEX);
 	unsigned int first = index >= VMX_LOG_ENTRIES ? 0 : index + 1;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Flushing the L1 data cache before an entry, where the CPU lets a guest read
- * what the host left in it (L1TF). The other defences a host owes itself are
- * single instructions in vmenter.S, chosen by what the kernel says of its CPU.
+ * Flushes the L1 data cache before an entry on CPUs that let a guest read what
+ * the host left in it (L1TF). The other mitigations are single instructions in
+ * vmenter.S, chosen by the kernel's CPU feature flags.
  */
 #include <linux/gfp.h>
 #include <linux/hardirq.h>
@@ -18,8 +18,8 @@
 #define L1D_ORDER	4		/* 64 KiB: twice the largest affected L1D */
 
 static bool l1d_needed;
-static bool l1d_always;			/* l1tf=full: before every entry */
-static u8 *l1d_fill;			/* only where microcode has no flush command */
+static bool l1d_always;			/* l1tf=full: flush before every entry */
+static u8 *l1d_fill;			/* NULL if microcode has the flush command */
 
 static bool cpu_needs_flush(void)
 {
@@ -32,7 +32,7 @@ static bool cpu_needs_flush(void)
 	return !(arch_cap & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
-/* A sibling thread fills the L1D while the guest runs: no flush helps against that. */
+/* A sibling thread fills the L1D while the guest runs: no flush before the entry prevents that. */
 static void warn_of_smt(void)
 {
 	if (sched_smt_active() && l1tf_mitigation != L1TF_MITIGATION_FLUSH_NOWARN)
@@ -58,9 +58,10 @@ void vmx_mitigations_teardown(void)
 }
 
 /*
- * Handlers bring the host's data into the cache. Those of these exits touch
- * the vCPU only; an interrupt's own handler sets the other mark. A port may be
- * a doorbell, which wakes whatever waits for it.
+ * Exit handlers bring the host's data into the L1D. Those of the exits listed
+ * here touch only the vCPU; an interrupt's own handler sets the kernel's
+ * per-CPU flush flag. I/O exits are not listed: a doorbell on the port wakes
+ * its waiters.
  */
 static bool handler_is_harmless(u16 reason)
 {
@@ -73,7 +74,10 @@ void vmx_l1d_after_exit(struct vmx_vcpu *v, u16 reason)
 		v->l1d_unsafe = true;
 }
 
-/* Whatever may have brought the host's data into the cache has set one of the two marks. */
+/*
+ * Flush only if v->l1d_unsafe or the kernel's per-CPU flag says that host data
+ * may be in the L1D.
+ */
 noinstr void vmx_flush_l1d(struct vmx_vcpu *v)
 {
 	unsigned int i;
@@ -88,7 +92,7 @@ noinstr void vmx_flush_l1d(struct vmx_vcpu *v)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 		return;
 	}
-	/* Reading more than the cache holds evicts all that was in it. */
+	/* Read more than the cache holds: that evicts all of its contents. */
 	for (i = 0; i < (PAGE_SIZE << L1D_ORDER); i += 64)
 		asm volatile("movzbl (%0), %%eax" : : "r" (l1d_fill + i) : "eax");
 	asm volatile("lfence" : : : "memory");

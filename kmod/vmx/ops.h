@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The VMX instructions. All of them may fault once the machine is going down
- * and VMX has been switched off under us, and may fail on a broken invariant:
- * both end in vmx_insn_failed(), never in an oops.
+ * The VMX instructions. Each may fault once the machine goes down and VMX has
+ * been switched off on this CPU, and may fail if an invariant is broken.
+ * Neither causes an oops: both end in vmx_insn_failed(), or in -EIO for the
+ * caller to handle.
  */
 #ifndef KEEL_VMX_OPS_H
 #define KEEL_VMX_OPS_H
@@ -14,15 +15,15 @@
 
 struct vmx_vcpu;
 
-/* vmenter.S: VMLAUNCH or VMRESUME, and back here at the exit. */
+/* vmenter.S: VMLAUNCH or VMRESUME. Return 0 after a VM exit, 1 if the entry failed. */
 int vmx_enter(struct vmx_vcpu *v, bool launched);
 
-/* cpu.c: complain once, unless VMX has been taken away on purpose. */
+/* cpu.c: warn once, unless vmx_going_down is set. */
 void vmx_insn_failed(const char *insn, u64 operand);
 
 /*
- * XOR leaves ZF set, so that an instruction which faults (and is stepped over
- * by the fix-up) looks like one that failed.
+ * XOR sets ZF: a VMREAD that faults, and that the exception table then skips,
+ * looks like one that failed.
  */
 static __always_inline unsigned long vmcs_read(unsigned long field)
 {

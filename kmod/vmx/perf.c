@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The host's performance counters while a guest runs. perf says which of its
- * MSRs need another value in a guest; the hardware swaps them in the entry and
- * in the exit itself, so that no instruction of the host is missed. Guests have
- * no counters of their own.
+ * The host's performance counters while a guest runs. perf names the MSRs that
+ * need another value in a guest; VM entry and VM exit themselves swap these, so
+ * that every instruction of the host is counted. Guests have no counters of
+ * their own.
  */
 #include <linux/slab.h>
 #include <asm/msr.h>
@@ -17,8 +17,8 @@
 #define PERF_MSRS	4
 
 /*
- * Lists as VM entry and VM exit load them. They need 16-byte alignment, which
- * kzalloc() gives to any power of two.
+ * MSR-load lists of VM entry and VM exit. They need 16-byte alignment, which
+ * kzalloc() gives to any size that is a power of two.
  */
 struct vmx_perf {
 	struct vmx_msr_entry guest[PERF_MSRS];
@@ -50,8 +50,8 @@ void vmx_perf_reset(struct vmx_vcpu *v)
 static void list_msr(struct vmx_perf *p, unsigned int i, const struct perf_guest_switch_msr *msr)
 {
 	/*
-	 * A record of a sample may still be on its way, and must not be written with the guest's
-	 * page tables: the host ends it here.
+	 * Stop PEBS before the entry: a record still in flight would be written
+	 * through the guest's page tables.
 	 */
 	if (msr->msr == MSR_IA32_PEBS_ENABLE)
 		native_wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
@@ -65,7 +65,7 @@ void vmx_perf_before_entry(struct vmx_vcpu *v)
 	int nr = 0, i;
 	const struct perf_guest_switch_msr *msrs = perf_guest_get_msrs(&nr, NULL);
 
-	/* NULL: this CPU's perf swaps nothing, and has not set @nr. */
+	/* perf returns NULL, and does not set @nr, on CPUs where it swaps nothing. */
 	for (i = 0; msrs && i < nr && !WARN_ON_ONCE(count == PERF_MSRS); i++)
 		if (msrs[i].host != msrs[i].guest)
 			list_msr(v->perf, count++, &msrs[i]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running a guest: host state that must be put aside and brought back, the
- * entry itself, and the value that says why it ended. Also the life of the
- * hardware half of a vCPU.
+ * Runs a guest: saves and restores host state, enters the guest, and fills
+ * struct keel_exit with the reason of the exit. Also creates, resets and frees
+ * the hardware half of a vCPU.
  */
 #include <linux/hw_breakpoint.h>
 #include <linux/kernel.h>
@@ -21,7 +21,7 @@
 #include "ops.h"
 #include "vmcs.h"
 
-/* Debug registers after power-on: the bits that read as 1 come first. */
+/* Debug registers after power-on, with the bits that always read as 1. */
 #define DR6_RESET	0xffff0ff0
 #define DR7_RESET	0x400
 
@@ -33,8 +33,9 @@ static_assert(offsetof(struct vmx_vcpu, owns_spec_ctrl) == 18 * 8);
 /* --- host segments and MSRs --------------------------------------------- */
 
 /*
- * A paravirtualised kernel has its own ways to MSRs, but no VMX. All of these
- * are the kernel's or have been checked: no fault is expected.
+ * Use the native MSR accessors: only a Xen PV kernel replaces them, and probe()
+ * refuses it. No access can fault: the MSRs exist, and each value is the
+ * kernel's own or has been checked by msr.c.
  */
 
 static void save_host_segments(struct vmx_vcpu *v)
@@ -48,13 +49,16 @@ static void save_host_segments(struct vmx_vcpu *v)
 	v->host_kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 }
 
-/* A host selector in the VMCS must be in the GDT with RPL 0: others are reloaded by hand. */
+/* VM entry demands host selectors of the GDT with RPL 0: restore_host_segments() reloads others. */
 static u16 loadable(u16 sel)
 {
 	return sel & 7 ? 0 : sel;
 }
 
-/* A thread that runs its vCPU again and again has the same ones each time. */
+/*
+ * Write only what has changed: a thread that runs its vCPU repeatedly has the
+ * same values each time.
+ */
 static void write_host_segments(struct vmx_vcpu *v)
 {
 	u16 fs = loadable(v->host_fs_sel), gs = loadable(v->host_gs_sel);
@@ -77,7 +81,7 @@ static void load_msrs(const u64 *new, const u64 *old)
 {
 	int i;
 
-	/* Few and short: counting would be half the work. */
+	/* Unroll: with four MSRs the loop counter would cost as much as the comparisons. */
 #pragma GCC unroll 4
 	for (i = 0; i < SWITCH_COUNT; i++)
 		if (new[i] != old[i])
@@ -118,7 +122,7 @@ static void restore_host(struct vmx_vcpu *v)
 	v->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	restore_host_segments(v);
 	load_msrs(this_cpu_ptr(&vmx_cpu)->host_msr, v->msr);
-	/* A VM exit leaves TR and GDTR with limits of its own. */
+	/* A VM exit sets the limits of TR and GDTR to constants: restore the kernel's. */
 	invalidate_tss_limit();
 	load_fixmap_gdt(smp_processor_id());
 	v->host_switched = false;
@@ -181,7 +185,7 @@ static void load_guest_breakpoints(const struct vmx_vcpu *v)
 	set_debugreg(dr[3], 3);
 }
 
-/* A VM exit empties DR7 and IA32_DEBUGCTL, whether the guest used them or not. */
+/* A VM exit resets DR7 and IA32_DEBUGCTL, whether or not the guest used them. */
 static void restore_host_debug(const struct vmx_vcpu *v)
 {
 	if (unlikely(hw_breakpoint_active()))
@@ -196,7 +200,10 @@ static void swap_xcr0(u64 from, u64 to)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, to);
 }
 
-/* XCR0 is the guest's only once it has said that it knows of it. */
+/*
+ * Load the guest's XCR0 only while its CR4.OSXSAVE is set: without it no XSAVE
+ * instruction works.
+ */
 static u64 entry_xcr0(const struct vmx_vcpu *v, u64 host)
 {
 	return v->cr4 & X86_CR4_OSXSAVE ? v->xcr0 : host;
@@ -221,9 +228,9 @@ static noinstr int enter_guest(struct vmx_vcpu *v)
 }
 
 /*
- * Only some exits can come in the midst of delivering an event: do not pay a
- * VMREAD for the others. An event that this entry injected was delivered
- * unless such an exit says otherwise.
+ * Only the exits listed here can interrupt the delivery of an event: skip the
+ * VMREAD of the IDT-vectoring information for the others. An injected event
+ * counts as delivered unless this field says otherwise.
  */
 static bool exit_may_interrupt_delivery(u16 reason)
 {
@@ -243,14 +250,14 @@ static void fill_exit(struct vmx_vcpu *v, struct keel_exit *exit, int failed)
 {
 	*exit = (struct keel_exit) { 0 };
 	if (unlikely(failed)) {
-		/* VMfailInvalid leaves no number, but is no success. */
+		/* VMfailInvalid sets no error number: report ~0, as 0 would mean success. */
 		exit->vmfail = READ_ONCE(vmx_going_down) ? 0 : vmcs_read(VM_INSTRUCTION_ERROR);
 		exit->vmfail = exit->vmfail ?: ~0u;
 		return;
 	}
 	exit->raw = vmcs_read(VM_EXIT_REASON);
 	exit->reason = (u16)exit->raw;
-	/* An entry that failed on guest state has delivered nothing. */
+	/* An entry that failed on guest state has delivered no event. */
 	if (unlikely(exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	v->launched = true;
@@ -266,7 +273,10 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	int failed;
 
 	lockdep_assert_irqs_disabled();
-	/* perf changes it by interrupt: what is read earlier may be written back too late. */
+	/*
+	 * Read DEBUGCTL with interrupts off: perf changes it from interrupts,
+	 * and restore_host_debug() would write back a stale value.
+	 */
 	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	write_dirty_registers(v);
 	write_host_crs(v);
@@ -276,7 +286,10 @@ void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit)
 	if (unlikely(breakpoints_on(v)))
 		load_guest_breakpoints(v);
 	else if (unlikely(hw_breakpoint_active()))
-		/* From here to the entry a handler of them would run with the guest's XCR0. */
+		/*
+		 * Disarm host breakpoints: after swap_xcr0() their handler
+		 * would run with the guest's XCR0.
+		 */
 		set_debugreg(0, 7);
 	swap_xcr0(host_xcr0, guest_xcr0);
 
@@ -297,8 +310,9 @@ void vmx_account_exit(void)
 }
 
 /*
- * It came while the thread's own code stood still, as if from user mode: an
- * error that can be contained costs the thread, and not the machine.
+ * Pass registers with a user-mode CS: the machine check interrupted the guest,
+ * not kernel code, so an error that can be contained kills this thread and does
+ * not panic the machine.
  */
 static void handle_machine_check(void)
 {
@@ -309,7 +323,10 @@ static void handle_machine_check(void)
 #endif
 }
 
-/* The gate, the stack and the IRET that unblocks are those of a real NMI. */
+/*
+ * INT 2 runs the host's NMI handler as a real NMI would: through its gate, on
+ * its stack, and up to the IRET that unblocks NMIs.
+ */
 void vmx_handle_nmi(const struct keel_exit *exit)
 {
 	u32 type = exit->intr_info & INTR_INFO_INTR_TYPE_MASK;
@@ -419,7 +436,7 @@ void vmx_reset(struct vmx_vcpu *v)
 	vmx_set_rip(v, 0xfff0);
 	vmx_set_rsp(v, 0);
 	vmx_set_rflags(v, 0);
-	/* The family, model and stepping that reset leaves there. */
+	/* Reset leaves the CPU's family, model and stepping in EDX. */
 	v->gpr[GPR_RDX] = 0x600;
 	v->xcr0 = XFEATURE_MASK_FP;
 	v->need_flush = true;
@@ -427,7 +444,7 @@ void vmx_reset(struct vmx_vcpu *v)
 
 void vmx_dump(struct vmx_vcpu *v, const struct keel_exit *exit)
 {
-	/* No VMCS can be read any more, and the reason is known. */
+	/* VMX is off, so VMREAD would fail, and the cause of the failed entry is known. */
 	if (READ_ONCE(vmx_going_down))
 		return;
 	pr_warn_ratelimited("keel: VM entry failed: VM-instruction error %u, exit reason %x, qualification %llx\n",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest registers that live in the VMCS or in host registers: reading,
- * writing, and keeping the VMCS' own consistency rules. Whether a value is
- * legal for the guest is decided above this room.
+ * Guest registers that live in the VMCS or in host registers: reads and writes
+ * them and keeps the fields of the VMCS consistent. Callers outside vmx/ check
+ * that a value is legal for the guest.
  */
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
@@ -49,7 +49,7 @@ void vmx_skip_insn(struct vmx_vcpu *v)
 	u64 old = vmx_rip(v), rip = old + vmx_exit_insn_len(v);
 	u32 state = vmx_interruptibility(v);
 
-	/* Outside 64-bit code EIP wraps; look the mode up only if it could. */
+	/* Outside 64-bit code EIP wraps at 4 GiB; look the mode up only if this RIP crosses it. */
 	if (unlikely((rip ^ old) >> 32) && !vmx_in_long_mode_code(v))
 		rip = (u32)rip;
 	vmx_set_rip(v, rip);
@@ -68,7 +68,10 @@ u64 vmx_cr3(struct vmx_vcpu *v)
 void vmx_set_cr0(struct vmx_vcpu *v, u64 val)
 {
 	u64 fixed = vmx_caps.cr0_fixed0;
-	/* Caching is the host's business: with CD set the guest would crawl. */
+	/*
+	 * Never set CD and NW in hardware: with CD set, all memory of the guest
+	 * would be uncached.
+	 */
 	u64 hw = val & ~(X86_CR0_CD | X86_CR0_NW);
 
 	if (vmx_caps.unrestricted)
@@ -83,7 +86,10 @@ void vmx_set_cr3(struct vmx_vcpu *v, u64 val)
 	vmcs_write(GUEST_CR3, val);
 }
 
-/* Without UMIP in the CPU: let those instructions exit that it would forbid. */
+/*
+ * Emulate UMIP on a CPU without it: make the descriptor-table instructions
+ * exit, so that the emulator can refuse them at CPL > 0.
+ */
 static void exit_on_tables(struct vmx_vcpu *v, bool on)
 {
 	if (likely(v->table_exits == on))
@@ -94,7 +100,7 @@ static void exit_on_tables(struct vmx_vcpu *v, bool on)
 
 void vmx_set_cr4(struct vmx_vcpu *v, u64 val)
 {
-	/* A machine check must reach the host even if the guest wants none. */
+	/* Keep the host's CR4.MCE: a machine check with the bit clear would shut the CPU down. */
 	u64 hw = val | (cr4_read_shadow() & X86_CR4_MCE) | vmx_caps.cr4_fixed0;
 
 	if (vmx_caps.umip_by_exits) {
@@ -138,7 +144,7 @@ void vmx_get_pdptrs(struct vmx_vcpu *v, u64 pdptr[4])
 
 /* --- segments ----------------------------------------------------------- */
 
-/* The fields of a segment stand two encodings apart, in the order of enum vmx_seg. */
+/* Encodings of a field are 2 apart from one segment to the next, in the order of enum vmx_seg. */
 static const u8 seg_index[SEG_COUNT] = {
 	[SEG_ES] = 0, [SEG_CS] = 1, [SEG_SS] = 2, [SEG_DS] = 3,
 	[SEG_FS] = 4, [SEG_GS] = 5, [SEG_LDTR] = 6, [SEG_TR] = 7,
@@ -166,7 +172,7 @@ void vmx_get_segment(struct vmx_vcpu *v, enum vmx_seg seg, struct kvm_segment *s
 		.db = (ar >> 14) & 1,
 		.g = (ar >> 15) & 1,
 	};
-	/* The CPU may clear P of what is unusable; the ABI's P means usable. */
+	/* The ABI's present bit means usable, and the CPU may clear P in an unusable segment. */
 	s->present = !s->unusable;
 }
 
@@ -237,7 +243,10 @@ u64 vmx_dr(struct vmx_vcpu *v, int nr)
 	return nr < 4 ? v->dr[nr] : nr == 6 ? v->dr6 : v->dr7;
 }
 
-/* Also for those that emulate: they need not look at DR7 for every access. */
+/*
+ * Cache the enabled breakpoints in @on_code and @on_data: the emulator then
+ * need not decode DR7 for every access.
+ */
 static void breakpoints_changed(struct vmx_vcpu *v)
 {
 	u64 dr7 = vmx_hw_dr7(v);
@@ -321,7 +330,7 @@ static int switched_index(u32 msr)
 	return -1;
 }
 
-/* While the guest's value is in the register, the copy is out of date. */
+/* While @host_switched, the guest may change the register without an exit: read it anew. */
 static u64 read_kernel_gs_base(struct vmx_vcpu *v)
 {
 	preempt_disable();
@@ -419,7 +428,10 @@ u64 vmx_guest_tsc(struct vmx_vcpu *v, u64 host_tsc)
 	return host_tsc + v->tsc_offset;
 }
 
-/* The hardware adds it to a counter that has lost ticks. */
+/*
+ * TSC_OFFSET is relative to the raw host counter, which has lost vmx_tsc_lost
+ * ticks: add these, scaled.
+ */
 void vmx_write_tsc_offset(struct vmx_vcpu *v)
 {
 	vmcs_write(TSC_OFFSET, vmx_guest_tsc(v, vmx_tsc_lost));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Cached translations: who gets which VPID, and dropping what a CPU remembers.
+ * Allocates VPIDs and invalidates the translations that a CPU has cached.
  *
- * Combined translations are tagged by VPID and by the EPT root, so INVEPT of
- * the root drops all that came from changed EPT entries. INVVPID is for a VPID
- * that had another owner before.
+ * The CPU tags combined translations with VPID and EPT root, so INVEPT of the
+ * root drops every translation made from changed EPT entries. INVVPID is needed
+ * for a VPID that had another owner before.
  */
 #include <linux/bitmap.h>
 #include <linux/spinlock.h>
@@ -18,7 +18,10 @@
 static DECLARE_BITMAP(vpids, NR_VPIDS) = { [0] = 1 };	/* 0 is the host's own */
 static DEFINE_SPINLOCK(vpid_lock);
 
-/* 0: none left or none used; then every transition flushes by itself. */
+/*
+ * Return 0 if VPIDs are unused or exhausted: each VM entry and VM exit then
+ * flushes translations.
+ */
 int vmx_alloc_vpid(void)
 {
 	int vpid;

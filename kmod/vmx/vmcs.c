@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VMCS as an object: allocation, which CPU has it active, and the fields
- * that stay as they are for the life of a vCPU (controls, host state). What
- * changes while the guest runs is in state.c and run.c.
+ * The VMCS as an object: allocation, the CPU on which it is active, and the
+ * fields that are constant for the life of a vCPU (controls, host state).
+ * state.c and run.c have the fields that change while the guest runs.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -18,7 +18,7 @@
 #include "ops.h"
 #include "vmcs.h"
 
-/* vmenter.S: where the CPU continues after a VM exit. */
+/* vmenter.S: the CPU continues here after a VM exit. */
 extern char vmx_exit_point[];
 
 static unsigned long *msr_bitmap, *spec_ctrl_bitmap, *all_msrs_bitmap;
@@ -59,7 +59,7 @@ static void clear_here(struct vmx_vcpu *v)
 	if (c->current_vmcs == v->vmcs)
 		c->current_vmcs = NULL;
 	list_del(&v->loaded_link);
-	/* Pairs with the read in vmx_load(): off the list before another CPU adds it. */
+	/* Release: leave this list before another CPU adds @v to its own; pairs with vmx_load(). */
 	smp_store_release(&v->cpu, -1);
 	v->launched = false;
 }
@@ -76,7 +76,10 @@ void vmcs_clear_anywhere(struct vmx_vcpu *v)
 {
 	int cpu = READ_ONCE(v->cpu);
 
-	/* A CPU that goes offline clears what it holds: then there is nothing to do. */
+	/*
+	 * A CPU that goes offline clears its VMCSs itself: the call fails, and
+	 * nothing is left to do.
+	 */
 	if (cpu >= 0)
 		smp_call_function_single(cpu, clear_ipi, v, 1);
 }
@@ -95,8 +98,9 @@ static void make_current(struct vmx_vcpu *v, struct vmx_cpu *c)
 	if (c->current_vmcs == v->vmcs)
 		return;
 	/*
-	 * Another guest may have run here, even if its VMCS has moved away or is
-	 * gone: it must not steer this one's indirect branches.
+	 * Another guest may have run on this CPU since, even if its VMCS is
+	 * active elsewhere or freed by now: it must not steer this guest's
+	 * indirect branches.
 	 */
 	indirect_branch_prediction_barrier();
 	c->current_vmcs = v->vmcs;
@@ -115,11 +119,11 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 		local_irq_save(flags);
 		if (unlikely(c->dying && !c->on) && vmx_on_here())
 			vmx_insn_failed("vmxon", cpu);
-		/* Before its first VMPTRLD a region must be brought to its initial state. */
+		/* VMCLEAR initialises a region: it must precede the first VMPTRLD. */
 		if (v->fresh && vmx_op_vmclear(__pa(v->vmcs)))
 			vmx_insn_failed("vmclear", __pa(v->vmcs));
 		v->fresh = false;
-		/* Pairs with clear_here(). */
+		/* Acquire: pairs with the release in clear_here(). */
 		smp_load_acquire(&v->cpu);
 		list_add(&v->loaded_link, &c->loaded);
 		v->cpu = cpu;
@@ -129,14 +133,14 @@ void vmx_load(struct vmx_vcpu *v, int cpu)
 	if (moved) {
 		vmcs_write_host_cpu(v);
 		vmx_write_tsc_offset(v);
-		/* Translations that this CPU remembers from an earlier stay may be stale. */
+		/* This CPU may hold stale translations from an earlier load of @v. */
 		v->need_flush = true;
 	}
 }
 
 /* --- fields that stay --------------------------------------------------- */
 
-/* A vCPU that got no VPID does without: VPID 0 is not for guests. */
+/* Without a VPID turn the control off: VM entry refuses VPID 0. */
 void vmcs_write_proc2(const struct vmx_vcpu *v)
 {
 	u32 ctl = vmx_caps.proc2_ctl;
@@ -154,7 +158,10 @@ static void write_controls(struct vmx_vcpu *v)
 {
 	v->proc_ctl = vmx_caps.proc_ctl;
 	v->entry_ctl = vmx_caps.entry_ctl;
-	/* The delivery of #DB or #AC can raise the next, for ever: nothing else gets through. */
+	/*
+	 * Intercept #DB and #AC: if delivering one raises it again, the CPU
+	 * loops for ever, and not even an interrupt gets through.
+	 */
 	v->exception_bitmap = BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC);
 
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin_ctl);
@@ -174,7 +181,7 @@ static void write_controls(struct vmx_vcpu *v)
 		vmcs_write(TSC_MULTIPLIER, v->tsc_ratio);
 	if (v->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, v->vpid);
-	/* Every bit is the host's: reads come from the shadow, changes exit. */
+	/* The host owns every bit: reads return the shadow, writes that change a bit exit. */
 	vmcs_write(CR0_GUEST_HOST_MASK, ~0ul);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~0ul);
 }
@@ -189,7 +196,7 @@ static void write_host_constants(struct vmx_vcpu *v)
 	vmcs_write(HOST_FS_SELECTOR, v->vmcs_fs_sel);
 	vmcs_write(HOST_GS_SELECTOR, v->vmcs_gs_sel);
 	vmcs_write(HOST_FS_BASE, v->vmcs_fs_base);
-	/* User selectors must not be here (RPL must be 0): vmx_put() reloads them. */
+	/* VM entry demands RPL 0, so user selectors cannot be here: vmx_put() reloads them. */
 	vmcs_write(HOST_DS_SELECTOR, 0);
 	vmcs_write(HOST_ES_SELECTOR, 0);
 	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
@@ -256,7 +263,10 @@ void vmx_intercept_msrs(struct vmx_vcpu *v, bool all)
 	choose_bitmap(v);
 }
 
-/* Most guests never touch it, and need not be asked for it after each exit. */
+/*
+ * Let the guest access IA32_SPEC_CTRL directly only from its first non-zero
+ * value on: until then vmenter.S need not read the MSR back after each exit.
+ */
 void vmx_set_spec_ctrl(struct vmx_vcpu *v, u64 val)
 {
 	v->spec_ctrl = val;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The step into the guest and back. Owns the general registers and what a host
- * owes itself around the step: CPU buffers cleared before, registers, return
- * stack, SPEC_CTRL and branch history after. SPEC_CTRL is the guest's for no
- * instruction of the host's that could be steered: the last before the entry
- * and the first after the exit change it.
+ * The VM entry and the VM exit. Switches the general registers and applies the
+ * mitigations around the entry: clears CPU buffers before it; clears registers,
+ * fills the return stack buffer, restores SPEC_CTRL and clears the branch
+ * history after the exit. No indirect branch and no RET of the host runs with
+ * the guest's SPEC_CTRL.
  */
 #include <linux/linkage.h>
 #include <asm/asm.h>
@@ -16,7 +16,7 @@
 #include <asm/segment.h>
 #include <asm/unwind_hints.h>
 
-/* struct vmx_vcpu; run.c asserts that they agree. */
+/* Offsets in struct vmx_vcpu; run.c asserts them. */
 #define GPR(n)		((n) * 8)
 #define RAX		GPR(0)
 #define RCX		GPR(1)
@@ -36,8 +36,8 @@
 /*
  * int vmx_enter(struct vmx_vcpu *v, bool launched)
  *
- * Interrupts off, VMCS current. Returns 0 after a VM exit, 1 if the entry did
- * not happen (VMfail, or VMX was taken away).
+ * Interrupts off, VMCS current. Return 0 after a VM exit, 1 if the entry failed
+ * (VMfail, or VMX has been switched off).
  */
 SYM_FUNC_START(vmx_enter)
 	push	%rbp
@@ -52,7 +52,7 @@ SYM_FUNC_START(vmx_enter)
 	cmp	%rsp, VCPU_HOST_RSP(%rdi)
 	je	.Lrsp_known
 	mov	$FIELD_HOST_RSP, %eax
-	/* As all others it faults if VMX has been taken away. */
+	/* VMWRITE faults, like the entry below, if VMX has been switched off. */
 .Lwrite_rsp:
 	vmwrite	%rsp, %rax
 	jbe	.Lfailed
@@ -66,7 +66,7 @@ SYM_FUNC_START(vmx_enter)
 	xor	%edx, %edx
 	wrmsr
 .Lspec_ctrl_entered:
-	/* CF survives until the branch below: nothing between may touch it. */
+	/* CF = @launched, for the JNC below: no instruction in between may change CF. */
 	bt	$0, %esi
 
 	mov	%rdi, %rax
@@ -86,12 +86,12 @@ SYM_FUNC_START(vmx_enter)
 	mov	GPR(15)(%rax), %r15
 	mov	RAX(%rax), %rax
 
-	/* Changes ZF only. */
+	/* VERW changes ZF only. */
 	CLEAR_CPU_BUFFERS
 
 	jnc	.Llaunch
 
-	/* The CPU comes back at vmx_exit_point with the stack as it is here. */
+	/* A VM exit continues at vmx_exit_point with the stack as it is here. */
 	UNWIND_HINT_SAVE
 .Lresume:
 	vmresume
@@ -128,7 +128,7 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	xor	%ebx, %ebx
 
 .Lclear:
-	/* No register may carry a guest's value into speculation. */
+	/* Clear registers that hold guest values: the host must not speculate with them. */
 	xor	%eax, %eax
 	xor	%ecx, %ecx
 	xor	%edx, %edx
@@ -144,14 +144,17 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
 
-	/* Before the first RET whose CALL the guest's return stack could answer. */
+	/*
+	 * Fill the return stack buffer before the first RET that could use a
+	 * prediction of the guest's.
+	 */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
 			   X86_FEATURE_RSB_VMEXIT_LITE
 
 	ALTERNATIVE "jmp .Lspec_ctrl_done", "", X86_FEATURE_MSR_SPEC_CTRL
 	mov	(%rsp), %rdi
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
-	/* A guest that writes it without an exit is asked what it holds, if it has run. */
+	/* If the entry succeeded and the guest may write the MSR without an exit, read it back. */
 	test	%ebx, %ebx
 	jnz	.Lspec_ctrl_known
 	cmpl	$0, VCPU_OWNS_SPEC(%rdi)
@@ -160,7 +163,7 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	mov	%eax, VCPU_SPEC_CTRL(%rdi)
 .Lspec_ctrl_known:
 	mov	PER_CPU_VAR(x86_spec_ctrl_current), %eax
-	/* With IBRS it is the write that protects, even of the value that is there. */
+	/* With kernel IBRS the write itself protects: write the value even if it is unchanged. */
 	ALTERNATIVE "", "jmp .Lspec_ctrl_write", X86_FEATURE_KERNEL_IBRS
 	cmp	VCPU_SPEC_CTRL(%rdi), %eax
 	je	.Lspec_ctrl_written
@@ -168,7 +171,7 @@ SYM_INNER_LABEL_ALIGN(vmx_exit_point, SYM_L_GLOBAL)
 	mov	PER_CPU_VAR(x86_spec_ctrl_current + 4), %edx
 	wrmsr
 .Lspec_ctrl_written:
-	/* The branches above may have been guessed. */
+	/* Stop speculation that skips the WRMSR by a mispredicted branch. */
 	lfence
 .Lspec_ctrl_done:
 	CLEAR_BRANCH_HISTORY_VMEXIT

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The face of the hardware room. vmx/ runs a vCPU until it exits, fills in a
- * value (struct keel_exit) and returns; it keeps the guest state that lives in
- * the VMCS or in host registers. It knows no memslot, no MMU page, no device
- * and no policy, and never calls up.
+ * Interface of the hardware room. vmx/ runs a vCPU until it exits, fills in
+ * struct keel_exit and returns; it keeps the guest state that lives in the VMCS
+ * or in host registers. It knows no memslot, no MMU page, no device and no
+ * policy, and never calls up.
  *
- * Unless a comment says otherwise, functions that take a vCPU need it loaded
- * on this CPU: called between vmx_load() and vmx_put(), where preemption puts
- * and loads again by itself (see vcpu.c).
+ * Unless a comment says otherwise, functions that take a vCPU need it loaded on
+ * this CPU: call them between vmx_load() and vmx_put(). Preemption puts and
+ * loads the vCPU by itself (see vcpu.c).
  */
 #ifndef KEEL_VMX_H
 #define KEEL_VMX_H
@@ -17,7 +17,7 @@
 #include <linux/kvm.h>
 #include <asm/processor-flags.h>
 
-/* Encoding order of the instruction set, which ModRM and exits use as well. */
+/* Encoding order of the instruction set, also used in ModRM and exit qualifications. */
 enum vmx_gpr {
 	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
 	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
@@ -30,13 +30,16 @@ enum vmx_seg {
 	SEG_COUNT
 };
 
-/* MSRs that the guest uses in place of the host's while it is loaded. */
+/* MSRs that hold the guest's values, not the host's, while @host_switched. */
 enum vmx_switched_msr {
 	SWITCH_STAR, SWITCH_LSTAR, SWITCH_SFMASK, SWITCH_TSC_AUX,
 	SWITCH_COUNT
 };
 
-/* v->cached and v->dirty: RSP, RIP and RFLAGS are read and written when needed only. */
+/*
+ * Bits of v->cached and v->dirty: read RSP, RIP and RFLAGS from the VMCS, and
+ * write them, only if needed.
+ */
 #define VMX_CACHED_RSP		(1u << 0)
 #define VMX_CACHED_RIP		(1u << 1)
 #define VMX_CACHED_RFLAGS	(1u << 2)
@@ -55,8 +58,8 @@ struct vmx_perf;
 struct vmx_vcpu {
 	unsigned long gpr[GPR_COUNT];
 	unsigned long host_rsp;		/* what HOST_RSP holds; vmenter.S */
-	u64 spec_ctrl;			/* the guest's IA32_SPEC_CTRL; vmenter.S */
-	u64 owns_spec_ctrl;		/* it reads and writes that without an exit; vmenter.S */
+	u64 spec_ctrl;			/* guest's IA32_SPEC_CTRL; vmenter.S */
+	u64 owns_spec_ctrl;		/* guest accesses it without exits; vmenter.S */
 	unsigned long cr2;
 	unsigned long rip;
 	unsigned long rflags;
@@ -83,23 +86,23 @@ struct vmx_vcpu {
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
-	u64 other_dr[4], other_dr7;	/* in their place while @other_on */
+	u64 other_dr[4], other_dr7;	/* userspace's breakpoints, in force while @other_on */
 	bool other_on;
-	u8 on_code, on_data;		/* those in force for code, and for all else */
+	u8 on_code, on_data;		/* masks of DR0-3 in force: on code, on data and ports */
 	u64 host_fs_base, host_kernel_gs_base;
 	u16 host_fs_sel, host_gs_sel, host_ldt_sel, host_ds_sel, host_es_sel;
-	u64 vmcs_fs_base;		/* what the VMCS holds of the host's; 0 in a new one */
+	u64 vmcs_fs_base;		/* host values that the VMCS holds; 0 in a new one */
 	u16 vmcs_fs_sel, vmcs_gs_sel;
 	unsigned long host_cr3, host_cr4;
 	u64 host_debugctl;
-	u32 proc_ctl, entry_ctl;	/* those that change while it runs */
+	u32 proc_ctl, entry_ctl;	/* controls that change while the vCPU runs */
 	u32 exception_bitmap;
 	struct vmx_perf *perf;		/* perf.c */
 	u32 perf_count;			/* MSRs in its lists, as the VMCS has it */
-	u64 *write_log;			/* a page, or NULL: the CPU has no log */
+	u64 *write_log;			/* PML log: a page, or NULL without PML */
 	bool all_msrs_exit;
 	bool logging;
-	bool table_exits;		/* the guest has UMIP on, and the CPU does not know it */
+	bool table_exits;		/* UMIP is on and emulated: see vmx_caps.umip_by_exits */
 	u64 tsc_offset;
 	u64 tsc_ratio;			/* see VMX_TSC_RATIO_SHIFT */
 };
@@ -114,7 +117,7 @@ struct vmx_vcpu {
  * @intr_info:	exit interruption information (EXCEPTION_NMI only)
  * @vectoring:	IDT-vectoring information; 0: no event was being delivered
  *
- * Everything else is read from the VMCS by who needs it.
+ * Exit handlers read everything else from the VMCS.
  */
 struct keel_exit {
 	u16 reason;
@@ -138,12 +141,15 @@ struct vmx_caps {
 	bool vpid, ept_ad, ept_2m, ept_1g, unrestricted;
 	bool invept_single, invvpid_single, tsc_scaling, ins_outs_info;
 	bool load_pat, rdtscp, invpcid, pml, monitor_trap;
-	bool umip_by_exits;		/* the CPU has no UMIP, but exits for what it forbids */
+	bool umip_by_exits;		/* emulate UMIP, which the CPU lacks, by exits */
 };
 
 extern struct vmx_caps vmx_caps;
 
-/* Module life: probe, refuse with one log line that says what to do. Process context. */
+/*
+ * Module init and exit. vmx_setup() probes the CPU and logs one line that says
+ * what to do if it refuses. Process context.
+ */
 int vmx_setup(void);
 void vmx_teardown(void);
 
@@ -158,32 +164,35 @@ void vmx_hardware_put(void);
 int vmx_vcpu_init(struct vmx_vcpu *v);
 void vmx_vcpu_free(struct vmx_vcpu *v);
 
-/* Bring the VMCS to this CPU and take it off again. Preemption off. */
+/* Make the VMCS current on this CPU; restore the host state. Preemption off. */
 void vmx_load(struct vmx_vcpu *v, int cpu);
 void vmx_put(struct vmx_vcpu *v);
 
-/* Guest state after power-on reset. */
+/* Set the guest state to that after power-on. */
 void vmx_reset(struct vmx_vcpu *v);
 
-/* Put guest MSRs, FS, GS in place (undone by vmx_put). Preemption off. */
+/* Load the guest's MSRs and save the host's segments; vmx_put() undoes it. Preemption off. */
 void vmx_switch_to_guest(struct vmx_vcpu *v);
 
 /* Enter the guest and come back. Interrupts off. */
 void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit);
 
-/* Close the time accounting of vmx_run(), once the tick that ended it may have run. */
+/*
+ * End the guest time that vmx_run() began. Call with interrupts on again, so
+ * that the tick that caused the exit is accounted as guest time.
+ */
 void vmx_account_exit(void);
 
 /*
- * Deliver an NMI or machine check that caused this exit to the host. Interrupts
- * off, straight after vmx_run().
+ * Pass an NMI or machine check that caused this exit to the host. Interrupts
+ * off, right after vmx_run().
  */
 void vmx_handle_nmi(const struct keel_exit *exit);
 
-/* The page-table root. @root: host physical address of the top-level EPT page. */
+/* Set the EPT root. @root: host physical address of the top-level EPT page. */
 void vmx_set_ept_root(struct vmx_vcpu *v, u64 root);
 
-/* Drop translations of this vCPU cached by this CPU, before the next entry. Any context. */
+/* Flush this vCPU's translations on this CPU before the next entry. Any context. */
 static inline void vmx_flush_tlb(struct vmx_vcpu *v)
 {
 	v->need_flush = true;
@@ -198,11 +207,10 @@ u32 vmx_exit_error_code(struct vmx_vcpu *v);	/* of an exception that has one */
 u32 vmx_exit_insn_info(struct vmx_vcpu *v);
 u32 vmx_vectoring_error_code(struct vmx_vcpu *v);
 
-/* Registers. */
 void vmx_read_rip(struct vmx_vcpu *v);
 void vmx_read_rsp(struct vmx_vcpu *v);
 void vmx_read_rflags(struct vmx_vcpu *v);
-/* All three, for who needs them all. */
+/* Read those of the three that are not cached. */
 void vmx_read_registers(struct vmx_vcpu *v);
 
 static inline u64 vmx_rip(struct vmx_vcpu *v)
@@ -252,8 +260,8 @@ void vmx_skip_insn(struct vmx_vcpu *v);
 
 /*
  * Control registers as the guest sees them. Setters take any value that the
- * caller has found legal; they keep IA-32e entry control, masks and fixed bits
- * in step, but do not reload PDPTEs unless told (vmx_set_pdptrs).
+ * caller has found legal; they keep the IA-32e entry control and the fixed bits
+ * consistent, but do not reload PDPTEs (see vmx_set_pdptrs()).
  */
 static inline u64 vmx_cr0(const struct vmx_vcpu *v)
 {
@@ -269,7 +277,7 @@ u64 vmx_cr3(struct vmx_vcpu *v);
 void vmx_set_cr0(struct vmx_vcpu *v, u64 val);
 void vmx_set_cr3(struct vmx_vcpu *v, u64 val);
 void vmx_set_cr4(struct vmx_vcpu *v, u64 val);
-/* LMA is taken from @val as it is. */
+/* Take LMA from @val as it is. */
 void vmx_set_efer(struct vmx_vcpu *v, u64 val);
 static inline u64 vmx_efer(struct vmx_vcpu *v)
 {
@@ -295,18 +303,19 @@ u64 vmx_dr(struct vmx_vcpu *v, int nr);
 void vmx_set_dr(struct vmx_vcpu *v, int nr, u64 val);
 
 /*
- * Breakpoints that are not the guest's own in place of those: what it reads and
- * writes stays its own and is without effect. @dr7 must be loadable.
+ * Put userspace's breakpoints in force instead of the guest's;
+ * vmx_own_breakpoints() puts the guest's back. Meanwhile the guest's DR0-3 and
+ * DR7 keep their values, without effect. @dr7 must be loadable.
  */
 void vmx_other_breakpoints(struct vmx_vcpu *v, const u64 dr[4], u64 dr7);
 void vmx_own_breakpoints(struct vmx_vcpu *v);
-/* DR7 that is in force. */
+/* The DR7 in force: userspace's or the guest's. */
 static inline u64 vmx_hw_dr7(const struct vmx_vcpu *v)
 {
 	return v->other_on ? v->other_dr7 : v->dr7;
 }
 
-/* One of the four addresses that it is about. */
+/* One of the DR0-3 in force. */
 static inline u64 vmx_hw_dr(const struct vmx_vcpu *v, int nr)
 {
 	return v->other_on ? v->other_dr[nr] : v->dr[nr];
@@ -316,19 +325,18 @@ static inline u64 vmx_hw_dr(const struct vmx_vcpu *v, int nr)
 void vmx_intercept_bp(struct vmx_vcpu *v, bool on);
 
 /*
- * MSRs that live in the VMCS or in host registers: EFER is not among them.
- * FS_BASE GS_BASE KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR SFMASK
- * TSC_AUX DEBUGCTL. Return false for any other index (CSTAR is only stored,
- * EFER, PAT and TSC have functions of their own).
- * vmx_set_msr() takes only values the caller has checked (canonical, reserved
- * bits).
+ * MSRs that live in the VMCS or in host registers: FS_BASE GS_BASE
+ * KERNEL_GS_BASE SYSENTER_{CS,ESP,EIP} STAR LSTAR SFMASK TSC_AUX DEBUGCTL.
+ * Return false for any other index (CSTAR is only stored; EFER, PAT and TSC
+ * have functions of their own) and for writes of TSC_AUX without RDTSCP. The
+ * caller of vmx_set_msr() has checked the value (canonical, reserved bits).
  */
 bool vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *val);
 bool vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 val);
 
 /*
- * IA32_SPEC_CTRL, if the CPU has it. The caller has checked @val. From the first
- * value but 0 on the guest reads and writes the register itself.
+ * IA32_SPEC_CTRL, if the CPU has it. The caller has checked @val. From the
+ * first non-zero value on the guest accesses the register without exits.
  */
 static inline u64 vmx_spec_ctrl(const struct vmx_vcpu *v)
 {
@@ -337,10 +345,13 @@ static inline u64 vmx_spec_ctrl(const struct vmx_vcpu *v)
 
 void vmx_set_spec_ctrl(struct vmx_vcpu *v, u64 val);
 
-/* Exit on every RDMSR and WRMSR, or only on those that mean work. */
+/*
+ * Exit on every RDMSR and WRMSR (@all), or only on MSRs that the default bitmap
+ * does not pass through.
+ */
 void vmx_intercept_msrs(struct vmx_vcpu *v, bool all);
 
-/* The PAT that the guest runs with, if the CPU switches it. */
+/* Set the PAT that the guest runs with, if the CPU switches it. */
 void vmx_set_pat(struct vmx_vcpu *v, u64 val);
 
 /*
@@ -350,13 +361,15 @@ void vmx_set_pat(struct vmx_vcpu *v, u64 val);
 #define VMX_TSC_RATIO_SHIFT	48
 
 /*
- * Many machines start their counter again from zero when they resume: the ticks
- * that have been lost so since the module was loaded. Changes only while all
- * tasks are frozen.
+ * Host TSC ticks lost since the module was loaded: many machines restart the
+ * counter from zero at resume. Changes only while all tasks are frozen.
  */
 extern u64 vmx_tsc_lost;
 
-/* The host's counter as if it had never been set back: what "host TSC" means above this room. */
+/*
+ * The host TSC plus vmx_tsc_lost, so that it never goes back. Outside vmx/
+ * "host TSC" means this value.
+ */
 u64 vmx_host_tsc(void);
 
 #define VMX_TSC_RATIO_ONE	(1ull << VMX_TSC_RATIO_SHIFT)
@@ -375,8 +388,9 @@ static inline void vmx_set_xcr0(struct vmx_vcpu *v, u64 val)
 }
 
 /*
- * Events. @info has the format of the VM-entry interruption-information field
- * (INTR_INFO_* of <asm/vmx.h>); one event per entry.
+ * Event injection. @info has the format of the VM-entry
+ * interruption-information field (INTR_INFO_* of <asm/vmx.h>); one event per
+ * entry.
  */
 void vmx_inject(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
 void vmx_cancel_injection(struct vmx_vcpu *v);
@@ -384,17 +398,24 @@ u32 vmx_interruptibility(struct vmx_vcpu *v);		/* GUEST_INTR_STATE_* */
 void vmx_set_interruptibility(struct vmx_vcpu *v, u32 state);
 void vmx_irq_window(struct vmx_vcpu *v, bool on);	/* exit when IRQs open */
 void vmx_nmi_window(struct vmx_vcpu *v, bool on);	/* exit when NMIs open */
-/* Exit after each instruction, and before the first of a handler: needs vmx_caps.monitor_trap. */
+/*
+ * Exit after each instruction, and before the first one of an event handler.
+ * Needs vmx_caps.monitor_trap.
+ */
 void vmx_monitor_trap(struct vmx_vcpu *v, bool on);
-/* Bring pending single-step traps in step with RFLAGS.TF (see irq.c). */
+/*
+ * The pending debug exceptions of the VMCS. sync_pending_debug() in irq.c keeps
+ * them in step with RFLAGS.TF.
+ */
 void vmx_set_pending_debug(struct vmx_vcpu *v, u64 val);
 u64 vmx_pending_debug(struct vmx_vcpu *v);
 
 /*
- * The hardware's log of writes: the pages whose dirty bit a write of the guest's
- * has set. On or off from the next entry on, if vmx_caps.pml. Taking it: how
- * many entries there are, up to VMX_LOG_ENTRIES, and @gpas; they stay as they
- * are until the next entry.
+ * Page-modification logging (PML): the CPU logs the gpa of each page whose EPT
+ * dirty bit it sets. vmx_log_writes() turns this on or off from the next entry
+ * on, if vmx_caps.pml. vmx_take_log() empties the log, returns the number of
+ * its entries, up to VMX_LOG_ENTRIES, and points @gpas to them; they are valid
+ * until the next entry.
  */
 #define VMX_LOG_ENTRIES	512
 void vmx_log_writes(struct vmx_vcpu *v, bool on);
