@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Integer arithmetic on 1, 2, 4 and 8 bytes with the flags the processor
- * gives. Pure functions of their arguments. Flags that are architecturally
- * undefined get the value that current processors give, where that is simple,
- * and otherwise keep the old one.
+ * Integer arithmetic on 1, 2, 4 and 8 bytes with the flags of the processor. Pure
+ * functions of their arguments. Undefined flags get the value that current
+ * processors give if that is simple, and keep their old value otherwise.
  */
 #include "exec.h"
 
@@ -24,7 +23,7 @@ static bool even_parity(u8 val)
 	return !(0x6996 >> (val & 15) & 1);
 }
 
-/* SF, ZF and PF are always functions of the result alone. */
+/* SF, ZF and PF always depend on the result alone. */
 static void set_result_flags(u64 res, unsigned int size, u64 *flags)
 {
 	*flags &= ~(u64)(EMU_FLAG_SF | EMU_FLAG_ZF | EMU_FLAG_PF);
@@ -110,7 +109,7 @@ u64 emu_xor(u64 dst, u64 src, unsigned int size, u64 *flags)
 	return logic((dst ^ src) & emu_mask(size), size, flags);
 }
 
-/* INC and DEC leave the carry alone. */
+/* INC and DEC do not change CF. */
 u64 emu_inc(u64 dst, u64 src, unsigned int size, u64 *flags)
 {
 	u64 carry = *flags & EMU_FLAG_CF;
@@ -177,7 +176,7 @@ u64 emu_ror(u64 dst, u64 src, unsigned int size, u64 *flags)
 	return res;
 }
 
-/* One bit at a time: rare, and the carry makes the operand 9, 17, 33 or 65 bits long. */
+/* Rotate one bit at a time: RCL is rare, and CF makes its operand 9, 17, 33 or 65 bits long. */
 u64 emu_rcl(u64 dst, u64 src, unsigned int size, u64 *flags)
 {
 	unsigned int count = shift_count(src, size);
@@ -267,7 +266,7 @@ u64 emu_sar(u64 dst, u64 src, unsigned int size, u64 *flags)
 
 /*
  * Double shifts of 2-byte operands by more than 16 are undefined; processors
- * go on with the bits of a third operand, equal to the first.
+ * continue as if the first operand followed the second once more.
  */
 u64 emu_shld(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Decimal arithmetic in AL and AX, which firmware of the 16-bit age still
- * uses. Not in 64-bit code.
+ * Decimal arithmetic in AL and AX: DAA, DAS, AAA, AAS, AAM and AAD. 16-bit
+ * firmware still uses these instructions; in 64-bit code they are undefined, and
+ * the opcode tables say so.
  */
 #include "exec.h"
 
@@ -25,14 +26,14 @@ static void set_flag(struct emu_ctx *ctx, u64 bit, bool on)
 	ctx->next_rflags = on ? ctx->next_rflags | bit : ctx->next_rflags & ~bit;
 }
 
-/* SF, ZF and PF of AL; the flags that stay undefined are cleared, as processors do. */
+/* Set AL and its SF, ZF and PF; clear the undefined flags, as processors do. */
 static void set_al(struct emu_ctx *ctx, u8 val)
 {
 	emu_and(val, val, 1, &ctx->next_rflags);
 	emu_set_reg(ctx, EMU_RAX, 1, val);
 }
 
-/* Both digits: the low one with its carry AF, then the high one with CF. */
+/* DAA and DAS: adjust the low digit, with its carry in AF, then the high digit, with CF. */
 static enum emu_result adjust_packed(struct emu_ctx *ctx, int sign)
 {
 	u8 old = al(ctx), val = old;
@@ -41,7 +42,10 @@ static enum emu_result adjust_packed(struct emu_ctx *ctx, int sign)
 	bool carry = high;
 
 	if (low) {
-		/* Only subtracting 6 from too small a number borrows by itself. */
+		/*
+		 * Subtracting 6 borrows if AL is below 6; if adding 6 carries,
+		 * @high is set already.
+		 */
 		carry |= sign < 0 && old < 6;
 		val += sign * 6;
 	}
@@ -63,7 +67,7 @@ enum emu_result emu_run_das(struct emu_ctx *ctx)
 	return adjust_packed(ctx, -1);
 }
 
-/* One digit in AL; the carry goes to AH. */
+/* AAA and AAS: adjust the digit in AL; the carry goes to AH. */
 static enum emu_result adjust_digit(struct emu_ctx *ctx, int sign)
 {
 	bool carry = (al(ctx) & 15) > 9 || flag(ctx, EMU_FLAG_AF);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arithmetic of the bit manipulation and checksum instructions that came to
- * the instruction set late. Pure functions on 4 and 8 bytes, with the same
- * contract as those of alu.c.
+ * Arithmetic of BMI1, BMI2, ADX and CRC32. Pure functions on 4 and 8 bytes, with
+ * the same contract as those of alu.c.
  */
 #include "exec.h"
 
@@ -16,7 +15,7 @@ static bool sign_bit(u64 val, unsigned int size)
 	return val >> (8 * size - 1) & 1;
 }
 
-/* SF and ZF of the result, @carry, no overflow; AF and PF are undefined and stay. */
+/* Set SF and ZF by the result and CF to @carry, clear OF. AF and PF are undefined and stay. */
 static u64 with_flags(u64 res, bool carry, unsigned int size, u64 *flags)
 {
 	set_flag(flags, EMU_FLAG_SF, sign_bit(res, size));
@@ -26,7 +25,10 @@ static u64 with_flags(u64 res, bool carry, unsigned int size, u64 *flags)
 	return res;
 }
 
-/* An addition that takes its carry from one flag, leaves it there, and touches no other. */
+/*
+ * ADCX and ADOX: add with the carry in @flag, and store the new carry there. No
+ * other flag changes.
+ */
 static u64 add_through(u64 dst, u64 src, unsigned int size, u64 *flags, u64 flag)
 {
 	bool carry = *flags & flag;
@@ -51,7 +53,7 @@ u64 emu_andn(u64 a, u64 b, unsigned int size, u64 *flags)
 	return with_flags(~a & b, false, size, flags);
 }
 
-/* The low @count bits. */
+/* A mask of the low @count bits. */
 static u64 low_bits(unsigned int count)
 {
 	return count < 64 ? ((u64)1 << count) - 1 : ~(u64)0;
@@ -73,7 +75,7 @@ u64 emu_bzhi(u64 val, u64 control, unsigned int size, u64 *flags)
 	return with_flags(val & low_bits(count), count >= 8 * size, size, flags);
 }
 
-/* The bits of @val from the bottom up go where @mask has ones. */
+/* Move the low bits of @val to the positions where @mask has ones. */
 u64 emu_pdep(u64 val, u64 mask, unsigned int size, u64 *flags)
 {
 	u64 res = 0;
@@ -85,7 +87,7 @@ u64 emu_pdep(u64 val, u64 mask, unsigned int size, u64 *flags)
 	return res;
 }
 
-/* The bits of @val where @mask has ones are gathered at the bottom. */
+/* Gather the bits of @val where @mask has ones at the bottom. */
 u64 emu_pext(u64 val, u64 mask, unsigned int size, u64 *flags)
 {
 	u64 res = 0, bit = 1;
@@ -112,7 +114,7 @@ u64 emu_blsi(u64 dst, u64 src, unsigned int size, u64 *flags)
 	return with_flags(src & -src & emu_mask(size), src, size, flags);
 }
 
-/* The shifts without flags: the arithmetic is that of their elders. */
+/* RORX, SARX, SHLX and SHRX: ROR, SAR, SHL and SHR without flags. */
 u64 emu_rorx(u64 val, u64 count, unsigned int size, u64 *flags)
 {
 	u64 unused = 0;
@@ -141,7 +143,7 @@ u64 emu_shrx(u64 val, u64 count, unsigned int size, u64 *flags)
 	return emu_shr(val, count, size, &unused);
 }
 
-/* The Castagnoli polynomial, reflected; @size bytes of @val are added to @crc. */
+/* CRC-32C, reflected: add @size bytes of @val to @crc. */
 u64 emu_crc32(u32 crc, u64 val, unsigned int size)
 {
 	u64 rest = crc ^ val;

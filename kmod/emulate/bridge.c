@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pure emulator meets the vCPU: its registers, and guest memory and MMIO
- * behind the callbacks. Policy about what cannot be emulated is in
- * exit.c, the questions to userspace are io.c's.
+ * Connect the pure emulator to the vCPU: its registers, and guest memory and MMIO
+ * behind the callbacks. exit.c decides what follows if an instruction cannot be
+ * emulated; io.c owns the exits to userspace for MMIO.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -32,7 +32,7 @@ static struct keel_vcpu *vcpu_of(struct emu_ctx *ctx)
 
 /* --- memory ------------------------------------------------------------- */
 
-/* Where @linear is if it lies in the page that the hardware met. */
+/* The gpa of @linear if it is in the page of the access that exited. */
 static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
 {
 	const struct keel_vcpu *vcpu = ctx->priv;
@@ -41,11 +41,11 @@ static gpa_t mmio_gpa(const struct emu_ctx *ctx, u64 linear)
 }
 
 /*
- * The processor may have run another instruction than the one that was fetched
- * here, from bytes or through a TLB entry that are out of date, and a
- * misconfiguration does not tell a write from a read: ask the guest's tables
- * what user code may do. A kernel that changes its own code has none to fear.
- * That the access may read is certain, for every access includes that right.
+ * Check the right of user code to write at @linear. The processor may have run
+ * another instruction than the one fetched here, if its bytes or their TLB entry
+ * were stale, and an EPT misconfiguration does not tell a write from a read: so
+ * walk the guest's tables. A kernel that changes its own code is not checked. The
+ * right to read is certain: every access includes it.
  */
 static bool may_write(struct emu_ctx *ctx, u64 linear)
 {
@@ -63,12 +63,12 @@ static bool may_write(struct emu_ctx *ctx, u64 linear)
 }
 
 /*
- * The hardware has translated and checked the access that exited. If the
- * instruction has no other, and it is the one at hand, no walk is needed but to
- * see that it may write; and as long as the slots are those of the verdict, no
- * look-up either. What a repeated instruction does next in the same page is no
- * other: nothing in between could have told the guest that its tables have
- * changed.
+ * True if @linear is the MMIO access that exited, which the hardware has
+ * translated and checked. If it is the only access of the instruction, it needs
+ * no walk, except for the right to write, and while the memslot generation of the
+ * verdict is current, no memslot lookup. The next iteration of a repeated
+ * instruction in the same page counts as the same access: the guest cannot have
+ * learned in between that its tables have changed.
  */
 static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned int size,
 				       unsigned int access)
@@ -80,10 +80,10 @@ static __always_inline bool known_mmio(struct emu_ctx *ctx, u64 linear, unsigned
 
 	if (!e->alone || offset_in_page(linear) + size > PAGE_SIZE)
 		return false;
-	/* Userspace has been asked: then what was known is known still. */
+	/* After an exit to userspace, the result of the first run holds. */
 	if (e->again)
 		return e->known;
-	/* The write that follows is the same access. */
+	/* A read-modify-write needs the right to write for its read. */
 	if (access & EMU_RMW)
 		acc |= ACC_WRITE;
 	if (e->page_known ? e->page != (linear & PAGE_MASK) : gpa != e->gpa)
@@ -112,7 +112,7 @@ static enum emu_result fetch(struct emu_ctx *ctx, u64 linear, void *buf, unsigne
 	err = keel_gpa_read(vcpu, gpa, buf, len);
 	if (err == -EFAULT)
 		return place_host_error(ctx, err);
-	/* Code in MMIO is not executed. */
+	/* Code outside the memslots (MMIO) is not executed. */
 	return err ? EMU_UNHANDLED : EMU_OK;
 }
 
@@ -159,7 +159,7 @@ static int access_ram(struct keel_vcpu *vcpu, const struct place_part *part, u8 
 	if (likely(!vcpu->emulation.again))
 		return write ? keel_gpa_write(vcpu, gpa, buf, part->len) :
 			       keel_gpa_read(vcpu, gpa, buf, part->len);
-	/* The slots may be others since the place was found. */
+	/* The memslots may have changed since the place was found. */
 	return write ? keel_gpa_write_held(vcpu, gpa, hva, buf, part->len) :
 		       keel_gpa_read_held(vcpu, gpa, hva, buf, part->len);
 }
@@ -180,7 +180,11 @@ static enum emu_result read_ram(struct emu_ctx *ctx, const struct place_part *pa
 	return err ? EMU_UNHANDLED : EMU_OK;
 }
 
-/* Memory that could not be written to is a device there if it can be read. */
+/*
+ * The host may map a page of a device or driver read-only
+ * (mmu_host_reads_only()): then a guest write to it is MMIO. Any other failure
+ * ends KVM_RUN.
+ */
 static enum emu_result write_failed(struct emu_ctx *ctx, const struct place_part *part, u8 *buf,
 				    int err)
 {
@@ -243,7 +247,7 @@ static noinline void watch_access(struct emu_ctx *ctx, u64 linear, unsigned int 
 		keel_debug_watch(vcpu_of(ctx), linear, size, access & EMU_WRITE);
 }
 
-/* Debug registers are rarely on, and then every access is compared with them. */
+/* Compare the access with the data breakpoints; they are rarely enabled. */
 static __always_inline void watch(struct emu_ctx *ctx, u64 linear, unsigned int size,
 				  unsigned int access)
 {
@@ -258,7 +262,7 @@ static enum emu_result read(struct emu_ctx *ctx, u64 linear, void *buf, unsigned
 	return move(ctx, linear, buf, size, access);
 }
 
-/* Nothing is written to @buf: the direction is in @access. */
+/* move() does not write to @buf if EMU_WRITE is in @access. */
 static enum emu_result write(struct emu_ctx *ctx, u64 linear, const void *buf, unsigned int size,
 			     unsigned int access)
 {
@@ -266,7 +270,7 @@ static enum emu_result write(struct emu_ctx *ctx, u64 linear, const void *buf, u
 	return move(ctx, linear, (void *)buf, size, access);
 }
 
-/* RAM within a cache line is exchanged in one step; a device only ever sees a write. */
+/* Exchange atomically in RAM within a cache line; anything else gets a plain write. */
 static enum emu_result exchange(struct emu_ctx *ctx, u64 linear, const void *old, const void *new,
 				unsigned int size, unsigned int access)
 {
@@ -298,7 +302,7 @@ static void load_seg(struct emu_ctx *ctx, unsigned int index)
 {
 	struct kvm_segment s;
 
-	/* Both count segments in the order of the instruction set. */
+	/* enum vmx_seg and enum emu_seg_index have the same order. */
 	vmx_get_segment(&vcpu_of(ctx)->vmx, index, &s);
 	ctx->seg[index] = (struct emu_seg) {
 		.base = s.base, .limit = s.limit, .sel = s.selector, .type = s.type, .s = s.s,
@@ -330,14 +334,14 @@ static enum emu_mode code_mode(struct emu_ctx *ctx)
 		return EMU_MODE_REAL;
 	if (ctx->rflags & X86_EFLAGS_VM)
 		return EMU_MODE_VM86;
-	/* The other fields of CS mean nothing in 64-bit code: do not read them. */
+	/* 64-bit code ignores the other fields of CS: do not read them. */
 	if (vmx_in_long_mode_code(&vcpu_of(ctx)->vmx))
 		return EMU_MODE_LONG64;
 	load_seg(ctx, EMU_CS);
 	return ctx->seg[EMU_CS].db ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
 }
 
-/* Without the flag that a debugger may have put there. */
+/* RFLAGS without the TF that userspace's single-stepping has set. */
 static u64 guest_rflags(struct keel_vcpu *vcpu)
 {
 	if (unlikely(vcpu->debug.control))
@@ -440,14 +444,15 @@ static void commit(struct emu_ctx *ctx, struct keel_vcpu *vcpu)
 	if (unlikely(ctx->single_step || keel_debug_ends(&vcpu->debug)))
 		keel_stepped(vcpu, ctx->single_step);
 	if (ctx->shadow != EMU_SHADOW_NONE && ctx->rflags & X86_EFLAGS_TF)
-		keel_make_request(vcpu, REQ_EVENT);	/* it keeps the trap for after the shadow */
+		keel_make_request(vcpu, REQ_EVENT);	/* sets the pending trap */
 }
 
 /* --- one instruction ---------------------------------------------------- */
 
 /*
- * May the next iteration follow at once? Whatever the guest or userspace wants
- * to come first is seen on the way into the guest, so that is where it goes.
+ * True if the next iteration may follow at once. Requests, signals,
+ * immediate_exit and interrupt windows are handled on the way into the guest, so
+ * each of them sends the vCPU there.
  */
 static bool undisturbed(struct keel_vcpu *vcpu)
 {
@@ -457,7 +462,7 @@ static bool undisturbed(struct keel_vcpu *vcpu)
 	       !READ_ONCE(run->immediate_exit) && !READ_ONCE(run->request_interrupt_window);
 }
 
-/* An instruction begins. */
+/* Forget the places of the previous instruction: a new one begins. */
 static void forget_places(struct keel_emulation *e)
 {
 	e->known = false;
@@ -468,9 +473,9 @@ static void forget_places(struct keel_emulation *e)
 static int emulate(struct keel_vcpu *vcpu);
 
 /*
- * An iteration of a repeated instruction has met a device and is over. The
- * next one will most likely meet it as well: spare the exit that tells. If it
- * does not, the guest goes on by itself.
+ * Called after an iteration of a repeated instruction that accessed a device.
+ * Emulate the next iteration at once, because it most likely accesses the device
+ * too: this saves a VM exit. If it needs no exit to userspace, resume the guest.
  */
 static int carry_on(struct keel_vcpu *vcpu, int r)
 {
@@ -484,7 +489,7 @@ static int carry_on(struct keel_vcpu *vcpu, int r)
 
 static int flush_rest(struct keel_vcpu *vcpu);
 
-/* Let out what is queued, one exit each. After the last there is mostly nothing left to do. */
+/* Continue with flush_rest() after this exit if writes are queued or iterations remain. */
 static int went_out(struct keel_vcpu *vcpu, int r)
 {
 	if (r == RUN_USER && (keel_mmio_queued(vcpu) || vcpu->emulation.ctx.rep_again))
@@ -502,8 +507,9 @@ static int emulate_answered(struct keel_vcpu *vcpu);
 static int emulate_msr_answered(struct keel_vcpu *vcpu);
 
 /*
- * If memory cannot be accessed that is no reason to ask again: the instruction
- * goes on from here in the next KVM_RUN. Otherwise it starts over.
+ * EMU_RETRY. If a host error came after userspace had answered, keep the answers:
+ * the next KVM_RUN continues this instruction with them. Otherwise it starts
+ * over.
  */
 static int not_now(struct keel_vcpu *vcpu)
 {
@@ -568,7 +574,7 @@ static enum emu_result decode(struct keel_vcpu *vcpu)
 	return r;
 }
 
-/* All of an instruction, page walks included, sees one snapshot of the slots. */
+/* Take one snapshot of the memslots for the whole instruction, page walks included. */
 static void take_slots(struct keel_vcpu *vcpu)
 {
 	vcpu->emulation.slots = keel_slots(vcpu->vm, keel_as(vcpu));
@@ -581,7 +587,7 @@ static void drop_slots(struct keel_vcpu *vcpu)
 	vcpu->emulation.slot = NULL;
 }
 
-/* Of what has not been done no breakpoint was met. */
+/* Drop the breakpoint hits of an instruction that was not completed. */
 static void forget_hits(struct keel_vcpu *vcpu, enum emu_result r)
 {
 	if (unlikely(r != EMU_OK))
@@ -598,7 +604,7 @@ static enum emu_result execute(struct keel_vcpu *vcpu)
 		r = decode(vcpu);
 	if (r == EMU_OK)
 		r = emu_execute(&e->ctx);
-	/* Settle what else it accesses before userspace is asked. */
+	/* Find its other accesses before userspace is asked. */
 	if (r == EMU_IO && !e->known)
 		r = keel_rehearse(vcpu);
 	forget_hits(vcpu, r);
@@ -606,7 +612,7 @@ static enum emu_result execute(struct keel_vcpu *vcpu)
 	return r;
 }
 
-/* Another vCPU may change what this one is about to: a descriptor, a table's entry. */
+/* Limit of tries if another vCPU keeps changing a descriptor or page-table entry in use. */
 #define TRIES	8
 
 static bool may_try_again(struct keel_vcpu *vcpu, unsigned int tries)
@@ -619,7 +625,7 @@ static bool may_try_again(struct keel_vcpu *vcpu, unsigned int tries)
 	return true;
 }
 
-/* Run the instruction, which may be decoded already: the first time, or again. */
+/* Run the instruction, for the first time or again; it may be decoded already. */
 static int emulate(struct keel_vcpu *vcpu)
 {
 	unsigned int tries = TRIES;
@@ -632,15 +638,15 @@ static int emulate(struct keel_vcpu *vcpu)
 }
 
 /*
- * The same instruction with the answers that there are. It is neither fetched
- * nor decoded again, and the places that it accesses are those of the time at
- * which userspace was asked.
+ * Run the same instruction again with the answers received so far. It is neither
+ * fetched nor decoded again, and its accesses use the places found before
+ * userspace was asked.
  */
 static int emulate_again(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 
-	/* Registers have been set: who knows which instruction is next. */
+	/* Userspace has set registers: another instruction may be next. */
 	if (!e->decoded) {
 		keel_mmio_reset(vcpu);
 		return RUN_RESUME;
@@ -648,12 +654,12 @@ static int emulate_again(struct keel_vcpu *vcpu)
 	e->again = true;
 	e->answered = vcpu->mmio.answered;
 	keel_mmio_rewind(vcpu, e->answered);
-	/* Userspace may have begun to step. */
+	/* Userspace may have turned single-stepping on or off. */
 	e->ctx.rflags = guest_rflags(vcpu);
 	return carry_on(vcpu, emulate(vcpu));
 }
 
-/* Userspace has answered a read. */
+/* Take userspace's answer to a read and run the instruction again. */
 static int emulate_answered(struct keel_vcpu *vcpu)
 {
 	if (vcpu->emulation.decoded)
@@ -661,13 +667,13 @@ static int emulate_answered(struct keel_vcpu *vcpu)
 	return emulate_again(vcpu);
 }
 
-/* Userspace has answered for an MSR: the same instruction, which takes that for the register. */
+/* Run RDMSR or WRMSR again: take_answer() uses userspace's answer instead of the register. */
 static int emulate_msr_answered(struct keel_vcpu *vcpu)
 {
 	struct keel_emulation *e = &vcpu->emulation;
 	int r;
 
-	/* Registers have been set: who knows which instruction is next. */
+	/* Userspace has set registers: another instruction may be next. */
 	if (!e->decoded)
 		return RUN_RESUME;
 	e->msr_answered = true;
@@ -687,7 +693,7 @@ int keel_emulate(struct keel_vcpu *vcpu, gpa_t gpa, bool writes)
 	return emulate(vcpu);
 }
 
-/* Userspace cannot be asked in the middle of a delivery. */
+/* A delivery cannot exit to userspace midway: report that emulation failed. */
 static int event_failed(struct keel_vcpu *vcpu)
 {
 	keel_mmio_reset(vcpu);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stack, near branches, bounds and the flags register. Transfers that load a
- * segment register are in far.c.
+ * Stack, near branches, bounds and the flags register: PUSH and POP in all forms,
+ * near jumps and calls, ENTER and LEAVE, BOUND, CLI and STI. Transfers that load
+ * CS are in far.c.
  */
 #include "exec.h"
 #include "opcodes.h"
 
-/* Go on at @target, cut to the operand size, if code may be there. */
+/* Continue at @target, cut to the operand size, if that is a legal code address. */
 static enum emu_result jump(struct emu_ctx *ctx, u64 target)
 {
 	unsigned int len = 1;
@@ -43,7 +44,7 @@ enum emu_result emu_run_jcc(struct emu_ctx *ctx)
 	return emu_condition(ctx->rflags, ctx->insn.opcode) ? jump_relative(ctx) : EMU_OK;
 }
 
-/* Return address on the stack, then away; the target is checked before the push. */
+/* Push the return address and jump; the target is checked before the push. */
 static enum emu_result call(struct emu_ctx *ctx, u64 target)
 {
 	u64 back = ctx->next_rip;
@@ -85,7 +86,7 @@ enum emu_result emu_run_ret(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* LOOPNE, LOOPE and LOOP by opcode; the count is as wide as addresses. */
+/* LOOPNE, LOOPE and LOOP by opcode; the count has the address size. */
 enum emu_result emu_run_loop(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.addr_size;
@@ -104,7 +105,7 @@ enum emu_result emu_run_jcxz(struct emu_ctx *ctx)
 	return emu_get_reg(ctx, EMU_RCX, ctx->insn.addr_size) ? EMU_OK : jump_relative(ctx);
 }
 
-/* An index between two bounds, both included, signed. */
+/* BOUND: #BR unless the signed index is within both bounds, inclusive. */
 enum emu_result emu_run_bound(struct emu_ctx *ctx)
 {
 	const struct emu_insn *insn = &ctx->insn;
@@ -144,7 +145,7 @@ enum emu_result emu_run_push(struct emu_ctx *ctx)
 	return result == EMU_OK ? push(ctx, val) : result;
 }
 
-/* Of four bytes only the two of the selector are written, as current processors do. */
+/* With 32-bit operands only the two bytes of the selector are written, as current processors do. */
 enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
 {
 	u64 sel = emu_segment(ctx, ctx->insn.opcode >> 3 & 7)->sel;
@@ -167,8 +168,8 @@ static u64 moved_stack(struct emu_ctx *ctx)
 }
 
 /*
- * The stack pointer moves before the destination is addressed through it, and
- * before the destination is written if it is the stack pointer itself.
+ * POP moves the stack pointer before it addresses its destination through it, and
+ * before it writes a destination that is the stack pointer itself.
  */
 enum emu_result emu_run_pop(struct emu_ctx *ctx)
 {
@@ -190,7 +191,7 @@ enum emu_result emu_run_pop(struct emu_ctx *ctx)
 	return o->kind == EMU_OPERAND_MEM ? EMU_OK : emu_write_operand(ctx, o, val);
 }
 
-/* One by one, downwards: where the fourth cannot be pushed, three have been. */
+/* Push one register at a time, downwards: if the fourth push faults, three are in memory. */
 enum emu_result emu_run_pusha(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.op_size;
@@ -206,7 +207,7 @@ enum emu_result emu_run_pusha(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* The stack pointer's own place is skipped, but read. */
+/* POPA reads the slot of the stack pointer, but does not load it. */
 enum emu_result emu_run_popa(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.op_size;
@@ -227,7 +228,7 @@ enum emu_result emu_run_popa(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* The frame pointers of the enclosing procedures, all read before anything is pushed. */
+/* Read the frame pointers of the enclosing procedures, all before the first push. */
 static enum emu_result read_display(struct emu_ctx *ctx, u64 *frame, unsigned int count)
 {
 	unsigned int size = ctx->insn.op_size, i;
@@ -245,7 +246,7 @@ static enum emu_result read_display(struct emu_ctx *ctx, u64 *frame, unsigned in
 	return EMU_OK;
 }
 
-/* Whether what ENTER pushes changes what it copies: nobody sane asks for that. */
+/* True if ENTER may push over frame pointers that it copies; no real program does that. */
 static bool display_overlaps(struct emu_ctx *ctx, unsigned int count)
 {
 	unsigned int size = ctx->insn.op_size;
@@ -255,7 +256,7 @@ static bool display_overlaps(struct emu_ctx *ctx, unsigned int count)
 	return count && distance < (2 * count + 2) * size;
 }
 
-/* Old frame pointer, those of the enclosing procedures, and the new one of this. */
+/* Push the old frame pointer, those of the enclosing procedures and the new one. */
 static enum emu_result push_frames(struct emu_ctx *ctx, unsigned int level, const u64 *frame,
 				   u64 new)
 {
@@ -286,7 +287,7 @@ enum emu_result emu_run_enter(struct emu_ctx *ctx)
 	result = read_display(ctx, frame, level ? level - 1 : 0);
 	if (result == EMU_OK)
 		result = push_frames(ctx, level, frame, new);
-	/* The end of the new frame must be good for writing, though nothing is written there. */
+	/* ENTER checks that the end of the new frame is writable, but does not write there. */
 	if (result == EMU_OK)
 		result = emu_mem_read(ctx, EMU_SS, bottom, &unused, size,
 				      EMU_READ | EMU_RMW | EMU_PROBE);
@@ -313,7 +314,7 @@ enum emu_result emu_run_leave(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Below IOPL 3 there are only the virtual ones, and no more than 16 bits of them. */
+/* Below IOPL 3 there are only virtual flags, accessible by 16-bit operands only. */
 enum emu_result emu_check_v86_flags(struct emu_ctx *ctx)
 {
 	if (ctx->mode != EMU_MODE_VM86 || emu_iopl(ctx) == 3)
@@ -343,7 +344,7 @@ enum emu_result emu_set_virtual_if(struct emu_ctx *ctx, bool on)
 	return EMU_OK;
 }
 
-/* Steps are the monitor's matter. */
+/* Virtual-8086 code with virtual flags must not set TF: #GP calls the monitor. */
 enum emu_result emu_take_virtual_flags(struct emu_ctx *ctx, u64 flags)
 {
 	if (!emu_has_virtual_flags(ctx))
@@ -451,7 +452,7 @@ enum emu_result emu_run_sahf(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* In no manual, but in every processor: AL filled with the carry. */
+/* SALC is undocumented, but every processor has it: AL is filled with CF. */
 enum emu_result emu_run_salc(struct emu_ctx *ctx)
 {
 	emu_set_reg(ctx, EMU_RAX, 1, ctx->rflags & EMU_FLAG_CF ? 0xff : 0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The decoder: instruction bytes in, struct emu_insn out. It fetches through
- * the owner's callback, never a page further than the instruction reaches,
- * and reads no register: what depends on register values (addresses, limits,
- * conditions) is left to execution, so that a decoded instruction can be run
- * again, and need not be decoded again while its bytes are the same. Which
- * opcode means what is in opcodes.c.
+ * The decoder: instruction bytes in, struct emu_insn out. It fetches through the
+ * owner's callback, never a page further than the instruction extends, and reads
+ * no general register: what depends on register values (addresses, limits,
+ * conditions) is left to execution. So a decoded instruction can be run again,
+ * and need not be decoded again while its bytes are the same. The opcode tables
+ * are in opcodes.c and evex.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -21,8 +21,8 @@
 /*
  * struct decoder - the state of one decode
  * @result:	sticky: after the first failure bytes read as 0 and nothing
- *		more is fetched, so that only a few places need to look
- * @undefined:	to be reported if all bytes of the instruction can be fetched
+ *		more is fetched, so that few callers need to check it
+ * @undefined:	#UD is due, but only if all bytes of the instruction can be fetched
  * @pos:	bytes consumed
  */
 struct decoder {
@@ -37,7 +37,7 @@ struct decoder {
 	bool vvvv_used;
 	bool broadcast;		/* EVEX.b, or rounding where r/m is a register */
 	bool undefined;
-	u8 map;			/* of opcodes: 0, then 0F, 0F 38 and 0F 3A */
+	u8 map;			/* opcode map: 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A */
 	u8 rep;
 };
 
@@ -48,8 +48,8 @@ static void stop(struct decoder *d, enum emu_result result)
 }
 
 /*
- * Get more bytes: up to the end of the page that the next byte is in, but not
- * past the segment's limit, which only counts for bytes the instruction has.
+ * Fetch more bytes: up to the end of the page of the next byte, but not past the
+ * limit of CS, which raises #GP only if the instruction itself extends past it.
  */
 static enum emu_result fetch(struct emu_ctx *ctx)
 {
@@ -87,7 +87,7 @@ static u8 next_byte(struct decoder *d)
 	return d->insn->bytes[d->pos++];
 }
 
-/* A little-endian number of 1, 2, 4 or 8 bytes, sign-extended. */
+/* Read a little-endian number of 1, 2, 4 or 8 bytes, sign-extended. */
 static u64 next_signed(struct decoder *d, unsigned int size)
 {
 	u64 val = 0;
@@ -101,7 +101,7 @@ static u64 next_signed(struct decoder *d, unsigned int size)
 	return emu_sign_extend(val, size);
 }
 
-/* Take note of a legacy prefix; false if @byte is none. */
+/* Record a legacy prefix; false if @byte is not one. */
 static bool legacy_prefix(struct decoder *d, u8 byte)
 {
 	switch (byte) {
@@ -150,7 +150,11 @@ static u8 prefixes(struct decoder *d)
 	return byte;
 }
 
-/* A byte that in 16 and 32-bit code is LES, LDS or BOUND if the next one names memory. */
+/*
+ * True if @byte begins a VEX or EVEX prefix. Outside 64-bit code it is LES, LDS
+ * or BOUND if the next byte is a ModRM of memory, and always in real and
+ * virtual-8086 mode.
+ */
 static bool starts_vex(struct decoder *d, u8 byte)
 {
 	if (byte != 0xc4 && byte != 0xc5 && byte != 0x62)
@@ -164,13 +168,16 @@ static bool starts_vex(struct decoder *d, u8 byte)
 	return d->insn->bytes[d->pos] >= 0xc0 && d->ctx->mode >= EMU_MODE_PROT16;
 }
 
-/* The fields that the last bytes of VEX and the middle one of EVEX share. */
+/* Read the fields common to the last byte of VEX and the second byte of EVEX. */
 static void vex_fields(struct decoder *d, u8 byte)
 {
 	static const u8 rep[4] = { 0, 0, 0xf3, 0xf2 };
 
 	d->insn->vex_reg = ~byte >> 3 & (d->long64 ? 15 : 7);
-	/* Where only eight registers can be named the fourth bit still says whether one is. */
+	/*
+	 * Outside 64-bit code the fourth bit selects no register, but must be set
+	 * if vvvv is unused.
+	 */
 	d->vvvv_used = ~byte & 0x78;
 	d->op_prefix = (byte & 3) == 1;
 	d->rep = rep[byte & 3];
@@ -219,7 +226,7 @@ static void evex_mask(struct decoder *d, u8 byte)
 		d->undefined = true;
 }
 
-/* Read the rest of an EVEX prefix; returns the opcode map, as above. */
+/* Read the rest of an EVEX prefix; returns the opcode map, as vex_prefix() does. */
 static u8 evex_prefix(struct decoder *d)
 {
 	struct emu_insn *insn = d->insn;
@@ -303,10 +310,7 @@ static bool rm_is_memory(const struct emu_insn *insn)
 	return insn->modrm < 0xc0;
 }
 
-/*
- * The size of code, 2, 4 or 8. What CS says of it counts in real mode as well,
- * where far jumps do not change it.
- */
+/* Code size: 2, 4 or 8. Real mode obeys CS.D too; far jumps in real mode do not change it. */
 static u8 code_size(struct emu_ctx *ctx)
 {
 	switch (ctx->mode) {
@@ -321,7 +325,7 @@ static u8 code_size(struct emu_ctx *ctx)
 	}
 }
 
-/* Operand and address size out of mode, prefixes and the row. */
+/* Set operand and address size from mode, prefixes and row. */
 static void sizes(struct decoder *d, const struct emu_row *row)
 {
 	struct emu_insn *insn = d->insn;
@@ -341,7 +345,7 @@ static void sizes(struct decoder *d, const struct emu_row *row)
 	insn->addr_size = d->addr_prefix ? 6 - insn->mode_size : insn->mode_size;
 }
 
-/* Memory operand of 16-bit addressing. */
+/* Decode a memory operand of 16-bit addressing. */
 static void address16(struct decoder *d)
 {
 	static const u8 bases[8] = {
@@ -365,7 +369,7 @@ static void address16(struct decoder *d)
 		insn->disp = next_signed(d, mod);
 }
 
-/* The SIB byte; returns the base field. */
+/* Read the SIB byte; returns the base field. */
 static u8 sib(struct decoder *d)
 {
 	struct emu_insn *insn = d->insn;
@@ -378,7 +382,7 @@ static u8 sib(struct decoder *d)
 	return byte & 7;
 }
 
-/* Memory operand of 32 and 64-bit addressing. */
+/* Decode a memory operand of 32-bit or 64-bit addressing. */
 static void address32(struct decoder *d)
 {
 	struct emu_insn *insn = d->insn;
@@ -505,7 +509,7 @@ static void moffs_operand(struct decoder *d, struct emu_operand *o)
 		insn->seg = EMU_DS;
 }
 
-/* Without a ModRM byte that says so. */
+/* A memory operand at @reg, which ModRM does not encode. */
 static void pointer_operand(struct decoder *d, struct emu_operand *o, u8 reg)
 {
 	struct emu_insn *insn = d->insn;
@@ -597,11 +601,11 @@ static void operand(struct decoder *d, u16 code, struct emu_operand *o)
 	}
 }
 
-/* Rows with any of these need a closer look. */
+/* Flags of the rows that check_row() must check in full. */
 #define ROW_CONDITIONS	(ROW_ONLY64 | ROW_MEM | ROW_MEM_HERE | ROW_VVVV | \
 			 ROW_VEX | ROW_VEX128 | ROW_PROTECTED)
 
-/* With a VEX prefix some opcodes of branches and conditions are those of mask registers. */
+/* With a VEX prefix, opcodes of CMOVcc and SETcc are instructions on mask registers. */
 static bool is_mask_opcode(const struct decoder *d)
 {
 	u8 byte = d->insn->opcode;
@@ -609,7 +613,7 @@ static bool is_mask_opcode(const struct decoder *d)
 	return d->map == 1 && ((byte >= 0x41 && byte <= 0x4b) || (byte >= 0x90 && byte <= 0x99));
 }
 
-/* A move takes a mask only where the row says so, and neither broadcasts nor rounds. */
+/* EVEX moves do not broadcast or round, and only VMOV_MASKED takes a mask. */
 static bool is_undefined_evex(const struct decoder *d, const struct emu_row *row, bool memory)
 {
 	const struct emu_insn *insn = d->insn;
@@ -622,7 +626,7 @@ static bool is_undefined_evex(const struct decoder *d, const struct emu_row *row
 	return insn->zeroing && to_memory;
 }
 
-/* Whether the row, the mode and the prefixes together are an instruction. */
+/* True if row, mode and prefixes together are an undefined instruction. */
 static bool is_undefined(const struct decoder *d, const struct emu_row *row, bool memory)
 {
 	const struct emu_insn *insn = d->insn;
@@ -650,7 +654,7 @@ static bool is_undefined(const struct decoder *d, const struct emu_row *row, boo
 	return insn->evex && is_undefined_evex(d, row, memory);
 }
 
-/* An instruction, but none that is executed here. */
+/* True if the instruction is defined, but not executed here. */
 static bool is_elsewhere(const struct decoder *d, const struct emu_row *row, bool memory)
 {
 	return row->op == EMU_OP_NONE ||
@@ -690,7 +694,7 @@ static void read_modrm(struct decoder *d)
 
 #define ROW_SELECTS	(ROW_PREFIX | ROW_GROUP | ROW_GROUP_RM | ROW_SPLIT)
 
-/* One step from a row that stands for several. */
+/* Go one step from a row that selects another row. */
 static const struct emu_row *select_row(struct decoder *d, const struct emu_row *row)
 {
 	const struct emu_insn *insn = d->insn;
@@ -704,7 +708,7 @@ static const struct emu_row *select_row(struct decoder *d, const struct emu_row 
 	return &emu_splits[row->op][rm_is_memory(insn) ? IN_MEMORY : IN_REGISTER];
 }
 
-/* Read ModRM where it selects the row or names an operand. */
+/* Find the final row; read ModRM if one of the rows on the way has it. */
 static const struct emu_row *final_row(struct decoder *d, const struct emu_row *row)
 {
 	for (;;) {
@@ -721,7 +725,7 @@ static const struct emu_row *final_row(struct decoder *d, const struct emu_row *
 	return row;
 }
 
-/* The same bytes in the same mode are the same instruction: @insn holds it. */
+/* True if @insn was decoded from the same bytes in the same mode. */
 static bool is_decoded(struct emu_ctx *ctx)
 {
 	const struct emu_insn *insn = &ctx->insn;
@@ -750,7 +754,7 @@ static bool is_single_access(const struct emu_insn *insn)
 	case EMU_OP_SCAS:
 		return true;
 	}
-	/* A mask may leave several pieces. */
+	/* A masked operand may be accessed in several pieces. */
 	if (insn->flags & ROW_MORE || insn->mask)
 		return false;
 	for (i = 0; i < 3; i++)
@@ -759,7 +763,7 @@ static bool is_single_access(const struct emu_insn *insn)
 	return false;
 }
 
-/* EVEX counts a displacement of one byte in operands. */
+/* EVEX scales a one-byte displacement by the size of the memory operand. */
 static void finish_evex(struct emu_insn *insn)
 {
 	int i;
@@ -803,7 +807,7 @@ static enum emu_result decode(struct emu_ctx *ctx)
 		return emu_raise(ctx, EMU_VECTOR_UD, 0);
 	if (d.result != EMU_OK)
 		return d.result;
-	/* Only now can it be executed. */
+	/* Set op last: 0 means that nothing is decoded. */
 	insn->op = row->op;
 	insn->single_access = is_single_access(insn);
 	return EMU_OK;

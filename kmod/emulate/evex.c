@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode tables of EVEX, the prefix of AVX-512: moves only, of vectors and of
- * single elements. Opcodes that are not listed are executed elsewhere; of those
- * that are, what is left out is undefined.
+ * The opcode tables of EVEX, the prefix of AVX-512: only moves, of vectors and of
+ * single elements. An opcode without an entry is not executed here; in an entry,
+ * a prefix without a row is undefined.
  */
 #include <linux/kernel.h>
 #include "opcodes.h"

@@ -39,7 +39,7 @@ static enum emu_result run_alu(struct emu_ctx *ctx)
 	return emu_replace(ctx, &o[0], ctx->insn.lock, dst, res);
 }
 
-/* Only the flags of dst op src. */
+/* Set only the flags of dst op src. */
 static enum emu_result run_compare(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -56,7 +56,7 @@ static enum emu_result run_compare(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Bit tests: a register as bit offset reaches beyond a memory operand, both ways. */
+/* A bit offset in a register may select a bit before or after the memory operand. */
 static enum emu_result run_bit(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -69,7 +69,7 @@ static enum emu_result run_bit(struct emu_ctx *ctx)
 	return ctx->insn.op == EMU_OP_BT ? run_compare(ctx) : run_alu(ctx);
 }
 
-/* dst = op src; BSF and BSR of zero leave dst alone, upper half included. */
+/* dst = op src; BSF and BSR of zero keep dst, including its upper half. */
 static enum emu_result run_scan(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -150,7 +150,7 @@ static enum emu_result run_bswap(struct emu_ctx *ctx)
 	u64 val;
 
 	emu_read_operand(ctx, &o[0], &val);
-	/* Two bytes are undefined; processors clear them. */
+	/* BSWAP of 2 bytes is undefined; processors clear them. */
 	return emu_write_operand(ctx, &o[0], o[0].size == 2 ? 0 : byte_swap(val, o[0].size));
 }
 
@@ -159,7 +159,7 @@ static enum emu_result run_lea(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &ctx->insn.operand[0], emu_effective_address(ctx));
 }
 
-/* Locked if in memory, with or without prefix. */
+/* XCHG with memory is locked even without a LOCK prefix. */
 static enum emu_result run_xchg(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -178,7 +178,7 @@ static enum emu_result run_xchg(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[1], dst);
 }
 
-/* Both may be one register; the sum wins. */
+/* Write the sum last: both operands may be the same register. */
 static enum emu_result run_xadd(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -201,8 +201,8 @@ static enum emu_result run_xadd(struct emu_ctx *ctx)
 }
 
 /*
- * Memory is written in any case, with what it held if the values differ. A
- * register is then left alone, its upper half included.
+ * A memory destination is always written, with its old value if the comparison
+ * fails. A register destination then keeps its value, including the upper half.
  */
 static enum emu_result run_cmpxchg(struct emu_ctx *ctx)
 {
@@ -233,7 +233,7 @@ static enum emu_result wide_replace(struct emu_ctx *ctx, u64 linear, const u64 *
 	return ctx->ops->write(ctx, linear, new, size, EMU_WRITE);
 }
 
-/* The halves of @val as two registers of @half bytes, and back. */
+/* Combine two registers of @half bytes in @val; unpack() does the reverse. */
 static void pack(u64 *val, u64 low, u64 high, unsigned int half)
 {
 	val[0] = half == 8 ? low : (low & emu_mask(half)) | high << 32;
@@ -281,7 +281,7 @@ static enum emu_result run_setcc(struct emu_ctx *ctx)
 				 emu_condition(ctx->rflags, ctx->insn.opcode));
 }
 
-/* Reads memory and clears the upper half of the register even if nothing moves. */
+/* CMOVcc reads memory and clears the upper half of the register even if the condition is false. */
 static enum emu_result run_cmovcc(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -296,7 +296,7 @@ static enum emu_result run_cmovcc(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], val);
 }
 
-/* CBW, CWDE, CDQE: the accumulator's low half, sign-extended. */
+/* CBW, CWDE, CDQE: sign-extend the low half of the accumulator. */
 static enum emu_result run_cbw(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -314,7 +314,7 @@ static enum emu_result run_cwd(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* The double-width accumulator: AX for bytes, otherwise DX:AX and its kin. */
+/* Set the double-width accumulator: AX for bytes, otherwise DX:AX, EDX:EAX or RDX:RAX. */
 static void set_wide_acc(struct emu_ctx *ctx, unsigned int size, u64 high, u64 low)
 {
 	if (size == 1) {
@@ -373,7 +373,7 @@ static enum emu_result run_div(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* dst = first op second, all three apart. */
+/* dst = first op second, for instructions with a separate destination. */
 static enum emu_result run_three(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -402,7 +402,7 @@ static enum emu_result run_crc32(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], emu_crc32(crc, val, o[1].size));
 }
 
-/* No flags; the high half wins if both go to one register. */
+/* MULX changes no flags. Write the high half last: both results may go to one register. */
 static enum emu_result run_mulx(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -423,7 +423,7 @@ static enum emu_result run_nop(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* A cache is not modelled, but the address must be a legal one. */
+/* Caches are not emulated, but the address must be legal. */
 static enum emu_result run_clflush(struct emu_ctx *ctx)
 {
 	u64 linear;
@@ -639,9 +639,9 @@ void emu_begin(struct emu_ctx *ctx, unsigned int length)
 }
 
 /*
- * Between the iterations of a repeated instruction RF is set, so that an
- * instruction breakpoint hits only once. A single-step trap does not come
- * between a load of SS and the instruction after it.
+ * Set RF between the iterations of a repeated instruction, so that an instruction
+ * breakpoint hits only once. A load of SS suppresses the single-step trap until
+ * after the next instruction.
  */
 void emu_commit(struct emu_ctx *ctx)
 {
@@ -654,7 +654,7 @@ void emu_commit(struct emu_ctx *ctx)
 		ctx->rip = ctx->next_rip;
 }
 
-/* Say whether the instruction may be executed at all here. */
+/* Check the privilege that the row of the instruction demands. */
 static enum emu_result check_privilege(struct emu_ctx *ctx)
 {
 	u32 flags = ctx->insn.flags;

@@ -95,15 +95,15 @@ static inline u64 emu_sign_extend(u64 val, unsigned int size)
 enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code);
 
 /*
- * memory.c: addresses. A segment's hidden part is only read where it counts,
- * through emu_segment().
+ * memory.c: addresses. Read a segment register through emu_segment(), which loads
+ * its hidden part on first use.
  */
 const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index);
 
-/* With enum emu_access, for addresses only: must be a multiple of the size. */
+/* Added to enum emu_access, for addresses only: the address must be a multiple of the size. */
 #define EMU_ALIGNED	0x100
 
-/* Whether @size bytes at @ea are within the segment's bounds. */
+/* True if @size bytes at @ea are within the limit of the segment. */
 bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size);
 
 /* Linear address of @size bytes at @ea, checked for @access. */
@@ -118,8 +118,8 @@ static inline bool emu_is_canonical(const struct emu_ctx *ctx, u64 linear)
 }
 
 /*
- * Linear address of the code byte at @ip; cuts *@len down to what the segment
- * holds, where the code has one that counts.
+ * Linear address of the code byte at @ip; reduces *@len to the bytes that are
+ * within the limit of CS. 64-bit code has no limit.
  */
 enum emu_result emu_code32_address(struct emu_ctx *ctx, u64 ip, u64 *linear, unsigned int *len);
 
@@ -142,13 +142,13 @@ static inline bool emu_long_mode(const struct emu_ctx *ctx)
 	return ctx->efer & EMU_EFER_LMA;
 }
 
-/* Virtual-8086 code has an interrupt flag of its own: VIF, which it sees as IF. */
+/* With CR4.VME and an IOPL below 3, virtual-8086 code sees VIF in place of IF. */
 static inline bool emu_has_virtual_flags(const struct emu_ctx *ctx)
 {
 	return ctx->mode == EMU_MODE_VM86 && emu_iopl(ctx) < 3 && ctx->cr4 & EMU_CR4_VME;
 }
 
-/* No descriptors, no privileges: real and virtual-8086 mode. */
+/* Real or virtual-8086 mode: segments have no descriptors and no privilege levels. */
 static inline bool emu_no_descriptors(const struct emu_ctx *ctx)
 {
 	return ctx->mode <= EMU_MODE_VM86;
@@ -170,98 +170,103 @@ static inline u64 emu_effective_address(const struct emu_ctx *ctx)
 }
 
 /*
- * control.c: with these, what goes on the stack in place of the flags; VIF by
- * what is taken for IF, which is #GP if an interrupt waits for it; and #GP(0)
- * where virtual-8086 code may touch none of the flags.
+ * control.c: virtual flags (CR4.VME, CR4.PVI). emu_shown_flags() is the image that
+ * PUSHF pushes, with VIF in place of IF in virtual-8086 code. emu_set_virtual_if()
+ * changes VIF; #GP(0) if it sets VIF while VIP is set. emu_take_virtual_flags() does
+ * that for flags that POPF or IRET has popped. emu_check_v86_flags() is #GP(0) where
+ * virtual-8086 code may not access the flags at all.
  */
 u64 emu_shown_flags(const struct emu_ctx *ctx);
 enum emu_result emu_set_virtual_if(struct emu_ctx *ctx, bool on);
 enum emu_result emu_take_virtual_flags(struct emu_ctx *ctx, u64 flags);
 enum emu_result emu_check_v86_flags(struct emu_ctx *ctx);
 
-/* Memory in a segment. */
+/* Access memory at @ea in segment @seg, with all checks of segmentation. */
 enum emu_result emu_mem_read(struct emu_ctx *ctx, unsigned int seg, u64 ea, void *buf,
 			     unsigned int size, unsigned int access);
 enum emu_result emu_mem_write(struct emu_ctx *ctx, unsigned int seg, u64 ea, const void *buf,
 			      unsigned int size);
 
-/* Bytes that PUSH and POP add to and take from: SP, ESP or RSP. */
+/* Width in bytes of the stack pointer: 2 (SP), 4 (ESP) or 8 (RSP). */
 unsigned int emu_stack_size(struct emu_ctx *ctx);
 
-/* The far pointer that is the memory operand. */
+/* Read the far pointer in the memory operand. */
 enum emu_result emu_read_far(struct emu_ctx *ctx, u16 *sel, u64 *offset);
 
-/* string.c: the pointer of a string instruction, and moving it past an element. */
+/* string.c: pointer registers of string instructions; emu_advance() moves one past an element. */
 unsigned int emu_source_segment(const struct emu_ctx *ctx);
 u64 emu_pointer(const struct emu_ctx *ctx, unsigned int reg);
 void emu_advance(struct emu_ctx *ctx, unsigned int reg, unsigned int size);
-/* A count of zero: the instruction ends without touching memory. */
+/* True if the count of a repeated instruction is zero: it ends without touching memory. */
 bool emu_exhausted(struct emu_ctx *ctx);
 void emu_count_down(struct emu_ctx *ctx, bool stop);
 
 /*
- * Push and pop without touching the stack pointer: @depth bytes of this
- * instruction are on the stack already. emu_move_stack() commits.
+ * Push and pop without moving the stack pointer: @depth is how many bytes this
+ * instruction has pushed or popped before. emu_move_stack() commits.
  */
 enum emu_result emu_push(struct emu_ctx *ctx, unsigned int depth, u64 val, unsigned int size);
 enum emu_result emu_pop(struct emu_ctx *ctx, unsigned int depth, u64 *val, unsigned int size);
 void emu_move_stack(struct emu_ctx *ctx, s64 delta);
 
 /*
- * segment.c: loading a segment register takes three steps. Prepare reads and
- * checks the descriptor; mark writes to its table that it is in use; commit
- * changes the register and cannot fail. All that can fail in an instruction
- * stands between the first step and the last.
+ * segment.c: a segment register is loaded in three steps. Prepare reads and
+ * checks the descriptor; mark sets its accessed or busy bit in the table; commit
+ * changes the register and cannot fail. Everything else in an instruction that
+ * can fail comes before commit.
  */
 struct emu_load {
 	struct emu_seg seg;
 	u8 index;
-	u64 linear;		/* of the descriptor */
-	u64 old, new;		/* its first half */
+	u64 linear;		/* address of the descriptor */
+	u64 old, new;		/* its first 8 bytes: as read, and as mark writes them */
 };
 
 /*
- * @cpl: the privilege level to load for, which a far return changes. Errors
- * are those of MOV and POP, or of a far transfer to @sel for CS.
+ * @cpl: the privilege level to load for; a far return changes it. Errors are
+ * those of MOV and POP, or of a far transfer to @sel for CS.
  */
 enum emu_result emu_prepare_seg(struct emu_ctx *ctx, unsigned int index, u16 sel,
 				unsigned int cpl, struct emu_load *load);
-/* The same by descriptor in any mode. @sel of CS: without what it says of the level. */
+/*
+ * The same, but by descriptor in every mode. Clear the RPL of a CS selector that
+ * comes from a gate: the RPL of others is checked.
+ */
 enum emu_result emu_prepare_descriptor(struct emu_ctx *ctx, unsigned int index, u16 sel,
 				       unsigned int cpl, struct emu_load *load);
-/* The level on which the code that @sel names runs if it is reached from here. */
+/* Privilege level at which the code segment @sel runs if it is entered from here. */
 enum emu_result emu_code_level(struct emu_ctx *ctx, u16 sel, unsigned int *cpl);
 enum emu_result emu_mark_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_commit_seg(struct emu_ctx *ctx, const struct emu_load *load);
 void emu_set_seg(struct emu_ctx *ctx, unsigned int index, const struct emu_seg *seg);
 
-/* Segment register @index as it is in virtual-8086 mode. */
+/* Load segment register @index as virtual-8086 mode does. */
 void emu_vm86_seg(struct emu_ctx *ctx, unsigned int index, u16 sel);
 
-/* A far return to outer code leaves no segment loaded that this must not see. */
+/* On a return to outer privilege level @cpl, clear the data segment registers it may not use. */
 void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl);
 
-/* The first 8 bytes of a descriptor. @vector if it is outside its table. */
+/* Read the first 8 bytes of a descriptor; raise @vector if it is outside its table. */
 enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_load *load,
 				     u8 vector);
 
 /* interrupt.c: a jump or a call through the call gate @gate. */
 enum emu_result emu_pass_gate(struct emu_ctx *ctx, u64 gate, bool call);
-/* What the program has not asked for shows in the error code. */
+/* Set the EXT bit in the error code: the program did not cause the event. */
 void emu_mark_external(struct emu_exception *fault);
 
-/* task.c: from within an instruction or a delivery. @error: to be pushed, or NULL. */
+/* task.c: switch tasks within an instruction or a delivery. @error: error code to push, or NULL. */
 enum emu_result emu_change_task(struct emu_ctx *ctx, enum emu_task_source source, u16 sel,
 				const u32 *error);
 enum emu_result emu_return_task(struct emu_ctx *ctx);
 
-/* far.c: @ip must be in the code segment that it belongs to. */
+/* far.c: #GP(0) if @ip is outside the code segment @cs, or not canonical in 64-bit code. */
 enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 ip);
 
 /*
- * operand.c: general registers and operands of up to 8 bytes. A register
- * write of 4 bytes clears the upper half, one of 1 or 2 keeps the rest.
- * Writes are final: do them after everything that can fail.
+ * operand.c: general registers and operands of up to 8 bytes. A register write of
+ * 4 bytes clears the upper half; one of 1 or 2 bytes keeps the rest. Writes are
+ * final: make them after everything that can fail.
  */
 u64 emu_get_reg(const struct emu_ctx *ctx, unsigned int reg, unsigned int size);
 void emu_set_reg(struct emu_ctx *ctx, unsigned int reg, unsigned int size, u64 val);
@@ -269,9 +274,9 @@ enum emu_result emu_read_operand(struct emu_ctx *ctx, const struct emu_operand *
 enum emu_result emu_write_operand(struct emu_ctx *ctx, const struct emu_operand *o, u64 val);
 
 /*
- * An operand that is read, changed and written back. @update reads with the
- * rights of a write; @replace stores @val, atomically in place of @old if the
- * instruction is locked.
+ * Read, change and write back an operand. emu_read_for_update() reads with the
+ * rights of a write; emu_replace() stores @val, and if @lock is set and the operand
+ * is in memory, does so by an atomic exchange with @old.
  */
 enum emu_result emu_read_for_update(struct emu_ctx *ctx, const struct emu_operand *o, bool lock,
 				    u64 *val);
@@ -279,9 +284,8 @@ enum emu_result emu_replace(struct emu_ctx *ctx, const struct emu_operand *o, bo
 			    u64 old, u64 val);
 
 /*
- * alu.c: arithmetic on @size bytes. Operands come in masked to the size and
- * results go out masked; flags of *@flags that an operation defines are
- * replaced.
+ * alu.c: arithmetic on @size bytes. Operands and results are masked to the size.
+ * Each function replaces those flags in *@flags that it defines.
  */
 typedef u64 emu_alu_fn(u64 dst, u64 src, unsigned int size, u64 *flags);
 
@@ -293,39 +297,43 @@ emu_alu_fn emu_bsf, emu_bsr, emu_tzcnt, emu_lzcnt, emu_popcnt;
 u64 emu_shld(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
 u64 emu_shrd(u64 dst, u64 src, unsigned int count, unsigned int size, u64 *flags);
 
-/* bits.c: the later bit manipulation instructions; operands in the order of the manuals. */
+/* bits.c: BMI, ADX and CRC32; operands in the order of the manuals. */
 emu_alu_fn emu_adcx, emu_adox, emu_andn, emu_bextr, emu_bzhi, emu_pdep, emu_pext;
 emu_alu_fn emu_blsr, emu_blsmsk, emu_blsi, emu_rorx, emu_sarx, emu_shlx, emu_shrx;
 u64 emu_crc32(u32 crc, u64 val, unsigned int size);
 
-/* Whether condition @cc, the low four bits of an opcode, holds. */
+/* True if condition @cc, the low four bits of an opcode, holds. */
 bool emu_condition(u64 flags, unsigned int cc);
 
-/* muldiv.c: double-width results; false from a division: divide error. */
+/* muldiv.c: double-width multiplication and division. emu_div() returns false for #DE. */
 u64 emu_mul(u64 a, u64 b, unsigned int size, bool is_signed, u64 *high, u64 *flags);
 bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed);
 
-/* exec.c: before and after a handler; @length: bytes of the instruction. */
+/*
+ * exec.c: set up the outputs before a handler and commit RIP and RFLAGS after it.
+ * @length: of the instruction.
+ */
 void emu_begin(struct emu_ctx *ctx, unsigned int length);
 void emu_commit(struct emu_ctx *ctx);
 
 /*
- * vector.c: write those of the @size bytes @from, up to EMU_OPERAND_MAX, for
- * which @bytes has a bit, to the memory operand. All can be written, or none is.
+ * vector.c: of the @size bytes at @from, up to EMU_OPERAND_MAX, write those whose
+ * bit is set in @bytes to the memory operand. If one of them cannot be written,
+ * none is.
  */
 enum emu_result emu_store_bytes(struct emu_ctx *ctx, const void *from, u64 bytes,
 				unsigned int size);
 
-/* A bit for each of the @size bytes of @mask, of which the highest bit counts. */
+/* Collect the highest bit of each of the @size bytes of @mask. */
 u64 emu_high_bits(const u8 *mask, unsigned int size);
 
-/* What of MXCSR may be set. */
+/* Bits of MXCSR that software may set; a mask of 0 stands for the default. */
 static inline u32 emu_mxcsr_bits(const struct emu_fx *fx)
 {
 	return fx->mxcsr_mask ? fx->mxcsr_mask : 0xffbf;
 }
 
-/* One function per family of instructions, called through exec.c's table. */
+/* Handlers, one per family of instructions, called through the table in exec.c. */
 typedef enum emu_result emu_run_fn(struct emu_ctx *ctx);
 
 emu_run_fn emu_run_movs, emu_run_cmps, emu_run_stos, emu_run_lods, emu_run_scas, emu_run_xlat;

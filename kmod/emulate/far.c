@@ -7,8 +7,8 @@
 #include "opcodes.h"
 
 /*
- * Where code goes on; @outer: in the stack that @ss and @sp describe; @task: in
- * another task; @gate: behind it.
+ * struct target - destination of a far transfer. @outer: with a switch to the
+ * stack @ss:@sp. @task: in the task with this TSS. @gate: through this call gate.
  */
 struct target {
 	struct emu_load cs, ss;
@@ -30,11 +30,11 @@ enum emu_result emu_check_ip(struct emu_ctx *ctx, const struct emu_seg *cs, u64 
 }
 
 #define TYPE_TSS16	1
-#define TYPE_CALL_GATE	4	/* of 16 bits; of 32 with the bit above */
+#define TYPE_CALL_GATE	4	/* 16-bit; a 32-bit one is 12 */
 #define TYPE_TASK_GATE	5
 #define TYPE_TSS32	9
 
-/* A jump or a call to a descriptor that is not of code, but of a gate or a task. */
+/* Find the target of a jump or call to a gate or a TSS. */
 static enum emu_result aim_at_gate(struct emu_ctx *ctx, u16 sel, struct target *t)
 {
 	const struct emu_seg *s = &t->cs.seg;
@@ -53,7 +53,7 @@ static enum emu_result aim_at_gate(struct emu_ctx *ctx, u16 sel, struct target *
 	return EMU_OK;
 }
 
-/* Find out where a jump or a call leads, and whether it may. */
+/* Find the target of a far jump or call and check it. */
 static enum emu_result aim(struct emu_ctx *ctx, struct target *t)
 {
 	const struct emu_insn *insn = &ctx->insn;
@@ -94,7 +94,7 @@ enum emu_result emu_run_jmp_far(struct emu_ctx *ctx)
 	return result;
 }
 
-/* CS and IP, as wide as the operand size. */
+/* Push CS and IP, each of the operand size. */
 static enum emu_result push_return(struct emu_ctx *ctx, unsigned int depth)
 {
 	unsigned int size = ctx->insn.op_size;
@@ -136,7 +136,7 @@ static enum emu_result pop(struct emu_ctx *ctx, unsigned int *depth, u64 *val)
 	return result;
 }
 
-/* SP and SS of the outer level, from @depth on. */
+/* Pop SP and SS of the outer level at *@depth. */
 static enum emu_result pop_stack(struct emu_ctx *ctx, unsigned int *depth, u64 *sp, u64 *ss)
 {
 	enum emu_result result = pop(ctx, depth, sp);
@@ -144,7 +144,7 @@ static enum emu_result pop_stack(struct emu_ctx *ctx, unsigned int *depth, u64 *
 	return result == EMU_OK ? pop(ctx, depth, ss) : result;
 }
 
-/* The null selector is good for a stack only where 64-bit code will run on it. */
+/* SS may be null only if 64-bit code below CPL 3 will run on it. */
 static enum emu_result prepare_stack(struct emu_ctx *ctx, u16 sel, unsigned int cpl,
 				     struct target *t)
 {
@@ -172,8 +172,9 @@ static void set_outer_stack(struct emu_ctx *ctx, const struct target *t, unsigne
 }
 
 /*
- * Check the way back to @cs and, if the stack holds one or must, to another
- * stack. *@depth counts what has been popped; @extra, parameters to drop.
+ * Check the return to @cs and, if it is to an outer level or @always is set, pop
+ * and check the outer stack. *@depth: bytes popped so far; @extra: bytes of
+ * parameters to drop.
  */
 static enum emu_result prepare_return(struct emu_ctx *ctx, u64 cs, unsigned int *depth,
 				      unsigned int extra, bool always, struct target *t)
@@ -195,7 +196,7 @@ static enum emu_result prepare_return(struct emu_ctx *ctx, u64 cs, unsigned int 
 	return result == EMU_OK ? prepare_stack(ctx, ss, cpl, t) : result;
 }
 
-/* Do all that cannot be undone, beginning with what can still fail. */
+/* Commit the return: first the steps that can still fail, then those that cannot. */
 static enum emu_result finish_return(struct emu_ctx *ctx, unsigned int depth, unsigned int extra,
 				     const struct target *t)
 {
@@ -232,7 +233,7 @@ enum emu_result emu_run_ret_far(struct emu_ctx *ctx)
 	return result == EMU_OK ? finish_return(ctx, depth, extra, &t) : result;
 }
 
-/* The flags that IRET takes from the stack. */
+/* The flags that IRET may change. */
 static u64 iret_mask(const struct emu_ctx *ctx)
 {
 	u64 mask = EMU_FLAGS_ARITH | EMU_FLAG_TF | EMU_FLAG_DF | EMU_FLAG_NT | EMU_FLAG_RF |
@@ -249,7 +250,7 @@ static u64 iret_mask(const struct emu_ctx *ctx)
 
 static enum emu_result check_iret(struct emu_ctx *ctx)
 {
-	/* Long mode does not know other tasks. */
+	/* Long mode has no task switches: NT makes IRET #GP. */
 	if (emu_long_mode(ctx) && ctx->rflags & EMU_FLAG_NT)
 		return emu_raise(ctx, EMU_VECTOR_GP, 0);
 	return emu_check_v86_flags(ctx);
@@ -266,7 +267,7 @@ static bool returns_to_vm86(const struct emu_ctx *ctx, u64 flags)
 	       ctx->insn.op_size == 4 && (flags & EMU_FLAG_VM);
 }
 
-/* Six more to pop: SP, SS and the data segments. */
+/* Return to virtual-8086 mode: also pop SP, SS and the four data segments. */
 static enum emu_result return_to_vm86(struct emu_ctx *ctx, unsigned int depth, u64 ip, u16 cs,
 				      u64 flags)
 {

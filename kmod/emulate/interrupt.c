@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way into a handler: through the vectors of real mode, or through gates
- * of protected mode, to the same privilege level, an inner one or another task;
- * and through call gates. Long mode is not executed here; hardware that runs it
- * delivers to it.
+ * Entry into handlers: delivery through the vectors of real mode or the gates of
+ * protected mode, to the same privilege level, an inner one or another task; and
+ * call gates. Long mode is EMU_UNHANDLED: the hardware runs it and delivers
+ * events there.
  */
 #include "exec.h"
 #include "opcodes.h"
 
 #define GATE_BYTES	8
-#define GATE_TRAP	1	/* type: leaves IF alone */
+#define GATE_TRAP	1	/* type bit: does not clear IF */
 #define GATE_32		8
 #define TASK_GATE	5
 #define ERROR_EXTERNAL	1
 
 /*
- * struct handler - where to, and what is left on the stack
- * @size:	of each slot
- * @inner:	the stack is another: @ss and @sp
+ * struct handler - entry point of a handler, and its stack frame
+ * @size:	bytes of each slot
+ * @depth:	bytes pushed so far
+ * @inner:	the frame is on another stack, @ss:@sp
  */
 struct handler {
 	struct emu_load cs, ss;
@@ -59,7 +60,7 @@ static u64 selector(struct emu_ctx *ctx, unsigned int index)
 	return emu_segment(ctx, index)->sel;
 }
 
-/* Where the inner code will find what it has interrupted. */
+/* Push the interrupted SS and SP, after the data segments of virtual-8086 mode. */
 static enum emu_result push_outer(struct emu_ctx *ctx, struct handler *h)
 {
 	u64 data[] = {
@@ -84,7 +85,7 @@ static enum emu_result push_state(struct emu_ctx *ctx, struct handler *h)
 	return result == EMU_OK ? push_list(ctx, h, val, h->has_error ? 4 : 3) : result;
 }
 
-/* The segments of virtual-8086 mode mean nothing to anybody else. */
+/* Protected mode cannot use the data segments of virtual-8086 mode: clear them. */
 static void leave_vm86(struct emu_ctx *ctx)
 {
 	static const u8 data[] = { EMU_ES, EMU_DS, EMU_FS, EMU_GS };
@@ -129,12 +130,12 @@ static enum emu_result enter(struct emu_ctx *ctx, struct handler *h)
 	if (!h->keep_if)
 		ctx->next_rflags &= ~(u64)EMU_FLAG_IF;
 	ctx->next_rip = h->ip;
-	/* It comes after the handler, if at all: with the flags that are on the stack. */
+	/* No single-step trap here: IRET restores TF from the stack. */
 	ctx->single_step = false;
 	return EMU_OK;
 }
 
-/* @size bytes of entry @vector; an entry beyond the table is #GP that names it. */
+/* Read @size bytes of IDT entry @vector; #GP names the entry if it is beyond the limit. */
 static enum emu_result read_entry(struct emu_ctx *ctx, u8 vector, void *entry, unsigned int size)
 {
 	struct emu_table idt;
@@ -160,8 +161,8 @@ static enum emu_result real_interrupt(struct emu_ctx *ctx, u8 vector)
 }
 
 /*
- * An interrupt or trap gate, of 16 or 32 bits, or a task gate. @soft: the
- * program asked for it, and must be let.
+ * Accept an interrupt or trap gate, 16-bit or 32-bit, or a task gate. @soft:
+ * raised by the program, so its DPL applies.
  */
 static enum emu_result check_gate(struct emu_ctx *ctx, u8 vector, u64 gate, bool soft)
 {
@@ -176,7 +177,7 @@ static enum emu_result check_gate(struct emu_ctx *ctx, u8 vector, u64 gate, bool
 	return EMU_OK;
 }
 
-/* The stack that the TSS has for level @cpl; what is wrong with it is the TSS's fault. */
+/* Prepare the stack that the TSS has for level @cpl; its errors are #TS instead of #GP. */
 static enum emu_result prepare_inner(struct emu_ctx *ctx, unsigned int cpl, struct handler *h)
 {
 	const struct emu_seg *tss = emu_segment(ctx, EMU_TR);
@@ -200,7 +201,10 @@ static enum emu_result prepare_inner(struct emu_ctx *ctx, unsigned int cpl, stru
 	return result;
 }
 
-/* The handler's code says on which level it runs: never further out. */
+/*
+ * Prepare the code segment of the handler. It determines the new CPL, which is
+ * never an outer level.
+ */
 static enum emu_result prepare_code(struct emu_ctx *ctx, u16 sel, struct handler *h)
 {
 	enum emu_result result;
@@ -246,10 +250,10 @@ static enum emu_result interrupt(struct emu_ctx *ctx, u8 vector, bool soft, stru
 	return gate_interrupt(ctx, vector, soft, h);
 }
 
-#define MAP_BASE	0x66		/* in the TSS: where the map of ports is */
-#define VECTOR_MAP	32		/* bytes before it, with a bit for each vector */
+#define MAP_BASE	0x66		/* offset in the TSS of the I/O map base */
+#define VECTOR_MAP	32		/* bytes of the redirection map before the I/O map */
 
-/* With VME a map in the TSS says which vectors are virtual-8086 code's own. */
+/* With CR4.VME, look up in the redirection map whether virtual-8086 code handles @vector itself. */
 static enum emu_result is_own_vector(struct emu_ctx *ctx, u8 vector, bool *own)
 {
 	const struct emu_seg *tss = emu_segment(ctx, EMU_TR);
@@ -271,7 +275,7 @@ static enum emu_result is_own_vector(struct emu_ctx *ctx, u8 vector, bool *own)
 	return result;
 }
 
-/* As in real mode, by the table at the beginning of memory, and with the virtual flags. */
+/* Deliver as in real mode, through the vector table at address 0, with the virtual flags. */
 static enum emu_result own_interrupt(struct emu_ctx *ctx, u8 vector)
 {
 	bool virtual_flags = emu_has_virtual_flags(ctx);
@@ -293,7 +297,7 @@ static enum emu_result own_interrupt(struct emu_ctx *ctx, u8 vector)
 	return EMU_OK;
 }
 
-/* INT n of virtual-8086 code: its own, the monitor's through a gate, or by #GP. */
+/* INT n of virtual-8086 code: to its own handler, to the monitor through a gate, or #GP. */
 static enum emu_result vm86_interrupt(struct emu_ctx *ctx, u8 vector)
 {
 	struct handler h = { .has_error = false };
@@ -329,7 +333,7 @@ enum emu_result emu_run_int(struct emu_ctx *ctx)
 	return interrupt(ctx, vector, true, &h);
 }
 
-/* It asks nobody, and is a trap of its own: none is due for TF as well. */
+/* INT1 checks no gate, and its #DB replaces the single-step trap. */
 enum emu_result emu_run_int1(struct emu_ctx *ctx)
 {
 	if (!ctx->ops->system)
@@ -362,7 +366,7 @@ enum emu_result emu_interrupt(struct emu_ctx *ctx, const struct emu_event *e)
 
 /* --- call gates ------------------------------------------------------------- */
 
-/* As many slots as the gate says go from stack to stack; in @param the deepest is first. */
+/* Read the @count parameters of the gate from the old stack; the deepest is param[0]. */
 static enum emu_result read_parameters(struct emu_ctx *ctx, const struct handler *h, u64 *param,
 				       unsigned int count)
 {
@@ -389,7 +393,7 @@ static enum emu_result push_call(struct emu_ctx *ctx, struct handler *h, unsigne
 	return result == EMU_OK ? push_list(ctx, h, back, 2) : result;
 }
 
-/* The code behind a gate. A jump stays on its level. */
+/* Prepare the code segment behind a call gate; a jump must not change the CPL. */
 static enum emu_result prepare_gate(struct emu_ctx *ctx, u16 sel, bool call, struct handler *h)
 {
 	enum emu_result result;
@@ -400,7 +404,7 @@ static enum emu_result prepare_gate(struct emu_ctx *ctx, u16 sel, bool call, str
 		return emu_raise(ctx, EMU_VECTOR_GP, sel);
 	if (result == EMU_OK)
 		result = prepare_code(ctx, sel, h);
-	/* A gate leads to no gate. */
+	/* A call gate must not lead to another gate. */
 	if (result == EMU_UNHANDLED)
 		return emu_raise(ctx, EMU_VECTOR_GP, sel);
 	return result == EMU_OK ? emu_check_ip(ctx, &h->cs.seg, h->ip) : result;

@@ -11,7 +11,7 @@ enum emu_result emu_raise(struct emu_ctx *ctx, u8 vector, u32 error_code)
 	bool has_error = vector == EMU_VECTOR_DF || vector == EMU_VECTOR_AC ||
 			 (vector >= 10 && vector <= 14);
 
-	/* Real mode has no place for an error code on the stack. */
+	/* Real mode pushes no error codes. */
 	ctx->fault = (struct emu_exception){
 		.vector = vector,
 		.has_error = has_error && ctx->mode != EMU_MODE_REAL,
@@ -29,7 +29,7 @@ const struct emu_seg *emu_segment(struct emu_ctx *ctx, unsigned int index)
 	return &ctx->seg[index];
 }
 
-/* A stack segment has a fault of its own. */
+/* #SS for the stack segment, #GP for any other. */
 static enum emu_result segment_fault(struct emu_ctx *ctx, unsigned int seg)
 {
 	return emu_raise(ctx, seg == EMU_SS ? EMU_VECTOR_SS : EMU_VECTOR_GP, 0);
@@ -47,8 +47,8 @@ static inline enum emu_result linear64(struct emu_ctx *ctx, unsigned int seg, u6
 }
 
 /*
- * Real mode goes by what it finds as well, but its own code is for writing, too.
- * Of virtual-8086 mode all segments are alike.
+ * Real mode obeys the type in the hidden part as well, except that its code
+ * segments are writable. Virtual-8086 mode checks no type.
  */
 static bool access_allowed(const struct emu_ctx *ctx, const struct emu_seg *s,
 			   unsigned int access)
@@ -72,16 +72,15 @@ bool emu_in_limit(const struct emu_seg *s, u64 ea, unsigned int size)
 	return ea > s->limit && last <= (s->db ? 0xffffffff : 0xffff);
 }
 
-/* Alignment is only checked in user code, and only if both the kernel and it ask for it. */
 static bool misaligned(const struct emu_ctx *ctx, u64 linear, unsigned int size)
 {
 	if (ctx->cpl != 3 || !(ctx->cr0 & EMU_CR0_AM) || !(ctx->rflags & EMU_FLAG_AC))
 		return false;
-	/* A number of ten bytes like one of eight. */
+	/* Ten-byte operands need the alignment of eight bytes. */
 	return linear & ((size == 10 ? 8 : size) - 1);
 }
 
-/* In line for the two that nearly all accesses come through. */
+/* Inlined into emu_mem_read() and emu_mem_write(), which make nearly all accesses. */
 static __always_inline enum emu_result
 linear_address(struct emu_ctx *ctx, unsigned int seg, u64 ea, unsigned int size,
 	       unsigned int access, u64 *linear)

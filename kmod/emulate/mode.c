@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code that the hardware does not run: without unrestricted guest that is all
- * code without paging, and what comes after it until the segment registers
- * hold what the hardware wants to see. It is emulated instruction by
- * instruction, events included.
+ * Guest modes that the hardware cannot run: without unrestricted guest, all code
+ * without paging, and the code after that until VM entry accepts the segment
+ * registers. Emulate it instruction by instruction, events included.
  */
 #include <asm/processor-flags.h>
 
@@ -24,7 +23,7 @@ static bool data_fits(struct vmx_vcpu *v, enum vmx_seg seg)
 	return (s.selector & 3) <= s.dpl;
 }
 
-/* Real mode leaves any selectors behind; these are the ones that an entry would refuse. */
+/* Real mode leaves arbitrary selectors behind: true if VM entry accepts them. */
 static bool segments_fit(struct vmx_vcpu *v)
 {
 	struct kvm_segment cs, ss;
@@ -37,7 +36,7 @@ static bool segments_fit(struct vmx_vcpu *v)
 	       data_fits(v, SEG_GS);
 }
 
-/* Segments are looked at only on the way back from emulated code. */
+/* Check the segments only if the last instruction was emulated. */
 bool keel_mode_runs(struct keel_vcpu *vcpu)
 {
 	u64 paged = X86_CR0_PE | X86_CR0_PG;
@@ -59,7 +58,7 @@ static int emulate_next(struct keel_vcpu *vcpu)
 				keel_emulate(vcpu, INVALID_GPA, false);
 }
 
-/* The windows of the hardware are arranged by the first entry that there is. */
+/* REQ_EVENT: the next VM entry sets up the interrupt and NMI windows. */
 int keel_emulate_mode(struct keel_vcpu *vcpu)
 {
 	struct emu_event event;

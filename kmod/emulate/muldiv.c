@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Multiplication and division with double-width operands. Pure functions; the
- * kernel has no 128-bit division to call, and the processor's own must not be
- * asked where the quotient may overflow.
+ * Multiplication and division with double-width operands. Pure functions: the
+ * kernel has no 128-bit division to call, and the DIV instruction faults if the
+ * quotient overflows.
  */
 #include "exec.h"
 
-/* CF and OF say whether the high half is more than an extension of the low one. */
+/* Set CF and OF if the high half is more than the extension of the low half. */
 u64 emu_mul(u64 a, u64 b, unsigned int size, bool is_signed, u64 *high, u64 *flags)
 {
 	unsigned __int128 product;
@@ -29,7 +29,7 @@ u64 emu_mul(u64 a, u64 b, unsigned int size, bool is_signed, u64 *high, u64 *fla
 	return low;
 }
 
-/* Bit by bit. False if the quotient needs more than 64 bits. */
+/* Divide bit by bit. False if the quotient needs more than 64 bits. */
 static bool divide(unsigned __int128 dividend, u64 divisor, u64 *quotient, u64 *remainder)
 {
 	u64 low = (u64)dividend;
@@ -74,7 +74,7 @@ static bool divide_signed(unsigned __int128 dividend, u64 divisor, unsigned int 
 	return true;
 }
 
-/* Divide *@high:*@low; leaves the quotient in *@low and the remainder in *@high. */
+/* Divide *@high:*@low: the quotient goes to *@low, the remainder to *@high. False for #DE. */
 bool emu_div(u64 *high, u64 *low, u64 divisor, unsigned int size, bool is_signed)
 {
 	u64 mask = emu_mask(size);

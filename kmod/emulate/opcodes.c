@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode tables but for those of EVEX (evex.c). How a row is written is in
- * rows.h.
+ * The opcode tables except those of EVEX (evex.c). rows.h explains how a row is
+ * written.
  *
- * A row left out is undefined: so are the instructions of extensions that no
- * guest is offered (VMX, SVM, SGX, shadow stacks). NOT_HERE is a row for those
- * that there are but are not executed here. How the bytes are read is
- * decode.c's business, what is done exec.c's.
+ * A row left out is undefined, and so are the instructions of extensions that no
+ * guest is offered (VMX, SVM, SGX, shadow stacks). NOT_HERE is the row of an
+ * instruction that is defined but not executed here. decode.c reads the bytes,
+ * exec.c executes the operation.
  */
 #include "opcodes.h"
 #include "rows.h"
@@ -411,7 +411,7 @@ const struct emu_row emu_groups[GROUP_COUNT][8] = {
 	},
 	[GROUP_11_BYTE] = { [0] = ROW(MOV, M, EB, IB), [7] = SPLIT(XBEGIN) },
 	[GROUP_11] = { [0] = ROW(MOV, M, EV, IZ), [7] = SPLIT(XBEGIN) },
-	/* Arithmetic of x87 with a number in memory; moves, and what controls the unit. */
+	/* x87: arithmetic with a number in memory, moves and control. */
 	[GROUP_X87_4] = { [0 ... 7] = ROW(X87_LOAD, M, ED) },
 	[GROUP_X87_8] = { [0 ... 7] = ROW(X87_LOAD, M, EQ) },
 	[GROUP_X87_2] = { [0 ... 7] = ROW(X87_LOAD, M, EW) },
@@ -733,7 +733,7 @@ const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT] = {
 	},
 };
 
-/* A bit for each opcode of these maps that there is without a VEX prefix. */
+/* A bit for each opcode of 0F 38 and 0F 3A that is defined without a VEX prefix. */
 static const u32 legacy_38[8] = {
 	0x70b10fff, 0xffbf0f3f, 0x00000003, 0, 0x00000004, 0, 0xf800bf00, 0x03000000,
 };
@@ -742,7 +742,7 @@ static const u32 legacy_3a[8] = {
 	0x00f0ff00, 0x00000007, 0x00000017, 0x0000000f, 0, 0, 0x8000d000, 0,
 };
 
-/* Moves of mask registers, where SETCC is without the prefix. */
+/* With VEX, 90 to 93 are moves of mask registers instead of SETcc. */
 const struct emu_row *emu_vex_two_byte(u8 byte)
 {
 	static const struct emu_row masks[] = {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The rows of the opcode tables, shared by the tables, the decoder and
- * the executor. Private to this folder.
+ * Rows of the opcode tables, shared by the tables, the decoder and the executor.
+ * Private to this folder.
  */
 #ifndef KEEL_EMULATE_OPCODES_H
 #define KEEL_EMULATE_OPCODES_H
 
 #include "emulate.h"
 
-/* The operation of an instruction; exec.c has one handler for each. */
+/* Operation of an instruction; exec.c has a handler for each that is executed. */
 enum emu_op {
-	EMU_OP_UD,		/* undefined; what a row left out is */
-	EMU_OP_NONE,		/* an instruction, but not executed here */
+	EMU_OP_UD,		/* undefined; also the value of a row that is left out */
+	EMU_OP_NONE,		/* defined, but not executed here */
 	EMU_OP_ADD, EMU_OP_OR, EMU_OP_ADC, EMU_OP_SBB,
 	EMU_OP_AND, EMU_OP_SUB, EMU_OP_XOR, EMU_OP_CMP,
 	EMU_OP_TEST, EMU_OP_INC, EMU_OP_DEC, EMU_OP_NOT, EMU_OP_NEG,
@@ -62,36 +62,36 @@ enum emu_op {
 /* Properties of a row. */
 enum emu_row_flag {
 	ROW_MODRM	= 0x00001,	/* a ModRM byte follows */
-	ROW_LOCK	= 0x00002,	/* LOCK is legal, with a memory destination */
+	ROW_LOCK	= 0x00002,	/* LOCK is legal with a memory destination */
 	ROW_GROUP	= 0x00004,	/* .op is an enum emu_group, selected by ModRM.reg */
 	ROW_PREFIX	= 0x00008,	/* .op is an enum emu_prefix_set, selected by 66, F3, F2 */
-	ROW_STRING	= 0x00010,	/* F2 and F3 repeat it */
+	ROW_STRING	= 0x00010,	/* a string instruction: F2 and F3 repeat it */
 	ROW_STACK	= 0x00020,	/* operand size is 64 bits in 64-bit code, or 16 */
 	ROW_NEAR	= 0x00040,	/* operand size is always 64 bits in 64-bit code */
 	ROW_NO64	= 0x00080,	/* undefined in 64-bit code */
 	ROW_ONLY64	= 0x00100,	/* undefined outside 64-bit code */
 	ROW_MEM		= 0x00200,	/* undefined with a register as r/m operand */
-	ROW_MEM_HERE	= 0x00400,	/* only executed here with memory as r/m operand */
-	ROW_VECTOR	= 0x00800,	/* SSE, or AVX with a VEX prefix, which is legal */
+	ROW_MEM_HERE	= 0x00400,	/* executed here only with memory as r/m operand */
+	ROW_VECTOR	= 0x00800,	/* SSE instruction; with a VEX prefix, AVX */
 	ROW_ALIGNED	= 0x01000,	/* memory operand must be aligned to its size */
 	ROW_VVVV	= 0x02000,	/* VEX.vvvv names a source; else it must be unused */
 	ROW_VEX128	= 0x04000,	/* VEX.L must be 0 */
-	ROW_VEX		= 0x08000,	/* on general registers, with a VEX prefix only */
+	ROW_VEX		= 0x08000,	/* undefined without a VEX prefix */
 	ROW_CPL0	= 0x10000,	/* #GP(0) unless the CPL is 0 */
 	ROW_PROTECTED	= 0x20000,	/* undefined in real and virtual-8086 mode */
 	ROW_MORE	= 0x40000,	/* accesses memory besides its operand */
 	ROW_REG		= 0x80000,	/* r/m is a register, whatever ModRM.mod says */
 	ROW_W0		= 0x100000,	/* VEX.W and EVEX.W must be 0 */
-	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP says so */
+	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP is set */
 	ROW_GROUP_RM	= 0x400000,	/* .op is an enum emu_group, selected by ModRM.rm */
 	ROW_SPLIT	= 0x800000,	/* .op is an enum emu_split: memory or register */
 	ROW_W1		= 0x1000000,	/* VEX.W and EVEX.W must be 1 */
-	ROW_SMALL	= 0x2000000,	/* a mask is for elements of 1 or 2 bytes, not 4 or 8 */
-	ROW_ALIGNED_SSE	= 0x4000000,	/* without a VEX prefix, as ROW_ALIGNED */
+	ROW_SMALL	= 0x2000000,	/* one mask bit per 1 or 2 bytes, not 4 or 8 */
+	ROW_ALIGNED_SSE	= 0x4000000,	/* ROW_ALIGNED if there is no VEX prefix */
 	ROW_VEX256	= 0x8000000,	/* VEX.L must be 1 */
 };
 
-/* Where an operand comes from: the high byte of an operand code. */
+/* Source of an operand: the high byte of an operand code. */
 enum emu_operand_source {
 	FROM_NOWHERE,
 	FROM_RM,		/* ModRM.rm: register or memory */
@@ -104,7 +104,7 @@ enum emu_operand_source {
 	FROM_ONE,		/* the constant 1 */
 	FROM_CL,		/* the register CL */
 	FROM_REL,		/* branch displacement */
-	FROM_STRING,		/* implied by the instruction; only the size is known here */
+	FROM_STRING,		/* implied by the instruction; the decoder knows only the size */
 	FROM_XMM_REG,		/* ModRM.reg as vector register */
 	FROM_XMM_RM,		/* ModRM.rm: vector register or memory */
 	FROM_VEX,		/* VEX.vvvv: general register */
@@ -114,7 +114,7 @@ enum emu_operand_source {
 	FROM_RDI,		/* memory where rDI points */
 };
 
-/* Operand sizes: the low byte of an operand code. */
+/* Size of an operand: the low byte of an operand code. */
 enum emu_operand_size {
 	SIZE_1, SIZE_2, SIZE_4, SIZE_8, SIZE_16,
 	SIZE_V,			/* operand size */
@@ -123,16 +123,16 @@ enum emu_operand_size {
 	SIZE_X,			/* vector size */
 	SIZE_RV_M2,		/* register: operand size; memory: 2 */
 	SIZE_DOUBLE_Y,		/* twice SIZE_Y */
-	SIZE_FAR,		/* far pointer: operand size and 2 */
-	SIZE_TABLE,		/* limit and base: 6, in 64-bit code 10 */
-	SIZE_WORD,		/* 4, in 64-bit code 8 */
+	SIZE_FAR,		/* far pointer: operand size plus 2 */
+	SIZE_TABLE,		/* limit and base: 6, or 10 in 64-bit code */
+	SIZE_WORD,		/* 4, or 8 in 64-bit code */
 	SIZE_DOUBLE_V,		/* twice the operand size */
 	SIZE_MASK,		/* 1 to 8, by prefix 66 and VEX.W */
-	SIZE_10,		/* a number as x87 registers hold it */
-	SIZE_ENV,		/* the environment of x87: 14, or 28 with wider operands */
-	SIZE_X87,		/* and 80 for its registers */
+	SIZE_10,		/* extended precision, as in an x87 register */
+	SIZE_ENV,		/* x87 environment: 14, or 28 if the operand size is not 2 */
+	SIZE_X87,		/* x87 environment and 80 bytes of registers */
 	SIZE_X_2, SIZE_X_4, SIZE_X_8,	/* a part of the vector size */
-	SIZE_DUP,		/* 8, or a whole vector of more than 16 */
+	SIZE_DUP,		/* 8, or the vector size if that is above 16 */
 	SIZE_R4_M1, SIZE_R4_M2,	/* register: 4; memory: 1 or 2 */
 };
 
@@ -144,7 +144,7 @@ struct emu_row {
 	u32 flags;
 };
 
-/* Opcodes told apart by ModRM.reg. */
+/* Opcodes distinguished by ModRM.reg. */
 enum emu_group {
 	GROUP_1_BYTE, GROUP_1, GROUP_1_IBS, GROUP_1A,
 	GROUP_2_IMM8, GROUP_2_IMM, GROUP_2_ONE8, GROUP_2_ONE, GROUP_2_CL8, GROUP_2_CL,
@@ -156,7 +156,7 @@ enum emu_group {
 	GROUP_COUNT
 };
 
-/* Opcodes told apart by a mandatory prefix. */
+/* Opcodes distinguished by a mandatory prefix. */
 enum emu_prefix_set {
 	PREFIX_AE6_MEM, PREFIX_AE7_MEM, PREFIX_AE_FS_GS, PREFIX_AE_FENCE, PREFIX_C76, PREFIX_C77,
 	PREFIX_B8, PREFIX_BC, PREFIX_BD, PREFIX_382A, PREFIX_38F0, PREFIX_38F1,
@@ -175,7 +175,7 @@ enum emu_prefix_set {
 	PREFIX_COUNT
 };
 
-/* Opcodes told apart by whether ModRM.rm is memory or a register. */
+/* Opcodes distinguished by whether ModRM.rm is memory or a register. */
 enum emu_split {
 	SPLIT_7_0, SPLIT_7_1, SPLIT_7_2, SPLIT_7_5, SPLIT_7_7,
 	SPLIT_9_6, SPLIT_9_7, SPLIT_15, SPLIT_XBEGIN, SPLIT_F7, SPLIT_K92, SPLIT_K93,
@@ -184,13 +184,13 @@ enum emu_split {
 	SPLIT_COUNT
 };
 
-/* Second index of a split. */
+/* Second index of emu_splits[]. */
 enum emu_split_index {
 	IN_MEMORY, IN_REGISTER,
 	IN_COUNT
 };
 
-/* Second index of a prefix set. */
+/* Second index of emu_prefix_sets[]. */
 enum emu_prefix_index {
 	WITH_NONE, WITH_66, WITH_F3, WITH_F2,
 	WITH_COUNT
@@ -202,7 +202,7 @@ extern const struct emu_row emu_groups[GROUP_COUNT][8];
 extern const struct emu_row emu_prefix_sets[PREFIX_COUNT][WITH_COUNT];
 extern const struct emu_row emu_splits[SPLIT_COUNT][IN_COUNT];
 
-/* Opcode 63 outside 64-bit code. */
+/* Row of opcode 63 outside 64-bit code. */
 extern const struct emu_row emu_arpl;
 
 /* Row of 0F @byte with a VEX prefix. */

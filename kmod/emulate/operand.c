@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Operands of up to 8 bytes: one way to read and write registers, memory and
- * immediates alike, with the rules for partial registers and for locked
+ * Operands of up to 8 bytes: read and write registers, memory and immediates by
+ * one interface, with the rules for partial registers and locked
  * read-modify-write.
  */
 #include "exec.h"

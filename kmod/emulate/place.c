@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The places that the emulated instruction accesses. What a page turned out to
- * be - where the guest's tables lead for this kind of access, and which memory
- * or device is there - holds for the whole of the instruction, whatever changes
- * while userspace is being asked: see "An answer is used" in docs/memory-updates.md.
+ * Find and keep the places that the emulated instruction accesses. What is found
+ * for a page - its gpa for this kind of access, and the memory or device there -
+ * is used for the whole instruction, even if page tables or memslots change during
+ * an exit to userspace: see "An answer is used" in docs/memory-updates.md.
  *
- * Owns struct keel_place. Data is moved by bridge.c.
+ * Fills struct keel_place; bridge.c moves the data.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -26,7 +26,7 @@ unsigned int place_walk_access(const struct emu_ctx *ctx, unsigned int access)
 	return acc | (access & (EMU_WRITE | EMU_RMW) ? ACC_WRITE : ACC_READ);
 }
 
-/* Tables of long mode are found by 64-bit addresses from 32-bit code too. */
+/* In long mode descriptor tables have 64-bit addresses even for 32-bit code. */
 static bool is_wide(const struct emu_ctx *ctx, unsigned int access)
 {
 	return ctx->mode == EMU_MODE_LONG64 ||
@@ -67,7 +67,7 @@ static const struct keel_place *known(const struct keel_emulation *e, gva_t page
 	return NULL;
 }
 
-/* The page of @linear. @access: ACC_* */
+/* Find the place of the page of @linear. @access: ACC_* */
 static enum emu_result find_page(struct emu_ctx *ctx, gva_t linear, unsigned int access,
 				 const struct keel_place **place)
 {
@@ -101,7 +101,7 @@ enum emu_result place_find(struct emu_ctx *ctx, u64 linear, unsigned int size,
 	unsigned int acc = place_walk_access(ctx, access);
 	enum emu_result r = EMU_OK;
 
-	/* The descriptor to be read may depend on what has been read. */
+	/* In a rehearsal, the address of a descriptor may depend on the guessed answer. */
 	if (access & EMU_SYSTEM && vcpu->mmio.guessed)
 		return EMU_IO;
 	for (span->parts = 0; size && r == EMU_OK; span->parts++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where the memory is that the emulated instruction accesses: each page of it
- * is translated and looked up once (struct keel_place). Private to this folder.
+ * Places in memory that the emulated instruction accesses: each page is
+ * translated and looked up once (struct keel_place). Private to this folder.
  */
 #ifndef KEEL_EMULATE_PLACE_H
 #define KEEL_EMULATE_PLACE_H
@@ -12,7 +12,7 @@
 struct keel_place;
 struct walk_fault;
 
-/* struct place_span - an access, on at most two pages; @offset: within the page */
+/* struct place_span - an access, in one or two pages; @offset: within the page */
 struct place_span {
 	int parts;
 	struct place_part {
@@ -22,18 +22,19 @@ struct place_span {
 	} part[2];
 };
 
-/* ACC_* of @access, a set of enum emu_access. */
+/* Convert @access, a set of enum emu_access, to ACC_*. */
 unsigned int place_walk_access(const struct emu_ctx *ctx, unsigned int access);
 
-/* The result for the instruction of a walk that ended with @err. */
+/* Convert the result @err of a page walk to the result of the instruction. */
 enum emu_result place_walked(struct emu_ctx *ctx, int err, const struct walk_fault *fault);
 
-/* Nothing is committed: KVM_RUN ends with @err. */
+/* Make KVM_RUN return @err; nothing of the instruction is committed. */
 enum emu_result place_host_error(struct emu_ctx *ctx, int err);
 
 /*
- * Where [@linear, @linear + @size) is, for @access. EMU_FAULT: it must not be
- * accessed. EMU_IO: that depends on answers which are not there yet.
+ * Find the pages of [@linear, @linear + @size) for @access. EMU_FAULT: page
+ * fault. EMU_IO: the address depends on an answer that userspace has not given
+ * yet.
  */
 enum emu_result place_find(struct emu_ctx *ctx, u64 linear, unsigned int size,
 			   unsigned int access, struct place_span *span);

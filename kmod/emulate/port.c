@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Port I/O: may this code use the port, and the moves themselves. What is
- * behind a port is the owner's business.
+ * Port I/O: check the right to the port and move the data. The owner's port
+ * callback implements the port.
  */
 #include "exec.h"
 #include "opcodes.h"
 
-#define TSS_IOMAP	102	/* where a 32-bit TSS has the offset of its bitmap */
+#define TSS_IOMAP	102	/* offset in a 32-bit TSS of the I/O map base */
 
 /* The bits of the TSS for @size ports from @port on must all be clear. */
 static enum emu_result check_bitmap(struct emu_ctx *ctx, u16 port, unsigned int size)
@@ -79,7 +79,7 @@ enum emu_result emu_run_out(struct emu_ctx *ctx)
 	return result == EMU_OK ? move(ctx, port, &val, size, true) : result;
 }
 
-/* The destination is checked first: what has been taken from the port is gone. */
+/* Check the destination first: input cannot be put back into the port. */
 enum emu_result emu_run_ins(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.operand[0].size;

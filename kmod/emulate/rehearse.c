@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An instruction that reads from a device and accesses other memory as well:
- * before userspace is asked, the instruction is executed once with zeros for
- * an answer, on copies of the registers. Nothing is read, written or queued,
- * but each page that it comes to is translated, checked and looked up
- * (place.c). What the guest's tables and the slots said at this moment is then
- * all that the answer needs, and a page fault is raised before the device is
- * read in vain.
+ * Rehearse an instruction that reads from a device and accesses other memory as
+ * well: before userspace is asked, execute it once on copies of the registers, with
+ * zeros for the answer. No data is read, written or queued, but each page that it
+ * accesses is translated, checked and looked up (place.c). So all the answer needs
+ * is settled by the guest's tables and the memslots of this moment, and a page
+ * fault is raised before the device is read in vain.
  *
  * Where an access goes does not depend on the answer, with one exception: the
  * processor's own accesses to descriptors and task states. The rehearsal ends
@@ -68,7 +67,7 @@ enum emu_result keel_rehearse(struct keel_vcpu *vcpu)
 	keel_mmio_rehearse(vcpu, false);
 	if (r == EMU_RETRY)
 		return r;
-	/* Any other exception may be the zeros' fault. */
+	/* Any other exception may be due to the zeros: ignore it. */
 	if (r != EMU_FAULT || ctx.fault.vector != X86_TRAP_PF)
 		return EMU_IO;
 	real->fault = ctx.fault;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Find out what an instruction will access once userspace has answered. Private to this folder. */
+/*
+ * Find the accesses that an instruction makes after userspace has answered.
+ * Private to this folder.
+ */
 #ifndef KEEL_EMULATE_REHEARSE_H
 #define KEEL_EMULATE_REHEARSE_H
 
@@ -8,9 +11,10 @@
 struct keel_vcpu;
 
 /*
- * The instruction has read from a device, and userspace is about to be asked.
- * Find the places of all its further accesses. EMU_IO: go ahead. EMU_FAULT: a
- * page fault stands in the way of one of them, and comes first. EMU_RETRY.
+ * Call this when the instruction has read from a device, before userspace is
+ * asked: find the pages of all its further accesses. EMU_IO: ask userspace.
+ * EMU_FAULT: one of the accesses page-faults; inject that first. EMU_RETRY as in
+ * enum emu_result.
  */
 enum emu_result keel_rehearse(struct keel_vcpu *vcpu);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How the opcode tables are written. A row names the operation, its properties
- * and where its operands come from, in the letters of the processor manuals:
+ * Macros for the opcode tables. A row names the operation, its properties and the
+ * source and size of each operand, in the letters of the processor manuals:
  *
  *   E r/m    G reg    I immediate    O memory offset    A accumulator
  *   Z register in the opcode    S segment register    J branch target
@@ -98,7 +98,7 @@
 #define VDQ	EMU_OPERAND_CODE(FROM_XMM_REG, SIZE_16)
 #define WD	EMU_OPERAND_CODE(FROM_XMM_RM, SIZE_4)
 
-/* Short names for the flag column. */
+/* Short names for the flags. */
 #define M	ROW_MODRM
 #define L	(ROW_MODRM | ROW_LOCK)
 #define STR	ROW_STRING

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segment registers: loading them by selector with all checks of the
- * descriptor, and the instructions that do only that or ask about
- * descriptors. Transfers of control, which load CS among others, are in far.c.
+ * Segment registers: load them by selector, with all checks of the descriptor,
+ * and the instructions that do only that or query descriptors. Far transfers are
+ * in far.c.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -10,7 +10,7 @@
 #define DESCRIPTOR_BYTES	8
 #define WIDE_BYTES		16	/* LDT, TSS and gates in long mode */
 #define TYPE_LDT		2
-#define TYPE_TSS_BUSY		2	/* the bit */
+#define TYPE_TSS_BUSY		2	/* the busy bit */
 #define DESC_ACCESSED		((u64)EMU_SEG_ACCESSED << 40)
 #define DESC_BUSY		((u64)TYPE_TSS_BUSY << 40)
 
@@ -19,7 +19,7 @@ static bool is_null(u16 sel)
 	return sel < 4;
 }
 
-/* An exception about @sel, on behalf of nothing external. */
+/* Raise @vector with @sel as error code; EXT is clear. */
 static enum emu_result bad(struct emu_ctx *ctx, u8 vector, u16 sel)
 {
 	return emu_raise(ctx, vector, sel & ~3u);
@@ -54,7 +54,7 @@ static void unpack(u64 d, u16 sel, struct emu_seg *s)
 		s->limit = s->limit << 12 | 0xfff;
 }
 
-/* Where @size bytes of the descriptor of @sel are; false if outside its table. */
+/* Find the address of the descriptor @sel, of @size bytes; false if it is outside its table. */
 static bool find(struct emu_ctx *ctx, u16 sel, unsigned int size, u64 *linear)
 {
 	const struct emu_seg *ldt;
@@ -97,8 +97,8 @@ enum emu_result emu_fetch_descriptor(struct emu_ctx *ctx, u16 sel, struct emu_lo
 }
 
 /*
- * Real and virtual-8086 mode: the selector is the address. What real mode finds
- * besides stays: the limit, and the size of code and stack.
+ * Real and virtual-8086 mode: the base is the selector times 16. Real mode keeps
+ * the rest of the hidden part, such as limit and D/B.
  */
 static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 			    struct emu_load *load)
@@ -118,7 +118,7 @@ static void load_by_address(struct emu_ctx *ctx, unsigned int index, u16 sel,
 	load->seg.unusable = 0;
 }
 
-/* The null selector empties a register; SS takes it only in inner 64-bit code. */
+/* A null selector makes a register unusable; SS accepts it only in 64-bit code below CPL 3. */
 static enum emu_result load_null(struct emu_ctx *ctx, unsigned int index, u16 sel,
 				 unsigned int cpl, struct emu_load *load)
 {
@@ -145,7 +145,7 @@ static bool data_allowed(const struct emu_seg *s, u16 sel, unsigned int cpl)
 	return is_conforming(s) || ((sel & 3u) <= s->dpl && cpl <= s->dpl);
 }
 
-/* Code for privilege level @cpl; that of a jump or call is the caller's own. */
+/* Check a code segment for level @cpl; a jump or call passes the current CPL. */
 static bool code_allowed(const struct emu_ctx *ctx, const struct emu_seg *s, u16 sel,
 			 unsigned int cpl)
 {
@@ -159,7 +159,7 @@ static bool code_allowed(const struct emu_ctx *ctx, const struct emu_seg *s, u16
 #define GATES_LEGACY	0x1232	/* a bit for each type */
 #define GATES_LONG	0x1000
 
-/* A call gate, a task gate or a task: jumps and calls may go there, which is far.c's matter. */
+/* True for a call gate, task gate or TSS in a far jump or call; far.c handles these. */
 static bool is_gate(const struct emu_ctx *ctx, const struct emu_seg *s)
 {
 	u16 types = emu_long_mode(ctx) ? GATES_LONG : GATES_LEGACY;
@@ -279,7 +279,7 @@ void emu_drop_inner_segs(struct emu_ctx *ctx, unsigned int cpl)
 
 /* --- instructions ------------------------------------------------------- */
 
-/* The last two steps, for an instruction that loads one register. */
+/* Mark and commit, for an instruction that loads one register. */
 static enum emu_result finish(struct emu_ctx *ctx, const struct emu_load *load)
 {
 	enum emu_result result = emu_mark_seg(ctx, load);
@@ -297,7 +297,7 @@ static enum emu_result load_one(struct emu_ctx *ctx, unsigned int index, u16 sel
 	return result == EMU_OK ? finish(ctx, &load) : result;
 }
 
-/* Until the stack pointer is loaded too, nothing may interrupt. */
+/* A load of SS blocks events until after the next instruction, which loads the stack pointer. */
 static void shadow_stack_load(struct emu_ctx *ctx, unsigned int index)
 {
 	if (index == EMU_SS)
@@ -320,7 +320,7 @@ enum emu_result emu_run_mov_sreg(struct emu_ctx *ctx)
 	return result;
 }
 
-/* Of a wide operand only two bytes are read. */
+/* POP reads only the two bytes of the selector, whatever the operand size. */
 enum emu_result emu_run_pop_sreg(struct emu_ctx *ctx)
 {
 	unsigned int index = ctx->insn.opcode >> 3 & 7;
@@ -333,13 +333,13 @@ enum emu_result emu_run_pop_sreg(struct emu_ctx *ctx)
 		result = load_one(ctx, index, sel);
 	if (result != EMU_OK)
 		return result;
-	/* Loading SS has not changed how wide the pointer was that popped it. */
+	/* POP SS moves the stack pointer by the old stack size. */
 	emu_set_reg(ctx, EMU_RSP, stack, ctx->gpr[EMU_RSP] + ctx->insn.op_size);
 	shadow_stack_load(ctx, index);
 	return EMU_OK;
 }
 
-/* LES and LDS have opcodes of one byte; LSS, LFS and LGS follow the registers' order. */
+/* LES is C4, LDS is C5; the opcodes of LSS, LFS and LGS end in the segment number. */
 static unsigned int far_register(const struct emu_ctx *ctx)
 {
 	switch (ctx->insn.opcode) {
@@ -366,7 +366,7 @@ enum emu_result emu_run_load_far(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &ctx->insn.operand[0], offset);
 }
 
-/* The rest of a system descriptor's base in long mode. */
+/* In long mode, read the upper half of the base of a system descriptor. */
 static enum emu_result fetch_upper(struct emu_ctx *ctx, u16 sel, struct emu_load *load)
 {
 	enum emu_result result;
@@ -384,7 +384,7 @@ static enum emu_result fetch_upper(struct emu_ctx *ctx, u16 sel, struct emu_load
 	return emu_is_canonical(ctx, load->seg.base) ? EMU_OK : bad(ctx, EMU_VECTOR_GP, sel);
 }
 
-/* Of the types in @types, which is a bit each. Only the GDT holds such. */
+/* Prepare a system descriptor whose type has its bit in @types. Only the GDT holds these. */
 static enum emu_result prepare_system(struct emu_ctx *ctx, u16 sel, u16 types,
 				      struct emu_load *load)
 {
@@ -448,8 +448,8 @@ enum emu_result emu_run_sldt(struct emu_ctx *ctx)
 }
 
 /*
- * The descriptor that @sel names, for a question about it: *@found is false
- * where there is none, or the caller may not see it.
+ * Read the descriptor @sel for VERR, VERW, LAR or LSL: *@found is false if there
+ * is none, or CPL or RPL must not see it.
  */
 static enum emu_result ask(struct emu_ctx *ctx, u16 sel, struct emu_load *load, bool *found)
 {
@@ -498,7 +498,7 @@ enum emu_result emu_run_verr(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* LAR and LSL: which system descriptors they know, as a bit for each type. */
+/* System descriptor types that LAR and LSL accept, a bit for each. */
 #define LAR_LEGACY	0x1a3e	/* without the interrupt and trap gates */
 #define LAR_LONG	0x1a04
 #define LSL_LEGACY	0x0a0e
@@ -549,7 +549,7 @@ enum emu_result emu_run_lsl(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Raise the destination's RPL to that of the source; written only if it changes. */
+/* ARPL: raise the RPL of the destination to that of the source; write only if it changes. */
 enum emu_result emu_run_arpl(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;

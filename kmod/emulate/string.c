@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * String instructions, one iteration per call: the owner takes interrupts in
+ * String instructions, one iteration per call: the owner handles interrupts in
  * between and calls again while ctx->rep_again is set.
  */
 #include "exec.h"
@@ -39,9 +39,8 @@ static enum emu_result read_destination(struct emu_ctx *ctx, u64 *val, unsigned 
 }
 
 /*
- * Intel's processors cut the registers of 32-bit addressing to their lower
- * halves even if the count is zero: the count always, the pointers of MOVS and
- * STOS only.
+ * With 32-bit addressing Intel processors clear upper halves even if the count is
+ * zero: that of RCX always, those of the pointers for MOVS and STOS only.
  */
 static void cut_registers(struct emu_ctx *ctx)
 {
@@ -74,7 +73,7 @@ void emu_count_down(struct emu_ctx *ctx, bool stop)
 	ctx->rep_again = left && !stop;
 }
 
-/* Comparisons also end on what they found: REPE at a difference, REPNE at a match. */
+/* CMPS and SCAS also end by their result: REPE at a difference, REPNE at a match. */
 static bool found(const struct emu_ctx *ctx)
 {
 	bool equal = ctx->next_rflags & EMU_FLAG_ZF;
@@ -173,7 +172,7 @@ enum emu_result emu_run_scas(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Not a string instruction, but it too finds its operand through fixed registers. */
+/* XLAT is here because it also addresses memory by fixed registers. */
 enum emu_result emu_run_xlat(struct emu_ctx *ctx)
 {
 	u64 ea = ctx->gpr[EMU_RBX] + emu_get_reg(ctx, EMU_RAX, 1);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The fast ways into the kernel and back: SYSCALL and SYSRET of 64-bit code,
- * SYSENTER and SYSEXIT. Their segments are flat whatever the tables say, which
- * are not read. Where they lead is in model-specific registers, which the
- * processor reads without asking anybody.
+ * SYSCALL and SYSRET of 64-bit code, SYSENTER and SYSEXIT. They load flat
+ * segments without reading the descriptor tables. Their targets are in MSRs,
+ * which they read without the MSR filter (EMU_REG_OWN_MSR).
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -30,7 +29,7 @@ static bool wide(const struct emu_ctx *ctx)
 	return ctx->insn.rex & 8;
 }
 
-/* Selectors of which the level is not part. */
+/* Load flat CS and SS; @cpl replaces the RPL of both selectors. */
 static void load_flat(struct emu_ctx *ctx, u16 code, u16 stack, unsigned int cpl, bool code64)
 {
 	struct emu_seg s = {
@@ -49,7 +48,7 @@ static void load_flat(struct emu_ctx *ctx, u16 code, u16 stack, unsigned int cpl
 	emu_set_seg(ctx, EMU_SS, &s);
 }
 
-/* Unlike others they step by the flags that they leave behind. */
+/* SYSCALL and SYSRET single-step by the TF that they leave, not by the TF before them. */
 static void set_flags(struct emu_ctx *ctx, u64 val)
 {
 	ctx->next_rflags = val | EMU_FLAG_FIXED;
@@ -96,7 +95,7 @@ enum emu_result emu_run_sysret(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* The code segment that both begin with; none is #GP. */
+/* Read the selector that SYSENTER and SYSEXIT start from; #GP if it is null. */
 static enum emu_result sysenter_cs(struct emu_ctx *ctx, u16 *sel)
 {
 	enum emu_result result;

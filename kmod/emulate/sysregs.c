@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator's questions about system state, answered by those who own it.
- * What values are legal, and what follows from them, is cr.c's and msr.c's
- * knowledge.
+ * Callbacks of struct emu_system. They pass requests on to the owners of the
+ * state: cr.c and msr.c know which values are legal and what follows from them.
  */
 #include <asm/archrandom.h>
 #include <asm/msr.h>
@@ -34,7 +33,7 @@ static enum emu_result legal(int err)
 	return err ? EMU_FAULT : EMU_OK;
 }
 
-/* PDPTEs are read from memory, which userspace may have made inaccessible. */
+/* A write may read PDPTEs from memory that userspace has made inaccessible: end KVM_RUN. */
 static enum emu_result legal_cr(struct keel_vcpu *vcpu, int err)
 {
 	if (err != -EFAULT)
@@ -59,7 +58,7 @@ static u64 get_cr(struct keel_vcpu *vcpu, u32 nr)
 	}
 }
 
-/* Userspace, which owns the APIC, has to know when the priority falls. */
+/* Userspace owns the APIC and must be told when the TPR is lowered. */
 static int set_cr8(struct keel_vcpu *vcpu, u64 val)
 {
 	u64 old = vcpu->cr8;
@@ -78,7 +77,7 @@ static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 		vcpu->vmx.cr2 = val;
 		return 0;
 	case 3:
-		/* What a task switch has found by the old tables says nothing any more. */
+		/* A task switch must not use places found by the old page tables. */
 		vcpu->emulation.nr_places = 0;
 		return keel_set_cr3(vcpu, val);
 	case 4:
@@ -88,7 +87,7 @@ static int set_cr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 	}
 }
 
-/* Userspace has answered for the register that the instruction accesses: take it from there. */
+/* Take userspace's answer to the MSR access from kvm_run. */
 static enum emu_result take_answer(struct keel_vcpu *vcpu, u64 *val)
 {
 	vcpu->emulation.msr_answered = false;
@@ -96,7 +95,7 @@ static enum emu_result take_answer(struct keel_vcpu *vcpu, u64 *val)
 	return legal(READ_ONCE(vcpu->run->msr.error));
 }
 
-/* A failure is the guest's, as at a VM exit, unless userspace wants to answer. */
+/* A failed access is #GP in the guest, as at a VM exit, unless userspace wants to answer it. */
 static enum emu_result msr_result(struct keel_vcpu *vcpu, u32 nr, u64 val, int err, bool write)
 {
 	return err && keel_msr_to_user(vcpu, nr, val, err, write) ? EMU_USER : legal(err);
@@ -122,7 +121,7 @@ static enum emu_result set_msr(struct keel_vcpu *vcpu, u32 nr, u64 val)
 	return msr_result(vcpu, nr, val, err, true);
 }
 
-/* The guest's debugger wants to know of every access. */
+/* DR7.GD: every access to a debug register raises #DB. */
 static bool access_detected(struct emu_ctx *ctx)
 {
 	if (!(vmx_dr(&vcpu_of(ctx)->vmx, 7) & DR7_GENERAL_DETECT))
@@ -131,7 +130,7 @@ static bool access_detected(struct emu_ctx *ctx)
 	return true;
 }
 
-/* XCR0, or those of its parts that are in use. */
+/* XCR0, or for @nr 1 those of its components that are in use. */
 static u64 get_xcr(struct keel_vcpu *vcpu, u32 nr)
 {
 	u64 xcr0 = vmx_xcr0(&vcpu->vmx);
@@ -224,7 +223,7 @@ static void set_table(struct emu_ctx *ctx, bool idt, const struct emu_table *t)
 		vmx_set_gdt(&vcpu_of(ctx)->vmx, &dt);
 }
 
-/* One page or all: what is cached is the vCPU's own, and comes back by itself. */
+/* Flush all translations of the vCPU instead of one page: they are rebuilt on demand. */
 static void invalidate(struct emu_ctx *ctx, u64 linear)
 {
 	vmx_flush_tlb(&vcpu_of(ctx)->vmx);
@@ -244,7 +243,7 @@ static void ask_cpuid(struct emu_ctx *ctx, u32 out[4])
 	out[3] = r.edx;
 }
 
-/* Random numbers come from the processor that this runs on, which must have them too. */
+/* The host's processor must have RDRAND and RDSEED too: get_random() uses them. */
 static bool has(struct emu_ctx *ctx, enum emu_feature feature)
 {
 	static const u16 bit[] = {
@@ -268,7 +267,7 @@ static void hypercall(struct emu_ctx *ctx)
 	keel_hypercall(vcpu_of(ctx));
 }
 
-/* As at the exit: a debugger that is there gets it. */
+/* As at the VM exit, userspace's debugger gets the #DB if it wants it. */
 static void trap(struct emu_ctx *ctx)
 {
 	struct keel_vcpu *vcpu = vcpu_of(ctx);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Instructions that read and write system state: descriptor-table registers,
- * control, debug and model-specific registers, CPUID, caches. Which values
- * are legal is the owner's knowledge; this is who may ask, and operands.
+ * control, debug and model-specific registers, CPUID, caches. This file checks
+ * privilege and operands; the owner knows which values are legal.
  */
 #include "exec.h"
 #include "opcodes.h"
 
 #define CR0_LMSW	(EMU_CR0_MP | EMU_CR0_EM | EMU_CR0_TS)
 
-/* An answer of EMU_FAULT is #GP(0) unless the owner says what else it is. */
+/* EMU_FAULT from the owner is #GP(0) unless the owner sets another ctx->fault. */
 static enum emu_result get(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 *val)
 {
 	if (!ctx->ops->system)
@@ -28,7 +28,7 @@ static enum emu_result set(struct emu_ctx *ctx, enum emu_register space, u32 nr,
 
 /* --- descriptor tables -------------------------------------------------- */
 
-/* The base is behind the two bytes of the limit. */
+/* The base follows the two bytes of the limit. */
 static u64 base_address(const struct emu_ctx *ctx)
 {
 	return (emu_effective_address(ctx) + 2) & emu_mask(ctx->insn.addr_size);
@@ -67,7 +67,7 @@ enum emu_result emu_run_lgdt(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Both parts can be written, or neither is. */
+/* Check that both parts can be written before either is. */
 static enum emu_result probe_table(struct emu_ctx *ctx)
 {
 	unsigned int access = EMU_READ | EMU_RMW | EMU_PROBE;
@@ -101,7 +101,7 @@ enum emu_result emu_run_sgdt(struct emu_ctx *ctx)
 
 /* --- control and debug registers ---------------------------------------- */
 
-/* The low four bits of CR0; PE can be set but not cleared. */
+/* LMSW writes the low four bits of CR0, but cannot clear PE. */
 enum emu_result emu_run_lmsw(struct emu_ctx *ctx)
 {
 	enum emu_result result;
@@ -147,7 +147,7 @@ static enum emu_result move_to(struct emu_ctx *ctx, enum emu_register space, uns
 	return set(ctx, space, nr, val);
 }
 
-/* A register that does not exist is worse than one that is forbidden. */
+/* #UD for a register that does not exist comes before #GP for the CPL. */
 static enum emu_result check_cr(struct emu_ctx *ctx, unsigned int nr)
 {
 	if (nr > 8 || nr == 1 || (nr > 4 && nr < 8))
@@ -171,7 +171,7 @@ enum emu_result emu_run_mov_to_cr(struct emu_ctx *ctx)
 	return result == EMU_OK ? move_to(ctx, EMU_REG_CR, nr) : result;
 }
 
-/* DR4 and DR5 are other names of DR6 and DR7, unless debugging extensions are on. */
+/* DR4 and DR5 are aliases of DR6 and DR7, unless CR4.DE is set. */
 static enum emu_result check_dr(struct emu_ctx *ctx, unsigned int *nr)
 {
 	bool alias = *nr == 4 || *nr == 5;
@@ -273,7 +273,7 @@ enum emu_result emu_run_rdpid(struct emu_ctx *ctx)
 	return move_from(ctx, EMU_REG_OWN_MSR, MSR_TSC_AUX);
 }
 
-/* RDRAND and RDSEED: CF tells whether there was a number; without one it is 0. */
+/* RDRAND and RDSEED: CF is set if there was a number; otherwise the result is 0. */
 enum emu_result emu_run_rdrand(struct emu_ctx *ctx)
 {
 	bool seed = ctx->insn.modrm & 8;
@@ -329,7 +329,7 @@ enum emu_result emu_run_clac(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* MONITOR and MWAIT: as at the exit, nothing is waited for. */
+/* MONITOR and MWAIT do not wait, as at their VM exits. */
 enum emu_result emu_run_monitor(struct emu_ctx *ctx)
 {
 	u64 linear;
@@ -388,7 +388,7 @@ enum emu_result emu_run_fsgsbase(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* From any mode and level: who may is for the owner to say. */
+/* VMCALL works in any mode and CPL; the owner checks whether it is allowed. */
 enum emu_result emu_run_vmcall(struct emu_ctx *ctx)
 {
 	if (!ctx->ops->system)
@@ -413,7 +413,7 @@ enum emu_result emu_run_cpuid(struct emu_ctx *ctx)
 
 /* --- translations, caches, halt ----------------------------------------- */
 
-/* An address that is not canonical names no page: nothing happens. */
+/* INVLPG ignores an address that is not canonical. */
 enum emu_result emu_run_invlpg(struct emu_ctx *ctx)
 {
 	u64 ea = emu_effective_address(ctx);
@@ -430,7 +430,7 @@ enum emu_result emu_run_invlpg(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* INVD and WBINVD: caches are the host's. */
+/* INVD and WBINVD do nothing: the caches are the host's. */
 enum emu_result emu_run_wbinvd(struct emu_ctx *ctx)
 {
 	return EMU_OK;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hardware task switches: from the task state segment that TR names to another,
- * by a jump, a call, a return or an event. The checks come first; then the old
- * task is put away, and the new one is taken up. What goes wrong with the new
- * one's segments is its own exception: the switch itself has happened then.
+ * Hardware task switches: from the TSS that TR names to another, by a jump, a
+ * call, a return or an event. The checks come first; then the old task is saved
+ * and the new one is loaded. A fault of the new task's segments is raised in the
+ * new task: the switch is complete by then.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -12,16 +12,16 @@
 #define PIECE		EMU_OPERAND_MAX
 #define BUSY		((u64)2 << 40)		/* in a descriptor */
 #define TYPE_LDT	2
-#define TYPE_BUSY	2			/* the bit */
+#define TYPE_BUSY	2			/* the busy bit */
 #define TYPE_32		8
 #define DR6_TASK	(1u << 15)
 #define DR7_LOCAL	0x155u
 
 /*
- * struct layout - where a task state segment has what, in slots of @width
- * @ip:	then come the flags and eight general registers; all this and the
- *	segments' selectors are saved
- * @segs: how many segment registers; the others get the null selector
+ * struct layout - offsets in a TSS, in slots of @width bytes
+ * @ip:	instruction pointer; the flags and eight general registers follow. These
+ *	and the selectors are saved
+ * @segs:	number of segment registers; the others get the null selector
  */
 struct layout {
 	u8 width, bytes, cr3, ip, seg, segs, ldt, trap;
@@ -36,7 +36,7 @@ static const struct layout layout32 = {
 	.trap = 100,
 };
 
-/* struct task - the one that is switched to; @fault: what it begins with, if @faults */
+/* struct task - the new task; if @faults, it begins with the exception @fault */
 struct task {
 	enum emu_task_source source;
 	const struct layout *layout;
@@ -73,7 +73,7 @@ static const struct layout *layout_of(unsigned int type)
 	return type & TYPE_32 ? &layout32 : &layout16;
 }
 
-/* Keep the first exception of the new task; with any other failure the switch fails. */
+/* Record the first exception of the new task; any other failure makes the switch fail. */
 static enum emu_result new_tasks(struct emu_ctx *ctx, struct task *t, enum emu_result result)
 {
 	if (result != EMU_FAULT)
@@ -86,7 +86,7 @@ static enum emu_result new_tasks(struct emu_ctx *ctx, struct task *t, enum emu_r
 
 /* --- checks --------------------------------------------------------------- */
 
-/* Only a return goes to a task that is busy: to the one that has called. */
+/* IRET must go to a busy task, its caller; all others to one that is not busy. */
 static enum emu_result check_target(struct emu_ctx *ctx, u16 sel, struct task *t)
 {
 	bool back = t->source == EMU_TASK_IRET;
@@ -111,7 +111,7 @@ static enum emu_result check_target(struct emu_ctx *ctx, u16 sel, struct task *t
 	return EMU_OK;
 }
 
-/* What is left behind can be written to, and is busy no more if nothing leads back to it. */
+/* Check that the old TSS can be written; prepare to clear its busy bit unless the switch nests. */
 static enum emu_result check_old(struct emu_ctx *ctx, struct task *t)
 {
 	const struct emu_seg *tr = emu_segment(ctx, EMU_TR);
@@ -189,7 +189,7 @@ static enum emu_result save_old(struct emu_ctx *ctx, const struct task *t)
 	return result;
 }
 
-/* The way back of a task that is called, and which tasks are busy. */
+/* Save the old task, write the back link of a nested one and update the busy bits. */
 static enum emu_result leave(struct emu_ctx *ctx, struct task *t)
 {
 	enum emu_result result = save_old(ctx, t);
@@ -225,7 +225,7 @@ static enum emu_result prepare_ldt(struct emu_ctx *ctx, struct task *t)
 	return result;
 }
 
-/* What a segment that is bad for MOV or a far jump is to a task switch. */
+/* Prepare one segment register; the #GP of MOV or a far jump is #TS here. */
 static enum emu_result prepare_segment(struct emu_ctx *ctx, struct task *t, unsigned int index)
 {
 	unsigned int cpl = selector(t, EMU_CS) & 3;
@@ -244,7 +244,7 @@ static bool is_vm86(const struct task *t)
 	return t->flags & EMU_FLAG_VM;
 }
 
-/* The new task's own tables count; the first that is bad ends it. */
+/* Prepare the segments by the new task's own LDT; stop at its first exception. */
 static enum emu_result arrive(struct emu_ctx *ctx, struct task *t)
 {
 	static const u8 order[] = { EMU_CS, EMU_SS, EMU_ES, EMU_DS, EMU_FS, EMU_GS };
@@ -260,7 +260,7 @@ static enum emu_result arrive(struct emu_ctx *ctx, struct task *t)
 	return result;
 }
 
-/* Several registers may name one descriptor. */
+/* True if another register has the same descriptor, which is marked only once. */
 static bool is_marked(const struct task *t, unsigned int index)
 {
 	unsigned int i;
@@ -282,7 +282,7 @@ static enum emu_result mark_all(struct emu_ctx *ctx, struct task *t)
 	return result;
 }
 
-/* The error code of the exception that has led here goes onto the new stack. */
+/* Push the error code of the exception that caused the switch onto the new stack. */
 static enum emu_result push_error(struct emu_ctx *ctx, struct task *t, u32 error)
 {
 	unsigned int at = t->layout->ip + (2 + EMU_RSP) * t->layout->width;
@@ -304,7 +304,10 @@ static enum emu_result push_error(struct emu_ctx *ctx, struct task *t, u32 error
 
 /* --- the new task --------------------------------------------------------- */
 
-/* A register whose segment is bad holds the selector, and a level that fits. */
+/*
+ * A register whose segment is bad holds the selector and is unusable, but CS
+ * keeps the rest of its old value. CS and SS get the new CPL.
+ */
 static void set_bad_segment(struct emu_ctx *ctx, const struct task *t, unsigned int index)
 {
 	struct emu_seg s = { .sel = selector(t, index), .unusable = 1 };
@@ -340,14 +343,14 @@ static void set_system(struct emu_ctx *ctx)
 	const struct emu_system *system = ctx->ops->system;
 	u64 dr7;
 
-	/* The guest may always change these: they cannot fail. */
+	/* These writes are always legal and cannot fail. */
 	if (!(ctx->cr0 & EMU_CR0_TS))
 		system->set(ctx, EMU_REG_CR, 0, ctx->cr0 | EMU_CR0_TS);
 	if (system->get(ctx, EMU_REG_DR, 7, &dr7) == EMU_OK && dr7 & DR7_LOCAL)
 		system->set(ctx, EMU_REG_DR, 7, dr7 & ~(u64)DR7_LOCAL);
 }
 
-/* Final. */
+/* Load the new task; cannot fail. */
 static void commit(struct emu_ctx *ctx, struct task *t)
 {
 	const struct layout *l = t->layout;
@@ -370,7 +373,7 @@ static void commit(struct emu_ctx *ctx, struct task *t)
 		ctx->fault = t->fault;
 }
 
-/* Does the new task have page tables of its own? They count from the moment the old one is away. */
+/* True if the new task has another CR3, which applies as soon as the old task is saved. */
 static bool moves(struct emu_ctx *ctx, const struct task *t, u64 *cr3)
 {
 	u64 old;
@@ -385,7 +388,7 @@ static enum emu_result change_tables(struct emu_ctx *ctx, struct task *t, u64 cr
 {
 	enum emu_result result;
 
-	/* No way back from here: only where there is no instruction that would be run again. */
+	/* leave() cannot be undone: not in an instruction, which may be run again. */
 	if (ctx->insn.op != EMU_OP_UD)
 		return EMU_UNHANDLED;
 	result = leave(ctx, t);
@@ -444,7 +447,7 @@ enum emu_result emu_change_task(struct emu_ctx *ctx, enum emu_task_source source
 	return result;
 }
 
-/* IRET with NT set: to the task that has called this one. */
+/* IRET with NT set: return to the task in the back link. */
 enum emu_result emu_return_task(struct emu_ctx *ctx)
 {
 	enum emu_result result;

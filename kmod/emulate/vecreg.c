@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Access to the guest's vector registers while they are this task's own: made
- * live in the processor if they are not, then moved one at a time. What the
- * emulated instruction does with them is vector.c's business.
+ * Access to the guest's vector, mask and x87 registers while the FPU state of
+ * this task is the guest's: load it into the processor if it is not there, then
+ * move one register. vector.c and x87.c know what the instructions do.
  */
 #include <linux/sched.h>
 #include <linux/string.h>
@@ -18,8 +18,8 @@ struct vector {
 };
 
 /*
- * The number of a register is part of the instruction that moves it. All of
- * this is inlined: @n is a constant in the end.
+ * The register number is encoded in the instruction, so @n must be a constant:
+ * all callers are inlined.
  */
 typedef void move_fn(unsigned int n, struct vector *v);
 
@@ -78,7 +78,7 @@ static __always_inline void load_mask16(unsigned int n, struct vector *v)
 	asm volatile("kmovw %0, %%k%c1" : : "m" (*v), "i" (n));
 }
 
-/* Find register @reg of 2, 4, 8, 16 or 32 that begin with @n, bit by bit. */
+/* Select register @reg of the 2, 4, 8, 16 or 32 from @n on, one bit per level. */
 static __always_inline void move_2(move_fn *fn, unsigned int n, unsigned int reg, struct vector *v)
 {
 	if (reg & 1)
@@ -119,7 +119,7 @@ static __always_inline void move_32(move_fn *fn, unsigned int reg, struct vector
 		move_16(fn, 0, reg, v);
 }
 
-/* Keep the registers from being taken away until fpregs_unlock(). */
+/* Load the FPU registers if needed, and keep them loaded until fpregs_unlock(). */
 static void lock_registers(void)
 {
 	fpregs_lock();
@@ -127,7 +127,7 @@ static void lock_registers(void)
 		switch_fpu_return();
 }
 
-/* What only AVX-512 can name is moved as a whole: not every processor knows parts of it. */
+/* Move registers that only AVX-512 can encode whole: their parts need AVX512VL. */
 static bool needs_512(unsigned int reg, unsigned int size)
 {
 	return reg >= 16 || size > 32;
@@ -148,7 +148,7 @@ void keel_read_xmm(struct emu_ctx *ctx, unsigned int reg, void *buf, unsigned in
 	memcpy(buf, &v, size);
 }
 
-/* Registers above 15 are never written but by what clears the rest of them. */
+/* Every write to a register above 15 clears the rest of it. */
 void keel_write_xmm(struct emu_ctx *ctx, unsigned int reg, const void *buf, unsigned int size,
 		    bool clear_upper)
 {
@@ -211,7 +211,7 @@ void keel_write_fx(struct emu_ctx *ctx, const struct emu_fx *fx)
 	fpregs_unlock();
 }
 
-/* The registers are only borrowed: whatever the guest has in them is there again after. */
+/* x87_run_on() restores what the guest has in the registers. */
 void keel_run_x87(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
 {
 	lock_registers();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Moves between memory, vector registers and general registers: what compilers
- * and memcpy use on device memory. No arithmetic. The registers themselves are
- * with the owner.
+ * Moves between memory, vector registers and general registers, as compilers and
+ * memcpy() use them on device memory, and the logic and comparisons that take a
+ * memory operand with them. The owner's callbacks access the registers.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -14,7 +14,7 @@ union vector {
 	u8 b[EMU_OPERAND_MAX];
 };
 
-/* Whether the guest has switched these instructions on. */
+/* Check that the guest has enabled SSE, AVX or AVX-512. */
 static enum emu_result check_enabled(struct emu_ctx *ctx)
 {
 	bool avx512 = ctx->insn.evex || ctx->insn.op == EMU_OP_KMOV;
@@ -46,7 +46,7 @@ static enum emu_result operand_address(struct emu_ctx *ctx, unsigned int size,
 				  linear);
 }
 
-/* Low o->size bytes of the operand; the rest of @v is cleared. */
+/* Load the low o->size bytes of the operand; the rest of @v is cleared. */
 static enum emu_result load(struct emu_ctx *ctx, const struct emu_operand *o, union vector *v)
 {
 	enum emu_result result;
@@ -80,7 +80,7 @@ static enum emu_result store(struct emu_ctx *ctx, const struct emu_operand *o, c
 	return ctx->ops->write(ctx, linear, from, o->size, EMU_WRITE);
 }
 
-/* A register as destination is cleared above what is moved. */
+/* A destination register is cleared above what is moved. */
 enum emu_result emu_run_vmov(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -159,7 +159,7 @@ enum emu_result emu_run_vmov_gpr(struct emu_ctx *ctx)
 
 /* --- more than moves -------------------------------------------------------- */
 
-/* The lowest element comes from one register, the rest from another. */
+/* Take the lowest element from one register and the rest from another. */
 enum emu_result emu_run_vmov_scalar(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -176,7 +176,7 @@ enum emu_result emu_run_vmov_scalar(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* PCMPEQ: all bits of an element, or none. */
+/* PCMPEQ: set all bits of each element that is equal, clear the others. */
 static u64 equal_elements(u64 a, u64 b, unsigned int size)
 {
 	u64 res = 0;
@@ -226,7 +226,7 @@ enum emu_result emu_run_vlogic(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* ZF: no bit is in both; CF: none is in the second only. */
+/* PTEST: ZF if no bit is in both; CF if no bit is in the second only. */
 enum emu_result emu_run_ptest(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -266,7 +266,7 @@ enum emu_result emu_run_vbroadcast(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* PMOVSX and PMOVZX; the last three bits of the opcode tell which elements grow to which. */
+/* PMOVSX and PMOVZX; the last three bits of the opcode give the sizes of the elements. */
 enum emu_result emu_run_vextend(struct emu_ctx *ctx)
 {
 	static const u8 from[] = { 1, 1, 1, 2, 2, 4, 0, 0 }, to[] = { 2, 4, 8, 4, 8, 8, 8, 8 };
@@ -306,7 +306,7 @@ static unsigned int element_size(const struct emu_ctx *ctx, const struct emu_ope
 	}
 }
 
-/* Where in the register it is; of the immediate only as many bits count as there are elements. */
+/* Byte offset of the element: the immediate modulo the number of elements selects it. */
 static unsigned int element_offset(const struct emu_ctx *ctx, unsigned int size)
 {
 	return ctx->insn.imm * size & (XMM_BYTES - 1);
@@ -346,7 +346,7 @@ enum emu_result emu_run_vextract(struct emu_ctx *ctx)
 	return emu_write_operand(ctx, &o[0], val);
 }
 
-/* MOVDDUP, MOVSLDUP and MOVSHDUP: of each pair of elements one, twice. */
+/* MOVDDUP, MOVSLDUP and MOVSHDUP: duplicate one element of each pair. */
 enum emu_result emu_run_vdup(struct emu_ctx *ctx)
 {
 	unsigned int size = ctx->insn.simd_prefix == 0xf2 ? 8 : 4, i;
@@ -365,7 +365,7 @@ enum emu_result emu_run_vdup(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* From the memory operand to where a register points in ES. */
+/* MOVDIR64B: from the memory operand to where the register points, in ES. */
 enum emu_result emu_run_movdir64b(struct emu_ctx *ctx)
 {
 	u64 to = ctx->gpr[ctx->insn.operand[0].reg] & emu_mask(ctx->insn.addr_size), linear;
@@ -415,7 +415,7 @@ enum emu_result emu_run_stmxcsr(struct emu_ctx *ctx)
 
 /* --- masks ----------------------------------------------------------------- */
 
-/* A bit for each of the @size bytes that the mask lets through. */
+/* Set a bit for each of the @size bytes that the mask selects. */
 static u64 masked_bytes(struct emu_ctx *ctx, unsigned int size)
 {
 	unsigned int element = ctx->insn.element, i;
@@ -428,8 +428,8 @@ static u64 masked_bytes(struct emu_ctx *ctx, unsigned int size)
 }
 
 /*
- * The @size bytes at @ea, of whole elements; each of them is checked for itself.
- * Only those of EVEX can be misaligned.
+ * Check each element of the @size bytes at @ea by itself; *@linear is that of the
+ * first. Only elements of EVEX can be misaligned.
  */
 static enum emu_result elements_address(struct emu_ctx *ctx, u64 ea, unsigned int size,
 					unsigned int access, u64 *linear)
@@ -447,7 +447,7 @@ static enum emu_result elements_address(struct emu_ctx *ctx, u64 ea, unsigned in
 	return EMU_OK;
 }
 
-/* The instruction is aligned even if the mask leaves nothing to move. */
+/* ROW_ALIGNED applies even if the mask selects nothing. */
 static bool is_misplaced(struct emu_ctx *ctx, u64 ea, unsigned int size)
 {
 	if (ctx->mode != EMU_MODE_LONG64 || ctx->insn.seg >= EMU_FS)
@@ -456,8 +456,9 @@ static bool is_misplaced(struct emu_ctx *ctx, u64 ea, unsigned int size)
 }
 
 /*
- * Go through the memory operand, of @size bytes, piece by piece: those between
- * are not there. @access: with EMU_WRITE, a write, otherwise a read.
+ * Access the memory operand, of @size bytes, in runs of those selected by @bytes;
+ * the others are not accessed. @access: a write if EMU_WRITE is in it, otherwise
+ * a read.
  */
 static enum emu_result move_pieces(struct emu_ctx *ctx, union vector *v, u64 bytes,
 				   unsigned int size, unsigned int access)
@@ -480,7 +481,7 @@ static enum emu_result move_pieces(struct emu_ctx *ctx, union vector *v, u64 byt
 	return result;
 }
 
-/* All of it can be written before any of it is. */
+/* Check that all pieces can be written before one is. */
 static enum emu_result store_pieces(struct emu_ctx *ctx, union vector *v, u64 bytes,
 				    unsigned int size)
 {
@@ -560,7 +561,7 @@ enum emu_result emu_run_vmov_masked(struct emu_ctx *ctx)
 	return result == EMU_OK ? move_masked(ctx) : result;
 }
 
-/* MASKMOVDQU: the highest bit of each byte in the one register says whether the other's moves. */
+/* MASKMOVDQU: the highest bit of each byte of the mask register selects a byte to store. */
 enum emu_result emu_run_maskmovdqu(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;
@@ -574,7 +575,7 @@ enum emu_result emu_run_maskmovdqu(struct emu_ctx *ctx)
 	return emu_store_bytes(ctx, &v, emu_high_bits(mask.b, XMM_BYTES), XMM_BYTES);
 }
 
-/* VMASKMOV and VPMASKMOV: the same with elements, and what is not read is 0. */
+/* VMASKMOV and VPMASKMOV: the same by elements; a load clears those not selected. */
 enum emu_result emu_run_vmaskmov(struct emu_ctx *ctx)
 {
 	bool integer = ctx->insn.opcode & 0x80;
@@ -601,7 +602,7 @@ enum emu_result emu_run_vmaskmov(struct emu_ctx *ctx)
 	return result;
 }
 
-/* As wide as the prefixes say: memory operands are, registers may be wider. */
+/* Width of the mask by the prefixes; a general register may be wider. */
 static unsigned int kmov_size(const struct emu_ctx *ctx)
 {
 	const struct emu_insn *insn = &ctx->insn;
@@ -611,7 +612,7 @@ static unsigned int kmov_size(const struct emu_ctx *ctx)
 	return insn->simd_prefix == 0x66 ? 1 : 2;
 }
 
-/* Between a mask register and memory, a general register, or another mask register. */
+/* KMOV between a mask register and memory, a general register, or another mask register. */
 enum emu_result emu_run_kmov(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x87 instructions with a memory operand, those that set the unit up, and the
- * moves of MMX. What the processor does with a number is left to it (x87.h);
- * here is what may be executed when, and what memory it moves.
+ * x87 instructions with a memory operand, those that set up the unit, the moves
+ * of MMX, FXSAVE and FXRSTOR. The processor does the arithmetic (x87.h); this
+ * file checks what may be executed when, and moves the memory.
  */
 #include "exec.h"
 #include "opcodes.h"
@@ -13,7 +13,7 @@
 #define EXCEPTIONS	0x003f
 #define NOT_STORED	0x001f		/* exceptions that leave the destination alone */
 
-/* Whether there is a unit, and whether its registers are this task's. */
+/* Check that the unit can be used: CR0.EM or CR0.TS is #NM. */
 static enum emu_result check_unit(struct emu_ctx *ctx)
 {
 	if (!ctx->ops->read_fx || !ctx->ops->write_fx || !ctx->ops->run_x87)
@@ -24,15 +24,15 @@ static enum emu_result check_unit(struct emu_ctx *ctx)
 }
 
 /*
- * What the next instruction that waits would raise. ES says so, and the bits
- * that it sums up do: if it were missed the processor would raise it right here.
+ * True if the next waiting instruction must raise #MF. Check ES and also the bits
+ * that it sums up: run_x87 would raise a missed exception in the host.
  */
 static bool is_pending(const struct emu_fx *fx)
 {
 	return fx->fsw & FSW_ES || fx->fsw & ~fx->fcw & EXCEPTIONS;
 }
 
-/* The state, for an instruction that waits for the exception of another one before it. */
+/* Read the state for a waiting instruction: #MF if an earlier exception is pending. */
 static enum emu_result get_waiting(struct emu_ctx *ctx, struct emu_fx *fx)
 {
 	enum emu_result result = check_unit(ctx);
@@ -43,7 +43,7 @@ static enum emu_result get_waiting(struct emu_ctx *ctx, struct emu_fx *fx)
 	return is_pending(fx) ? emu_raise(ctx, EMU_VECTOR_MF, 0) : EMU_OK;
 }
 
-/* The pointers are the guest's, and not those of the instruction that has stood in for it. */
+/* Execute on @fx. The pointers become those of the guest's instruction; @control keeps the old. */
 static void run(struct emu_ctx *ctx, struct emu_fx *fx, void *buf, bool control)
 {
 	u64 fip = fx->fip, fdp = fx->fdp;
@@ -85,7 +85,10 @@ enum emu_result emu_run_x87_load(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* Stores: the state changes when memory has. What is not stored must be possible to store. */
+/*
+ * Stores change the state after memory is written. If an unmasked exception
+ * suppresses the store, the destination must still be writable.
+ */
 enum emu_result emu_run_x87_store(struct emu_ctx *ctx)
 {
 	enum emu_result result;
@@ -106,7 +109,7 @@ enum emu_result emu_run_x87_store(struct emu_ctx *ctx)
 	return result;
 }
 
-/* FNSTCW and FNSTSW, which do not wait. */
+/* FNSTCW and FNSTSW do not wait. */
 enum emu_result emu_run_fnst(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = &ctx->insn.operand[0];
@@ -156,8 +159,9 @@ enum emu_result emu_run_fwait(struct emu_ctx *ctx)
 #define FOP_BITS	0x7ff
 
 /*
- * As the processor stores it here, in 64-bit code: one of four layouts, in the
- * order of the slots. Where they are 2 bytes wide only so much is stored.
+ * The layout that the processor stores in 64-bit code, 4 bytes per slot.
+ * pack_image() and narrow() make the other layouts from it, of which 16-bit ones
+ * keep 2 bytes per slot.
  */
 struct x87_image {
 	u32 fcw, fsw, ftw, fip, fcs_fop, fdp, fds;
@@ -169,7 +173,10 @@ static unsigned int slot_size(const struct emu_ctx *ctx)
 	return ctx->insn.op_size == 2 ? 2 : 4;
 }
 
-/* Selectors are not kept. Without them pointers have their upper halves where those would be. */
+/*
+ * Selectors are not saved. In real and virtual-8086 mode the upper halves of the
+ * pointers are in their place.
+ */
 static void pack_image(const struct emu_ctx *ctx, struct x87_image *image, const struct emu_fx *fx)
 {
 	u32 fip = fx->fip, fdp = fx->fdp, fop = fx->fop & FOP_BITS;
@@ -200,7 +207,7 @@ static void unpack_image(const struct emu_ctx *ctx, const struct x87_image *imag
 	}
 }
 
-/* The environment, with its slots as wide as operands are, and what follows it. */
+/* Convert the environment to slots of the operand size; the registers follow. */
 static void narrow(const struct emu_ctx *ctx, const struct x87_image *image, u8 *buf)
 {
 	unsigned int size = slot_size(ctx), i;
@@ -219,7 +226,7 @@ static void widen(const struct emu_ctx *ctx, const u8 *buf, struct x87_image *im
 	memcpy(image->st, buf + i * size, sizeof(image->st));
 }
 
-/* A slot must be aligned, if anything must. @access as for struct emu_ops. */
+/* Check alignment for the first slot only. @access as for struct emu_ops. */
 static enum emu_result move_env(struct emu_ctx *ctx, u8 *buf, unsigned int access)
 {
 	u64 ea = emu_effective_address(ctx), linear, last;
@@ -242,8 +249,9 @@ static enum emu_result move_env(struct emu_ctx *ctx, u8 *buf, unsigned int acces
 }
 
 /*
- * FNSTENV and FNSAVE, which do not wait. What they store is the state before
- * the one masks all exceptions, and the other sets the unit up anew.
+ * FNSTENV and FNSAVE do not wait. They store the state from before the
+ * instruction; then FNSTENV masks all exceptions, and FNSAVE initializes the
+ * unit.
  */
 enum emu_result emu_run_fnsave(struct emu_ctx *ctx)
 {
@@ -272,7 +280,7 @@ enum emu_result emu_run_fnsave(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* FLDENV and FRSTOR. An exception that they bring is the next instruction's. */
+/* FLDENV and FRSTOR. An exception that they load is raised by the next instruction that waits. */
 enum emu_result emu_run_fldenv(struct emu_ctx *ctx)
 {
 	u8 buf[sizeof(struct x87_image)] = {};
@@ -294,7 +302,10 @@ enum emu_result emu_run_fldenv(struct emu_ctx *ctx)
 
 /* --- MMX ------------------------------------------------------------------- */
 
-/* MMX registers have fixed places, where those of x87 count from the top of the stack. */
+/*
+ * Rearrange the registers: those of MMX have fixed places, those of x87 count
+ * from the top of the stack.
+ */
 static void enter_mmx(struct emu_fx *fx)
 {
 	unsigned int top = (fx->fsw & FSW_TOP) >> 11, i;
@@ -366,7 +377,7 @@ enum emu_result emu_run_maskmovq(struct emu_ctx *ctx)
 
 #define IMAGE_ALIGN	16
 
-/* As much as there is of the image in this mode: without OSFXSR it ends before XMM0. */
+/* Bytes of the image that exist in this mode: without CR4.OSFXSR it ends before XMM0. */
 static unsigned int image_size(const struct emu_ctx *ctx)
 {
 	unsigned int count = ctx->mode == EMU_MODE_LONG64 ? 16 : 8;
@@ -374,7 +385,7 @@ static unsigned int image_size(const struct emu_ctx *ctx)
 	return offsetof(struct emu_fx, xmm) + (ctx->cr4 & EMU_CR4_OSFXSR ? 16 * count : 0);
 }
 
-/* Of the 512 bytes some are the program's own, but the whole must be there for it. */
+/* All 512 bytes must be within the segment, though some of them are for software. */
 static enum emu_result check_image(struct emu_ctx *ctx, u64 ea)
 {
 	bool write = ctx->insn.op == EMU_OP_FXSAVE;
@@ -405,7 +416,7 @@ static enum emu_result move_image(struct emu_ctx *ctx, u64 ea, u8 *image, unsign
 	return result;
 }
 
-/* Pointers have 32 bits, with selectors that are no longer kept, if REX.W does not say 64. */
+/* Without REX.W pointers have 32 bits; the selectors beside them are not kept. */
 static void cut_pointers(const struct emu_ctx *ctx, struct emu_fx *fx)
 {
 	if (ctx->insn.op_size == 8)

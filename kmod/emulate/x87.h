@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One x87 instruction with a memory operand, or one without operands, executed
- * by the processor itself on a state in memory: the rules of rounding, of the
- * register stack and of exceptions are its own. Compiles natively as well.
+ * Execute one x87 instruction with a memory operand, or FNINIT or FNCLEX, on a
+ * state in memory. The processor runs the instruction itself, so rounding, the
+ * register stack and exceptions are exact. Also compiles natively.
  *
- * The caller sees to it that the registers can be used, and that no unmasked
- * exception is pending: then nothing here can fault. Should it be wrong about
- * that, the kernel steps over the instruction and lives on.
+ * The caller makes sure that the registers can be used and that no unmasked
+ * exception is pending: then no instruction here can fault. If one does, the
+ * exception table skips it.
  */
 #ifndef KEEL_EMULATE_X87_H
 #define KEEL_EMULATE_X87_H
@@ -20,12 +20,12 @@
 #define X87_SAFELY(insn) insn
 #endif
 
-#define X87_FNCLEX	0xe2	/* with opcode DB: ModRM bytes of these */
+#define X87_FNCLEX	0xe2	/* ModRM bytes of these instructions, with opcode DB */
 #define X87_FNINIT	0xe3
 
 static __always_inline void x87_run_n(unsigned int n, void *buf)
 {
-	/* 64 forms: eight opcodes, ModRM.reg, and memory at %rax. */
+	/* 64 forms: eight opcodes, eight values of ModRM.reg; memory at %rax. */
 	asm volatile(X87_SAFELY(".byte %c1, %c2")
 		     : : "a" (buf), "i" (0xd8 + n / 8), "i" (n % 8 * 8) : "memory");
 }
@@ -94,7 +94,7 @@ static __always_inline void x87_restore(const struct emu_fx *fx)
 	asm volatile(X87_SAFELY("fxrstor64 %0") : : "m" (*fx));
 }
 
-/* What is in the registers before is there again after. */
+/* Run the instruction on @fx; preserve the contents of the registers. */
 static __always_inline void x87_run_on(struct emu_fx *fx, u8 opcode, u8 modrm, void *buf)
 {
 	struct emu_fx mine = {};
