@@ -2,13 +2,13 @@
 /*
  * The vCPU MMIO cache: one verdict together with the guest virtual page that
  * led to it. It lets an access skip the guest's page walk and the memslot
- * look-up. Emulation fills it from the verdict of the fault that needed
+ * look-up. mmio_cache_match() fills it from the verdict of the fault that needed
  * emulation.
  *
- * Under EPT the guest changes CR3 and invalidates its TLB without an exit, so a
- * remembered translation may be out of date. The hardware makes good for that:
- * it reports the guest physical address of the very access, translated and
- * checked with the tables as they are, and only a verdict on that frame counts.
+ * Under EPT the guest changes CR3 and invalidates its TLB without an exit, so the
+ * cached translation may be out of date. Therefore only a verdict on the gpa that
+ * the hardware reported for this very access counts: the hardware translated and
+ * checked it with the tables as they are.
  */
 #include <linux/mm.h>
 
@@ -49,7 +49,7 @@ bool mmio_cache_match(struct keel_vcpu *vcpu, gva_t gva, gpa_t confirmed, unsign
 	struct mmio_cache *c = &vcpu->mmu.cache;
 	gfn_t gfn = gpa_to_gfn(confirmed);
 
-	/* Nothing is believed during an update, and nothing learnt is kept: bit 0 says so. */
+	/* Neither use nor keep a verdict while the flag is set: see memslot.h. */
 	if (now & KEEL_GEN_UPDATE_IN_PROGRESS)
 		return false;
 	if (c->valid && c->gva == (gva & PAGE_MASK) && c->verdict.generation == now &&

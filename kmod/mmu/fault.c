@@ -3,21 +3,22 @@
  * EPT violations: from a guest frame to an entry that maps it, or to the
  * verdict that it is MMIO.
  *
- * A fault looks up the slot and the host's page without mmu.lock, then takes
- * it and asks whether what it found is still so: the slots by fault_current(),
- * the page by the invalidation count. An update or an invalidation that this
- * misses begins after the entry is there, and removes it.
+ * A fault looks up the slot and the host's page without mmu.lock, then takes the
+ * lock and checks that both are current: the slot by fault_current(), the page by
+ * fault_invalidated(). An update or invalidation that these do not see begins after
+ * the entry is there, and removes it.
  *
  * The host's page may take for ever: a thread of the process supplies it
- * (userfaultfd), or another machine. Nobody must wait for that, so the fault
- * lets go of the slots meanwhile, and looks them up again afterwards.
+ * (userfaultfd), or another machine. No update must wait for that, so
+ * wait_for_page() ends the read section of the slots and looks the slot up again
+ * afterwards.
  */
 #include <linux/sched/signal.h>
 
 #include "../test.h"
 #include "fault.h"
 
-/* The host is taking this page away, or has done so since the fault looked. */
+/* Is the host taking this page away, or has any invalidation ended since f->seq was read? */
 static bool fault_invalidated(const struct fault *f)
 {
 	const struct keel_mmu *mmu = &f->vcpu->vm->mmu;
@@ -35,16 +36,16 @@ bool fault_current(const struct fault *f)
 	const struct keel_memslots *next = vm->mmu.next[f->as];
 
 	lockdep_assert_held(&vm->mmu.lock);
-	/* Updates of other slots are none of this fault's business. */
+	/* An update of other slots does not make the fault retry. */
 	if (now != f->slots && memslots_find(now, f->gfn) != f->slot)
 		return false;
 	return !next || memslots_find(next, f->gfn) == f->slot;
 }
 
 /*
- * Can be seen without the lock to be in vain. Whoever takes the lock nevertheless,
- * to fault again at once and take it again, makes the removal that he meets give
- * way each time, and flush for it. What this misses, the lock shows.
+ * Must the fault retry, as far as can be seen without mmu.lock? A vCPU that took the
+ * lock, retried and took it again would make a removal in progress give way, and
+ * flush, each time. map_page() checks again under the lock.
  */
 static bool in_vain(const struct fault *f)
 {
@@ -96,7 +97,7 @@ struct keel_table *fault_descend(struct fault *f, struct zap *z, int level)
 		if (!spte_is_table(t->spt[i])) {
 			if (WARN_ON_ONCE(!mv->nr_spare))
 				return NULL;
-			/* A leaf in the way must be in no TLB once the table is there. */
+			/* Flush a leaf that is in the way before the table takes its place. */
 			zap_entry(z, t, i);
 			zap_finish(z);
 			table_link(f->vcpu->vm, t, i, mv->spare[--mv->nr_spare]);
@@ -106,7 +107,7 @@ struct keel_table *fault_descend(struct fault *f, struct zap *z, int level)
 	return t;
 }
 
-/* The table to hold the leaf. Code that is mapped in small pages stays so. */
+/* The table for the leaf. With mmu_small_code, a table of smaller leaves is kept. */
 static struct keel_table *leaf_table(struct fault *f, struct zap *z)
 {
 	struct keel_table *t = fault_descend(f, z, fault_level(f));
@@ -116,7 +117,7 @@ static struct keel_table *leaf_table(struct fault *f, struct zap *z)
 	return t;
 }
 
-/* Where the first write must fault to be known, a read does not make the page writable. */
+/* If the first write must fault to be logged, a read fault maps the page read-only. */
 static bool leaf_writable(const struct fault *f)
 {
 	if (logged(f) && !mmu_log_hardware && !(f->access & ACC_WRITE))
@@ -136,13 +137,13 @@ static u64 leaf_spte(const struct fault *f, int level)
 	};
 	u64 spte = spte_make_leaf(&leaf);
 
-	/* The access that faulted is about to set these; save the hardware the work. */
+	/* The access will set these when it is repeated; save the hardware the work. */
 	if (mmu_format.ad)
 		spte |= SPTE_ACCESSED | (f->access & ACC_WRITE ? SPTE_DIRTY : 0);
 	return spte;
 }
 
-/* True if @new may simply take the place of @old: the same frame, and no right less. */
+/* May @new replace @old in place? If it maps the same frame and takes no right away. */
 static bool can_replace(u64 old, u64 new)
 {
 	return !spte_is_present(old) ||
@@ -150,7 +151,7 @@ static bool can_replace(u64 old, u64 new)
 		!(old & ~new & SPTE_RIGHTS));
 }
 
-/* Put @new in the place of @old, and keep what the hardware has noted in that to the last. */
+/* Replace @old by @new; keep the accessed and dirty bits set since @old was read. */
 static void replace_leaf(struct keel_vm *vm, struct keel_table *t, unsigned int i, u64 old,
 			 u64 new)
 {
@@ -188,7 +189,7 @@ static int fault_map(struct fault *f)
 	return FAULT_FIXED;
 }
 
-/* From here on the fault works with the snapshot now in force, if that says the same. */
+/* Go on with the current snapshot; true if it has the gfn at the same hva, with @flags. */
 static bool same_slot_again(struct fault *f, u32 flags)
 {
 	f->slots = keel_slots(f->vcpu->vm, f->as);
@@ -196,7 +197,7 @@ static bool same_slot_again(struct fault *f, u32 flags)
 	return f->slot && f->slot->flags == flags && memslot_hva(f->slot, f->gfn) == f->hva;
 }
 
-/* Without the slots: what was found in them may be freed meanwhile. */
+/* End the read section of the slots while waiting: f->slot may be freed meanwhile. */
 static int wait_for_page(struct fault *f)
 	__must_hold(&f->vcpu->vm->srcu)
 {
@@ -208,19 +209,19 @@ static int wait_for_page(struct fault *f)
 	keel_read_slots(f->vcpu);
 	if (same_slot_again(f, flags))
 		return ret;
-	/* Whatever has become of the page is not this access's business any more. */
+	/* The page, or the error, is that of a slot that has changed. */
 	host_page_put(&f->host);
 	return -EAGAIN;
 }
 
-/* What can be read here is no verdict on reads. */
+/* The verdict covers writes only, since reads go to memory. */
 static int emulate_write(const struct fault *f)
 {
 	mmio_verdict(f->vcpu, f->gfn, ACC_WRITE, memslots_generation(f->slots));
 	return FAULT_EMULATE;
 }
 
-/* Why the fault does not go on, as KVM_RUN says it: a broken page is for a signal to tell. */
+/* The result of a fault for which host_page_get() has failed. A poisoned page sends SIGBUS. */
 static int page_failed(const struct fault *f, int err)
 {
 	if (err == -EROFS)
@@ -252,7 +253,7 @@ static int map_ram(struct fault *f)
 		return emulate_write(f);
 	f->hva = memslot_hva(f->slot, f->gfn);
 	f->seq = READ_ONCE(mmu->invalidate_seq);
-	/* Read the count before the page it vouches for; pairs with the lock in its writers. */
+	/* Read the count before looking up the page; pairs with mmu.lock of the count's writers. */
 	smp_rmb();
 	if (in_vain(f))
 		return FAULT_RETRY;

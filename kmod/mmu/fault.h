@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The context of one fault, and what fault.c and mmio.c do for each other.
- * Private to mmu/.
+ * The context of one fault, and what fault.c, mmio.c and log.c share. Private to
+ * mmu/.
  */
 #ifndef KEEL_MMU_FAULT_H
 #define KEEL_MMU_FAULT_H
@@ -9,20 +9,20 @@
 #include "host.h"
 #include "table.h"
 
-/* Highest level on which a leaf may stand; constant after mmu_setup(). */
+/* The highest level of a leaf; constant after mmu_setup(). */
 extern int mmu_max_level;
-/* An executable huge page could make this CPU report a machine check. */
+/* Huge leaves are not executable: iTLB multihit could cause a machine check. */
 extern bool mmu_small_code;
 
 /*
  * struct fault - one fault on its way to an entry or a verdict
- *
- * in: @vcpu, @gfn, @access: what the guest tried.
- * derived: @as, @slots: the one snapshot, and so the one generation, that this
- *	fault works with, taken anew if it has waited for the host's page; @slot:
- *	backs @gfn, or NULL; @hva, @seq: where, and the invalidation count from
- *	before it was looked at.
- * out: @host: the page found there.
+ * @vcpu, @gfn, @access: in: what the guest tried
+ * @slots:	the snapshot, and so the generation, that the fault works with; read
+ *		again after waiting for the host's page
+ * @slot:	the slot that backs @gfn in @slots, or NULL
+ * @hva:	host address of @gfn
+ * @seq:	mmu->invalidate_seq, read before the page at @hva was looked up
+ * @host:	out: the page at @hva
  */
 struct fault {
 	struct keel_vcpu *vcpu;
@@ -38,28 +38,28 @@ struct fault {
 	struct host_page host;
 };
 
-/* The hardware logs first writes; constant after mmu_setup(). */
+/* The hardware has a dirty log, PML; constant after mmu_setup(). */
 extern bool mmu_log_hardware;
 
-/* Does an entry of @level around @gfn map nothing but this slot, and hva as aligned as gfn? */
+/* Does a leaf of @level at @gfn lie within @slot, with gfn and hva equally aligned? */
 bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level);
 
 /* Resolve a fault; the same as mmu_page_fault(), but counts nothing. */
 int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access);
 
 /*
- * Is what the fault knows of its gfn still what the slots say, and will it be
- * after the update that is being prepared? Lock held.
+ * Does the current snapshot, and mmu.next if there is one, still have f->slot at
+ * f->gfn? mmu.lock held.
  */
 bool fault_current(const struct fault *f);
 
 /*
- * The table of @level on the way to the fault's gfn. Makes those that are
- * missing, removes a leaf that is in the way. NULL: no spare table. Lock held.
+ * The table of @level on the way to f->gfn. Links missing tables and removes a leaf
+ * that is in the way. NULL: no spare table. mmu.lock held.
  */
 struct keel_table *fault_descend(struct fault *f, struct zap *z, int level);
 
-/* Record what a fault has concluded; @generation as of the snapshot it looked at. */
+/* Record the verdict of a fault; @generation is that of the snapshot it used. */
 static inline void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access,
 				u64 generation)
 {
@@ -68,7 +68,7 @@ static inline void mmio_verdict(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int 
 	};
 }
 
-/* The fault's gfn is in no slot: record that in an MMIO entry. A verdict. */
+/* f->gfn is in no slot: record that in an MMIO entry. FAULT_EMULATE or FAULT_RETRY. */
 int mmio_mark(struct fault *f);
 
 #endif

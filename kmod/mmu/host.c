@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From an hva to a page frame: ordinary memory by reference, which is given
- * back as soon as the entry is made, and VM_PFNMAP areas by looking at the
- * process's table. Nothing stays pinned; the mmu notifier is what keeps an
- * entry and the host's mapping in agreement.
+ * From an hva to a page frame: for ordinary memory with a reference, which is
+ * dropped as soon as the entry is made; for VM_IO and VM_PFNMAP areas from the
+ * process's page table. Nothing stays pinned: the mmu notifier keeps entries and
+ * the host's mappings in agreement.
  */
 #include <linux/ioport.h>
 #include <linux/mm.h>
@@ -24,7 +24,7 @@ static bool get_fast(hva_t hva, bool write, struct host_page *hp)
 	return true;
 }
 
-/* Exchange a page that is held for the one that can be written to, if that is there. */
+/* Take the page with write access instead, if that needs no fault. */
 static void try_writable(hva_t hva, struct host_page *hp)
 {
 	struct host_page again = {};
@@ -36,7 +36,7 @@ static void try_writable(hva_t hva, struct host_page *hp)
 	hp->writable = true;
 }
 
-/* Others say how the search went, which is no business of userspace's: there is no page. */
+/* Errors that the fault handles or userspace sees; all others mean that there is no page. */
 static int known_error(int err)
 {
 	switch (err) {
@@ -66,8 +66,8 @@ static int get_slow(hva_t hva, bool write, bool may_write, struct host_page *hp)
 }
 
 /*
- * As the host boots, not as it was told to: what mem= or memmap= keeps from the
- * kernel is memory still, and whoever maps it has it cached.
+ * Ask the firmware's map, too: what mem= or memmap= keeps from the kernel is still
+ * memory, and a process that maps it has it cached.
  */
 static bool is_ram(unsigned long pfn)
 {
@@ -90,15 +90,15 @@ static bool is_pfnmap(const struct vm_area_struct *vma)
 	return vma->vm_flags & (VM_IO | VM_PFNMAP);
 }
 
-/* To bring in a page that may only be read, for whatever it is wanted. */
+/* Bring in a page of a read-only area by a read fault, even for a write. */
 static unsigned int fault_flags(const struct vm_area_struct *vma, bool write)
 {
 	return write && vma->vm_flags & VM_WRITE ? FAULT_FLAG_WRITE : 0;
 }
 
 /*
- * A VM_IO or VM_PFNMAP area. No reference is taken, as none may exist.
- * -EAGAIN: the lock had to be dropped, so nothing seen before counts.
+ * Look up a frame in a VM_IO or VM_PFNMAP area. Take no reference: there may be no
+ * struct page. -EAGAIN: mmap_lock has been dropped, so look everything up again.
  */
 static int get_pfnmap(hva_t hva, bool write, struct host_page *hp)
 {
@@ -183,7 +183,7 @@ static int level_at(struct mm_struct *mm, hva_t hva)
 	return pmd_leaf(pmd) ? 2 : 1;
 }
 
-/* Interrupts off keep the tables from being freed: whoever frees one sends an IPI first. */
+/* Interrupts off hold up the IPI, or the RCU grace period, that comes before a table is freed. */
 int host_level(struct mm_struct *mm, hva_t hva)
 {
 	unsigned long flags;

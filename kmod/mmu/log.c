@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How the tables make known what the guest writes to, where a slot logs it.
- * Either the hardware logs the first write after a leaf's dirty bit was clear,
- * or the leaf is not writable and the first write faults: log.c arms leaves for
- * that, the fault disarms them. In such a slot no leaf is huge.
+ * Dirty logging in the tables. With PML the hardware logs the first write through a
+ * leaf whose dirty bit is clear; without PML the leaf is write-protected, and the
+ * first write faults. This file arms leaves accordingly; the first write, or its
+ * fault, disarms them. In a slot that logs no leaf is huge.
  */
 #include <linux/sched/signal.h>
 
 #include "fault.h"
 
-/* The hardware keeps a log of its own; constant after mmu_setup(). */
 bool mmu_log_hardware __ro_after_init;
 
-/* Tables set aside at a time. */
+/* Tables allocated at a time. */
 #define BATCH	32
 
 static void arm(struct zap *z, struct spte_iter *it)
@@ -55,7 +54,7 @@ int mmu_log_again(struct keel_vm *vm, int as, gfn_t first, u64 npages, const uns
 		if (spte_is_leaf(it.spte) && (!bits || test_bit(it.gfn - first, bits)))
 			arm(&z, &it);
 		iter_advance(&it);
-		/* Here, not where others want the CPU: there may be no others. */
+		/* Check at each step: zap_give_way() pauses only if another task waits. */
 		if (bits && fatal_signal_pending(current))
 			ret = -EINTR;
 		else if (zap_give_way(&z))
@@ -73,7 +72,7 @@ void mmu_log_cond_resched(struct keel_vm *vm)
 	zap_give_way(&z);
 }
 
-/* --- a slot begins to log ------------------------------------------------ */
+/* --- dirty logging begins ------------------------------------------------ */
 
 static void set_aside(struct list_head *tables)
 {
@@ -88,7 +87,7 @@ static void set_aside(struct list_head *tables)
 	}
 }
 
-/* The lock is dropped for it; whoever takes it finds nothing that is not flushed. */
+/* Allocate with mmu.lock dropped; zap_pause() flushes what has been removed first. */
 static void set_aside_unlocked(struct zap *z, struct list_head *tables)
 	__must_hold(&z->vm->mmu.lock)
 {
@@ -97,13 +96,13 @@ static void set_aside_unlocked(struct zap *z, struct list_head *tables)
 	zap_resume(z);
 }
 
-/* Split a huge leaf, or take it away if there is no memory for that. */
+/* Split a huge leaf, or remove it if there is no memory for tables. */
 static void make_small(struct zap *z, struct spte_iter *it, struct list_head *tables)
 {
 	if (list_empty(tables)) {
 		set_aside_unlocked(z, tables);
 		iter_restart(it);
-		/* It may be another one by now, or none: look again, if it can be split at all. */
+		/* The lock was dropped: find the leaf again, here if there are no tables. */
 		if (!list_empty(tables) || !iter_find(it) || it->table->level == 1)
 			return;
 	}
@@ -132,7 +131,7 @@ void mmu_log_prepare(struct keel_vm *vm, int as, gfn_t first, gfn_t end)
 	mmu_free_unused(&tables);
 }
 
-/* --- and ends to ---------------------------------------------------------- */
+/* --- dirty logging ends --------------------------------------------------- */
 
 static bool could_be_huge(struct keel_vm *vm, const struct keel_memslot *slot, gfn_t gfn)
 {

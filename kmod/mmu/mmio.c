@@ -2,8 +2,8 @@
 /*
  * MMIO verdicts in the page tables: "no slot backs this gfn", recorded in an
  * entry that makes the hardware report a misconfiguration, with the generation
- * of the snapshot that said so. Advancing the generation makes every verdict
- * void at once; none is ever looked for.
+ * of the snapshot that was looked up. Advancing the generation voids all verdicts
+ * at once; entries are removed only when their numbers wrap. See memslot.h.
  *
  * The per-vCPU cache, which saves the guest's page walk as well, is in cache.c.
  */
@@ -22,10 +22,9 @@ static bool can_mark(gfn_t gfn)
 }
 
 /*
- * The generation is that of the snapshot in which the look-up found no slot.
- * While an update is going on nothing is marked: the number would be one of the
- * past, and if the wrap has been dealt with already, it would be met again
- * when the stored numbers have come round to it.
+ * @generation is that of the snapshot in which the look-up found no slot. If it is
+ * flagged, make no entry: its number is that of an older snapshot, and an entry made
+ * after mmu_zap_mmio() would match once the stored numbers have wrapped.
  */
 static void put_mark(struct fault *f, u64 generation)
 {
@@ -42,7 +41,7 @@ static void put_mark(struct fault *f, u64 generation)
 	if (!t)
 		return;
 	i = table_index(f->gfn, 1);
-	/* A mapping that was here must be in no TLB before the mark says it is gone. */
+	/* Flush a mapping that was here before the MMIO entry takes its place. */
 	if (spte_is_present(t->spt[i])) {
 		zap_entry(&z, t, i);
 		zap_finish(&z);
@@ -71,7 +70,7 @@ int mmio_mark(struct fault *f)
 	return ret;
 }
 
-/* The entry for @gfn on the lowest level, or 0. No lock: RCU keeps the tables. */
+/* The lowest entry on the way to @gfn. Without mmu.lock: RCU keeps the tables. */
 static u64 read_entry(const struct keel_mmu *mmu, int as, gfn_t gfn)
 {
 	const struct keel_table *t = mmu->table[as];
@@ -99,7 +98,7 @@ static enum keel_mmio_belief weigh(u64 spte, u64 generation)
 	return MMIO_FRESH;
 }
 
-/* Can the verdict in @spte be used now? Counts which way it went. */
+/* Can the verdict in @spte be used now? Counts and traces the outcome. */
 static bool believe(struct keel_vcpu *vcpu, gfn_t gfn, u64 spte, u64 generation)
 {
 	enum keel_mmio_belief belief = weigh(spte, generation);
@@ -134,8 +133,8 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 	u64 spte;
 
 	/*
-	 * The entry comes second: one that was read before the stored numbers came
-	 * round would match the new number. Pairs with the lock in mmu_zap_mmio().
+	 * Read the generation before the entry: an entry read before the stored numbers
+	 * wrapped could match a newer number. Pairs with mmu.lock in mmu_zap_mmio().
 	 */
 	smp_rmb();
 	spte = read_entry(&vm->mmu, as, gfn);
@@ -143,7 +142,7 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
 	}
-	/* The exit does not tell the kind of access; every access includes a read. */
+	/* A misconfiguration does not tell the kind of access: assume the least. */
 	return fault_handle(vcpu, gfn, ACC_READ);
 }
 

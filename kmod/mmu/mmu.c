@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of the tables, and the count of what the host is taking away: set-up
- * from the CPU's features, the roots of a VM, their end. What goes into the
- * tables is decided in fault.c and mmio.c.
+ * Set-up from the CPU's features, the top tables of a VM and their end, and the
+ * count of invalidations by the host. fault.c and mmio.c decide what goes into the
+ * tables.
  */
 #include <linux/cpu.h>
 #include <linux/moduleparam.h>
@@ -16,9 +16,7 @@ module_param(huge_pages, bool, 0444);
 MODULE_PARM_DESC(huge_pages, "map 2 MiB and 1 GiB at a time where the host does");
 
 struct spte_format mmu_format __ro_after_init;
-/* Highest level on which a leaf may stand. */
 int mmu_max_level __ro_after_init = 1;
-/* An executable huge page could make this CPU report a machine check, and the host minds. */
 bool mmu_small_code __ro_after_init;
 
 /* Four levels translate 48 bits. */
@@ -94,7 +92,7 @@ void mmu_invalidate_begin(struct keel_vm *vm, hva_t start, hva_t end)
 	struct keel_mmu *mmu = &vm->mmu;
 
 	lockdep_assert_held(&mmu->lock);
-	/* One range for all: it may cover more than it need, never less. */
+	/* One range for all invalidations in progress: it may be too large, never too small. */
 	if (mmu->invalidating) {
 		start = min(mmu->invalidate_start, start);
 		end = max(mmu->invalidate_end, end);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory pressure: tables of the lowest level are given back, the oldest first,
- * from all VMs in turn. What was mapped or said there is found again by the next
- * fault. A table whose mappings the guest uses gets a second chance, once: its
- * accessed bits are handed to the host's pages and cleared.
+ * The shrinker: under memory pressure it frees tables of the lowest level, the oldest
+ * first, from all VMs in turn. The next fault makes an entry again. A table whose
+ * mappings the guest has used since the last look stays: its accessed bits are passed
+ * on to the host's pages and cleared.
  *
- * Whoever needs memory may come here, with what locks he holds. So nothing is
- * waited for that is held while memory is asked for: the list of VMs is tried, and
- * under mmu.lock no memory is. A VM on the list has its vCPUs.
+ * An allocation calls the shrinker with any lock held but mmu.lock, under which
+ * nothing is allocated. So the shrinker only tries vms_lock, but may wait for mmu.lock
+ * (zap_give_way()). A VM on the list has its vCPUs: a flush sends them requests.
  */
 #include <linux/mutex.h>
 
@@ -18,7 +18,7 @@ static LIST_HEAD(vms);
 static DEFINE_MUTEX(vms_lock);
 static struct shrinker *shrinker;
 
-/* Has the guest used what @t maps since this was asked last? Where no bit tells, it has not. */
+/* Has the guest used what @t maps since the last call? False without accessed bits. */
 static bool used_since(struct keel_table *t)
 {
 	bool used = false;
@@ -30,7 +30,7 @@ static bool used_since(struct keel_table *t)
 		if (!spte_is_leaf(spte) || !spte_accessed(&mmu_format, spte))
 			continue;
 		spte_hand_back(spte);
-		/* A TLB that remembers it makes the page look older than it is, no more. */
+		/* No flush: a TLB that holds the bit only makes the page look older than it is. */
 		clear_bit(SPTE_ACCESSED_BIT, (unsigned long *)&t->spt[i]);
 		used = true;
 	}
@@ -50,7 +50,7 @@ static bool shrink_table(struct zap *z, struct keel_table *t)
 	return true;
 }
 
-/* Look at up to @n tables; how many have gone. */
+/* Look at up to @n tables; returns how many have been freed. */
 static unsigned long shrink_vm(struct keel_vm *vm, unsigned long n)
 {
 	struct keel_mmu *mmu = &vm->mmu;
@@ -82,14 +82,14 @@ static unsigned long count_tables(struct shrinker *s, struct shrink_control *sc)
 	return n;
 }
 
-/* Each call begins with another VM, and ends when it has looked at as many as it shall. */
+/* Look at sc->nr_to_scan tables. VMs looked at go to the end, so each call begins with others. */
 static unsigned long scan_tables(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long left = sc->nr_to_scan, freed = 0;
 	struct keel_vm *vm, *next;
 	LIST_HEAD(done);
 
-	/* Pages that are handed back may be files'. */
+	/* spte_hand_back() may mark pages of files dirty, which needs __GFP_FS. */
 	if (!(sc->gfp_mask & __GFP_FS) || !mutex_trylock(&vms_lock))
 		return SHRINK_STOP;
 	list_for_each_entry_safe(vm, next, &vms, mmu.shrink_link) {

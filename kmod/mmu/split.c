@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Splitting a huge leaf into a table of smaller ones that map the same, where
- * an update draws a line through it. Nothing is unmapped by it, and what the
- * hardware has noted in the leaf is noted in each of its parts.
+ * Splitting a huge leaf into a table of smaller ones that map the same, where a slot
+ * begins or ends within it, or begins to log. Nothing is unmapped; each part gets the
+ * accessed and dirty bits of the leaf.
  */
 #include "../test.h"
 #include "table.h"
 
-/* The table with the leaf that maps @gfn and what is before it, or NULL. */
+/* The table with the leaf that maps both @gfn and the gfn before it, or NULL. */
 static struct keel_table *straddled(struct keel_vm *vm, int as, gfn_t gfn)
 {
 	struct keel_table *t = vm->mmu.table[as];
@@ -50,7 +50,7 @@ void mmu_free_unused(struct list_head *tables)
 		table_free(t);
 }
 
-/* Let @part take the place of the leaf at @index of @t. */
+/* Replace the leaf at @index of @t by the table @part. */
 static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 		       struct keel_table *part)
 {
@@ -61,7 +61,7 @@ static void split_leaf(struct zap *z, struct keel_table *t, unsigned int index,
 	for (i = 0; i < TABLE_ENTRIES; i++)
 		table_set(z->vm, part, i, spte_split(leaf, part->level, i));
 	test_point_busy(TEST_SPLITTING);
-	/* The parts must have the bits, too, that the hardware has set since @leaf was read. */
+	/* Pass on the bits that the hardware has set in the leaf since it was read. */
 	late = (table_link(z->vm, t, index, part) ^ leaf) & (SPTE_ACCESSED | SPTE_DIRTY);
 	for (i = 0; late && i < TABLE_ENTRIES; i++)
 		atomic64_or(late, (atomic64_t *)&part->spt[i]);

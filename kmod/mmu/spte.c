@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making and reading page-table entries. Each constructor has its reader
- * below it as its mirror image. Pure; see spte.h for the layout.
+ * Making and reading page-table entries. The readers of an MMIO entry mirror its
+ * constructor. Pure; see spte.h for the layout.
  */
 #include "spte.h"
 
@@ -43,7 +43,7 @@ u64 spte_split(u64 spte, int level, unsigned int index)
 	return (level > 1 ? spte : spte & ~SPTE_PS) + index * size;
 }
 
-/* Put @value into the high field, above and below the guard, which is all ones. */
+/* Put @value into the high field, below and above the guard, which is all ones. */
 static u64 spread(const struct spte_format *f, u64 value)
 {
 	int below = f->guard_shift - SPTE_HIGH_SHIFT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The bits of a page-table entry that the hardware walks: this file owns the
- * layout, and nothing else shifts or masks an spte. Pure: also compiled
- * natively by selftests/unit. Private to mmu/.
+ * The bits of a page-table entry that the hardware walks. spte.h and spte.c own the
+ * layout; other files use named bits only and never shift an spte. Pure: also
+ * compiled natively by selftests/unit. Private to mmu/.
  *
  * A present EPT entry:
  *
@@ -16,21 +16,20 @@
  *   L		software: a leaf, on whichever level it stands
  *   T		software: the host tracks this frame's dirty and accessed state
  *
- * An MMIO entry is an EPT misconfiguration (writable and executable but not
- * readable), so that the hardware reports it without looking further, and
- * carries a verdict:
+ * An MMIO entry is an EPT misconfiguration: writable and executable but not
+ * readable. The hardware ignores its other bits, which carry a verdict:
  *
  *   63                                              12 11   5  4 3  2 1 0
  *  | gfn, then upper part of number, around the guard | number | acc | 1 1 0 |
  *
  *   number	the generation without its flag, as many low bits as there is
- *		room for: SPTE_NUMBER_LOW here, the others above the gfn
- *   acc	ACC_WRITE and ACC_USER: what the verdict allows
+ *		room for: SPTE_LOW_BITS of them here, the others above the gfn
+ *   acc	ACC_WRITE and ACC_USER: the accesses that the verdict covers
  *   guard	On a CPU with L1TF, five ones in the top of the cacheable
  *		physical address. Such a CPU may speculatively load from the
- *		address that a faulting entry seems to name; with all of these
- *		set it is in the last 1/32 of the address space, where the
- *		host's L1TF mitigation lets no memory be.
+ *		address in a faulting entry. With the guard that address is in
+ *		the last 1/32 of the address space, where the host's L1TF
+ *		mitigation allows no memory.
  */
 #ifndef KEEL_MMU_SPTE_H
 #define KEEL_MMU_SPTE_H
@@ -75,19 +74,19 @@
 /* The fields of an MMIO entry fill the 64 bits and do not overlap. */
 static_assert((SPTE_RIGHTS | SPTE_MMIO_ACC | SPTE_MMIO_LOW | SPTE_MMIO_HIGH) == ~0ULL);
 static_assert((SPTE_RIGHTS ^ SPTE_MMIO_ACC ^ SPTE_MMIO_LOW ^ SPTE_MMIO_HIGH) == ~0ULL);
-/* It can be no present entry, and the widest gfn still leaves room for a number. */
+/* An MMIO entry is not present, and the widest gfn still leaves room for a number. */
 static_assert(!(SPTE_MMIO_VALUE & SPTE_READ));
 static_assert(SPTE_HIGH_BITS - SPTE_GUARD_BITS - (52 - KEEL_PAGE_SHIFT) > 0);
-/* Software bits of a present entry are none of the hardware's. */
+/* The software bits of a present entry do not overlap those of the hardware. */
 static_assert(!((SPTE_LEAF | SPTE_TRACKED) & (SPTE_ADDRESS | GENMASK_ULL(10, 0))));
 static_assert(!(SPTE_LEAF & SPTE_TRACKED));
 
 /*
- * struct spte_format - what of the layout depends on the CPU
+ * struct spte_format - the part of the layout that depends on the CPU
  * @gfn_bits:	 width of a gfn
  * @guard_shift: lowest bit of the guard, or 0: no guard
- * @number_mask: the bits of the number that an MMIO entry holds; 0: there is
- *		 no room to make the entry both fault and tell, cache nothing
+ * @number_mask: the bits of the number that an MMIO entry holds; 0: there is no
+ *		 room, make no MMIO entries
  * @ad:		 the hardware keeps accessed and dirty bits
  */
 struct spte_format {
@@ -123,13 +122,13 @@ struct spte_leaf {
 };
 
 u64 spte_make_leaf(const struct spte_leaf *leaf);
-/* Entry @index of the table of @level that takes the place of the huge leaf @spte. */
+/* Entry @index of a table of @level that replaces the huge leaf @spte. */
 u64 spte_split(u64 spte, int level, unsigned int index);
 
 u64 spte_make_mmio(const struct spte_format *f, gfn_t gfn, unsigned int access, u64 generation);
 gfn_t spte_mmio_gfn(const struct spte_format *f, u64 spte);
 unsigned int spte_mmio_access(u64 spte);
-/* The part of the generation that an entry can hold, as stored and as asked for. */
+/* The number in an MMIO entry; spte_number() is the same part of a generation. */
 u64 spte_mmio_number(const struct spte_format *f, u64 spte);
 
 static inline u64 spte_number(const struct spte_format *f, u64 generation)
@@ -138,8 +137,8 @@ static inline u64 spte_number(const struct spte_format *f, u64 generation)
 }
 
 /*
- * True if stored numbers come round between two generations: entries from the
- * round before would be taken for new ones.
+ * True if the stored part of the number wraps between two generations: entries from
+ * before the wrap could match a new number.
  */
 static inline bool spte_number_wraps(const struct spte_format *f, u64 from, u64 to)
 {
@@ -171,7 +170,7 @@ static inline hpa_t spte_address(u64 spte)
 	return spte & SPTE_ADDRESS;
 }
 
-/* Has the guest used, or changed, what @spte maps? Without A/D bits, it may have. */
+/* Has the guest used, or written to, what @spte maps? Without A/D bits: may it have? */
 static inline bool spte_accessed(const struct spte_format *f, u64 spte)
 {
 	return !f->ad || (spte & SPTE_ACCESSED);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tables of sptes: life cycle, the one function that writes to them, the
- * counts it keeps, and the iterator. Decides nothing about what is mapped.
+ * Tables of sptes: life cycle, table_set() and the counts it keeps, and the
+ * iterator. Decides nothing about what is mapped.
  */
 #include <linux/gfp.h>
 #include <linux/slab.h>
@@ -20,7 +20,7 @@ struct keel_table *table_alloc(void)
 		return NULL;
 	}
 	set_page_private(virt_to_page(t->spt), (unsigned long)t);
-	/* SecPageTables of /proc/meminfo and of the owner's memory cgroup. */
+	/* Shown as SecPageTables in /proc/meminfo, and in the owner's memory cgroup. */
 	mod_lruvec_page_state(virt_to_page(t->spt), NR_SECONDARY_PAGETABLE, 1);
 	INIT_LIST_HEAD(&t->mmio_link);
 	INIT_LIST_HEAD(&t->low_link);
@@ -123,7 +123,7 @@ u64 table_link(struct keel_vm *vm, struct keel_table *parent, unsigned int index
 		list_add_tail(&t->low_link, &vm->mmu.low);
 		vm->mmu.nr_low++;
 	}
-	/* The exchange orders what the page holds before the pointer to it. */
+	/* xchg() in table_set() orders the contents of @t before the pointer to it. */
 	return table_set(vm, parent, index, spte_make_table(table_address(t)));
 }
 
@@ -143,7 +143,7 @@ void iter_restart(struct spte_iter *it)
 void iter_advance(struct spte_iter *it)
 {
 	it->gfn = next_entry(it->gfn, it->table->level);
-	/* Past the end of this table: where next is up to the root. */
+	/* Past the end of this table: find the next one from the root. */
 	if (!table_index(it->gfn, it->table->level))
 		iter_restart(it);
 }

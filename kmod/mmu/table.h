@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tables of sptes, their bookkeeping and how to step through them. Private to
- * mmu/; everything here but the allocation needs mmu.lock unless it says
- * otherwise.
+ * Tables of sptes, their bookkeeping, removal and iteration. Private to mmu/. All
+ * functions except allocation need mmu.lock unless they say otherwise.
  */
 #ifndef KEEL_MMU_TABLE_H
 #define KEEL_MMU_TABLE_H
@@ -21,19 +20,20 @@
 
 /*
  * struct keel_table - one page of sptes
- * @spt:	the page; written by table_set() only, read by the hardware and,
- *		without lock, by mmu_misconfig()
+ * @spt:	the page. table_set() writes entries; single bits of a leaf are also
+ *		changed by atomic bit operations. The hardware reads it and, without
+ *		mmu.lock, mmu_misconfig()
  * @parent:	the table with the entry that points here; NULL: a root, or
  *		not linked
- * @gfn:	the first one mapped here
- * @used:	entries that are not 0
- * @mmio:	of which MMIO entries
- * @mmio_link:	on mmu->mmio[as] while @mmio is not 0
- * @low_link:	on mmu->low while it is linked, if it is on the lowest level
- * @dead_link:	on a list of tables that wait for a flush, or to be used
- * @rcu:	afterwards, while readers without the lock may be left
+ * @gfn:	the first gfn that it maps
+ * @used:	number of entries that are not 0
+ * @mmio:	number of MMIO entries
+ * @mmio_link:	in mmu->mmio[as] while @mmio is not 0
+ * @low_link:	in mmu->low while it is linked, if it is of the lowest level
+ * @dead_link:	in a list of tables that wait for a flush, or to be used
+ * @rcu:	for table_free_later(), after the flush
  *
- * Found from the page by its private field.
+ * page_private() of the page points to this structure.
  */
 struct keel_table {
 	u64 *spt;
@@ -81,22 +81,22 @@ static inline struct keel_table *spte_table(u64 spte)
 
 struct keel_table *table_alloc(void);
 void table_free(struct keel_table *t);
-/* Once no reader without the lock is left. It is in no TLB. */
+/* Free @t after an RCU grace period. It has been flushed from all TLBs. */
 void table_free_later(struct keel_table *t);
 
 /* Fill the vCPU's spares. Process context, no lock. */
 int tables_topup(struct keel_mmu_vcpu *mv);
 
 /*
- * Replace an entry and return what it held, accessed and dirty bits as the
- * hardware left them. Keeps all counts. The only writer of tables.
+ * Replace an entry and return the old one, with accessed and dirty bits as the
+ * hardware left them. Updates all counts, so only this function writes whole entries.
  */
 u64 table_set(struct keel_vm *vm, struct keel_table *t, unsigned int index, u64 spte);
 
-/* @t will be what entry @index of @parent points to. */
+/* Set the place of @t: entry @index of @parent will point to it. */
 void table_adopt(struct keel_table *parent, unsigned int index, struct keel_table *t);
 
-/* Give tables back where memory is short: from mmu_setup() on. 0 or -ENOMEM. */
+/* Register the shrinker; for mmu_setup(). 0 or -ENOMEM. */
 int shrink_setup(void);
 
 /* Point entry @index of @parent to @t and return what it held. */
@@ -107,12 +107,12 @@ struct spte_iter;
 
 /*
  * struct zap - removals that have not been flushed yet
- * @flush:	something mapped has been removed
- * @late:	a right, or a dirty bit, has been taken from what stays mapped
- * @dead:	tables that the hardware may still be walking
- * @one_flush:	what mmu->one_flush is while the lock is dropped
+ * @flush:	a present entry has been removed
+ * @late:	a right or a dirty bit has been taken from a leaf that stays mapped
+ * @dead:	unlinked tables that the hardware may still be walking
+ * @one_flush:	saves mmu->one_flush while the lock is dropped
  *
- * Ends with zap_finish() before the lock is dropped.
+ * Call zap_finish() at the end, before the lock is dropped.
  */
 struct zap {
 	struct keel_vm *vm;
@@ -129,42 +129,42 @@ static inline void zap_init(struct zap *z, struct keel_vm *vm)
 }
 
 /*
- * A guest can have as many tables made as its addresses have room for by touching
- * what is in no slot: no memory of its process stands behind them. So there is a
- * limit to the tables with MMIO entries, and the oldest are dropped where it is
- * reached. A verdict that is gone is found again.
+ * Most tables with MMIO entries per address space. A guest that touches gfns in no
+ * slot has tables made without memory of its process behind them, as many as its
+ * addresses have room for. At the limit the oldest tables lose their MMIO entries;
+ * the next fault makes a lost one again.
  */
 #define MMIO_TABLES	512
 void zap_surplus_mmio(struct keel_vm *vm, int as);
 
-/* Empty one entry, a whole table below it included. */
+/* Clear one entry, with the whole table below it, if there is one. */
 void zap_entry(struct zap *z, struct keel_table *t, unsigned int index);
-/* Unlink @t, which is empty, and each table above that gets empty by it. */
+/* Unlink @t if it is empty, and each table above that becomes empty by that. */
 void zap_empty(struct zap *z, struct keel_table *t);
 void zap_finish(struct zap *z);
-/* Take the right to write from the leaf found, if it has it. */
+/* Take the right to write from the entry at @it, if it is a writable leaf. */
 void zap_write_protect(struct zap *z, struct spte_iter *it);
 
-/* Flush what has been removed so far, but not @late, and drop the lock; take it again. */
+/* Drop the lock, after a flush for removed entries, but not for @late; take it again. */
 void zap_pause(struct zap *z);
 void zap_resume(struct zap *z);
-/* Let others have the lock and the CPU, if they want it. True: tables may have changed. */
+/* Pause if another task wants mmu.lock or the CPU. True: tables may have changed. */
 bool zap_give_way(struct zap *z);
 
-/* Tell the host's page what the guest has done to it through @spte. */
+/* Pass the accessed and dirty state of @spte on to the host's page, if it is tracked. */
 void spte_hand_back(u64 spte);
 
 /*
- * Let a table from @tables take the place of the huge leaf at @index of @t; if
- * there is none, nothing does.
+ * Replace the huge leaf at @index of @t by a table from @tables; if that is empty,
+ * remove the leaf.
  */
 void split_or_zap(struct zap *z, struct keel_table *t, unsigned int index,
 		  struct list_head *tables);
 
 /*
  * struct spte_iter - steps through the leaves and MMIO entries of a range
- * @gfn, @end:	what is left of it
- * @root:	where to start
+ * @gfn, @end:	the rest of the range
+ * @root:	the top table
  * @table, @index, @spte: the entry found
  */
 struct spte_iter {
@@ -180,7 +180,7 @@ void iter_init(struct spte_iter *it, struct keel_table *root, gfn_t first, gfn_t
 bool iter_find(struct spte_iter *it);
 /* Go on after the entry found. */
 void iter_advance(struct spte_iter *it);
-/* Tables may have gone since the last step: find the way from the root again. */
+/* Go down from the root again, because tables may have been unlinked. */
 void iter_restart(struct spte_iter *it);
 
 #endif

@@ -5,13 +5,13 @@
  * Owns no table of the host's.
  *
  * Each guest entry is read once, into the walk's own copy, and all decisions
- * are made on that; when the accessed and dirty bits are set, an entry that has
- * changed since then makes the whole walk void.
+ * are made on that copy. If an entry has changed when set_accessed_dirty() sets its
+ * accessed or dirty bit, the walk ends with -EAGAIN.
  *
- * Instructions that are emulated come from the same places again and again, so
- * the walk for the last fetch is kept. If it would start from the same, its
- * entries are read again, in the same order; as long as each is what it was, so
- * is all that follows. Nobody has to tell of a change.
+ * Emulated instructions often come from the same page and write to the same page, so
+ * a vCPU keeps its last walks. walk_kept() reads the entries of such a walk again, in
+ * the same order: if start and entries are unchanged, so is the result. No
+ * invalidation is needed.
  */
 #include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
@@ -133,7 +133,7 @@ static int read_entry(struct walk *w, gpa_t table, u64 *entry)
 	return err;
 }
 
-/* The address that the leaf says. */
+/* The gpa of w->start.gva, according to @leaf. */
 static gpa_t translated(const struct walk *w, u64 leaf)
 {
 	gpa_t page = leaf & GPTE_ADDRESS;
@@ -143,7 +143,7 @@ static gpa_t translated(const struct walk *w, u64 leaf)
 	return (page & ~low_bits(w->shift)) | (w->start.gva & low_bits(w->shift));
 }
 
-/* Down to the leaf. WALK_FAULT: *@error says why not. */
+/* Walk down to the leaf. 0, or WALK_FAULT and *@error, or -errno. */
 static int walk_down(struct walk *w, u32 *error)
 {
 	gpa_t table = w->start.table;
@@ -154,7 +154,7 @@ static int walk_down(struct walk *w, u32 *error)
 	w->count = 0;
 	w->all = ~0ULL;
 	w->any = 0;
-	/* The others depend on the level only where an entry says that it is a large page. */
+	/* All other reserved bits are reserved only in entries that have PS set. */
 	w->suspect = GPTE_PS | (is_wide(w) ? always_reserved(w) : 0);
 	for (w->level = w->top; table != INVALID_GPA; w->level--) {
 		err = read_entry(w, table, &entry);
@@ -207,7 +207,7 @@ static bool rights_allow(const struct walk *w)
 	return user || !user_page || smap_allows(w);
 }
 
-/* Have all entries what the processor sets in them? */
+/* Do the entries have the accessed and dirty bits that the processor would set? */
 static bool is_marked(const struct walk *w)
 {
 	u64 leaf = w->entry[w->count - 1];
@@ -215,7 +215,7 @@ static bool is_marked(const struct walk *w)
 	return (w->all & GPTE_ACCESSED) && (!(w->start.access & ACC_WRITE) || (leaf & GPTE_DIRTY));
 }
 
-/* -EAGAIN: an entry is no longer what was walked through. -EFAULT. One in ROM stays as it is. */
+/* 0, -EAGAIN: an entry has changed, or -EFAULT. In a read-only slot nothing is set. */
 static int set_accessed_dirty(struct walk *w)
 {
 	int i, ret;
@@ -259,7 +259,7 @@ static gpa_t pdpte_address(struct keel_vcpu *vcpu, gva_t gva)
 	return pdpte & GPTE_PRESENT ? pdpte & GPTE_ADDRESS : INVALID_GPA;
 }
 
-/* Where the first table is: CR3 or a PDPTE. */
+/* The gpa of the first table, from CR3 or a PDPTE. */
 static inline gpa_t first_table(struct keel_vcpu *vcpu, gva_t gva, u64 cr4, u64 efer)
 {
 	if (!(cr4 & X86_CR4_PAE))
@@ -309,7 +309,7 @@ int mmu_walk(struct keel_vcpu *vcpu, gva_t gva, unsigned int access, bool set_ad
 	return ret;
 }
 
-/* Would a walk for an address of the same page start from the same? */
+/* Is @gva on the page of @w, and would a walk start from the same state? */
 static bool same_start(const struct walk *w, struct keel_vcpu *vcpu, gva_t gva,
 		       unsigned int access)
 {
@@ -327,7 +327,7 @@ static bool same_entries(const struct walk *w)
 	return keel_gpa_entries_are(w->vcpu, w->entry_gpa, w->entry, w->count, w->entry_size);
 }
 
-/* Walk afresh only where the entries that @w has met are no longer what they were. */
+/* Use @w if its start and its entries are unchanged; otherwise walk again. */
 static int walk_kept(struct walk *w, struct keel_vcpu *vcpu, gva_t gva, unsigned int access,
 		     gpa_t *gpa, struct walk_fault *fault)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One walk of the guest's page tables. Private to walk.c; a header because a
- * vCPU holds the walk of its last instruction fetch.
+ * One walk of the guest's page tables. Private to walk.c; in a header because a vCPU
+ * keeps the walks of its last instruction fetch and its last device write.
  */
 #ifndef KEEL_MMU_WALK_H
 #define KEEL_MMU_WALK_H
@@ -9,9 +9,9 @@
 #include "../types.h"
 
 /*
- * struct walk_start - all that a walk depends on but for the guest's entries
- * @table:	where the first table is, or INVALID_GPA
- * @width:	of a physical address of the guest's
+ * struct walk_start - all that a walk depends on, except the guest's entries
+ * @table:	gpa of the first table, or INVALID_GPA
+ * @width:	of a guest physical address
  */
 struct walk_start {
 	gva_t gva;
@@ -23,29 +23,27 @@ struct walk_start {
 
 /*
  * struct walk - one walk
- *
- * derived: shape of the tables; bits that may be reserved, depending on the
- * level; entries in the order in which they are read, the first table's first;
- * bits that all of them have, and that any of them has.
- * out: the gpa.
+ * @entry_gpa, @entry: the entries, in the order in which they were read
+ * @all, @any:	bits that are set in all of them, and in any
+ * @gpa:	out: what start.gva translates to
  */
 struct walk {
 	struct keel_vcpu *vcpu;
 	struct walk_start start;
 
 	int entry_size;		/* 4 or 8 bytes */
-	int index_bits;		/* of the address, to choose an entry of one table */
+	int index_bits;		/* width of the index into one table */
 	int top;		/* level of the first table that is read */
 	int level;		/* of the entry read last */
 	int shift;		/* log2 of what an entry of that level maps */
-	u64 suspect;		/* no other bit is reserved on any level */
+	u64 suspect;		/* bits that are reserved, or make others so, on some level */
 	int count;		/* of entries read so far */
 	gpa_t entry_gpa[4];
 	u64 entry[4];
 	u64 all, any;
 
 	gpa_t gpa;
-	bool kept;		/* walked to its end, and nothing was left to be marked */
+	bool kept;		/* complete, with accessed and dirty bits set: can be used again */
 };
 
 #endif

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Removing from the tables: a range, MMIO entries only, everything at the end.
- * What the hardware noted in an entry is handed to the host's page as the
- * entry goes. Owns the order of removal, flush and free.
+ * Removal from the tables: a range, MMIO entries only, everything at the end. Passes
+ * the accessed and dirty bits of removed leaves on to the host's pages. Owns the
+ * order of removal, flush and free.
  *
- * A table that has been unlinked may still be walked by a CPU in the guest,
- * until the flush, and by mmu_misconfig(), until the end of its RCU read section.
- * So: unlink, flush, wait for readers, free. On mmu.dead is what has not been
- * flushed. The wait is RCU's, whose readers do not sleep: SRCU's may, in a fault,
- * for as long as a process likes, and all that is unlinked meanwhile would wait.
+ * An unlinked table may still be walked by a CPU in the guest, until the flush, and
+ * by mmu_misconfig(), until the end of its RCU read section. So: unlink, flush, wait
+ * for readers, free. mmu.dead holds tables that have not been flushed. Readers use
+ * RCU and not vm->srcu, because an SRCU reader may sleep in a fault for as long as a
+ * process likes, and all tables unlinked meanwhile would wait.
  *
- * An update that removes here and there flushes once, at its end, with the lock
- * held all the while; unless another task waits for this CPU or the lock. Then the
- * removal gives way. It flushes first, and counts that as early, so whoever takes the
- * lock finds that what is not in the tables is in no TLB either. A right to write or a
- * dirty bit that is taken from what stays mapped is flushed at the end only: whoever has
- * asked for it knows nothing of it before. What keeps the part
- * already removed from being mapped anew is the caller's: mmu->next for slots, the
- * invalidation count for the host's pages.
+ * An update that removes several ranges flushes once, at mmu_one_flush_end(), with
+ * the lock held throughout. If another task waits for this CPU or the lock, the
+ * removal gives way: zap_pause() flushes first, an "early flush", so whoever takes the
+ * lock finds that an entry which is not in the tables is in no TLB. A right to write
+ * or a dirty bit taken from a leaf that stays mapped is flushed at the end only: the
+ * caller relies on it only after that. The caller keeps the removed part from being
+ * mapped again: by mmu->next for slots, by the invalidation count for host pages.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -109,7 +108,7 @@ static void drop_leaf(struct zap *z, struct keel_table *t, unsigned int index)
 	z->flush = true;
 }
 
-/* Empty @top, which is unlinked, and all tables below it. Depth first, without a stack. */
+/* Clear @top, an unlinked table, and all tables below it, depth first without a stack. */
 static void drop_tables(struct zap *z, struct keel_table *top)
 {
 	struct keel_table *t = top;
@@ -168,7 +167,7 @@ void zap_pause(struct zap *z)
 	mmu->one_flush = false;
 	if (z->flush || mmu->flush_owed)
 		STAT(z->vm, early_flushes);
-	/* Not owed to whoever takes the lock meanwhile. */
+	/* Leave the late flush to this removal, not to the next task that takes the lock. */
 	z->late = false;
 	mmu->late_owed = false;
 	zap_finish(z);
@@ -221,7 +220,7 @@ void mmu_zap_gfns(struct keel_vm *vm, int as, gfn_t first, gfn_t end, bool may_y
 	zap_finish(&z);
 }
 
-/* Where the hardware keeps no dirty bit, "writable" is what stands for it. */
+/* Without dirty bits a writable leaf counts as dirty: pass that on before it is protected. */
 void zap_write_protect(struct zap *z, struct spte_iter *it)
 {
 	if (!spte_is_leaf(it->spte) || !(it->spte & SPTE_WRITE))
@@ -301,7 +300,7 @@ static void drop_mmio(struct zap *z, struct keel_table *t)
 	zap_empty(z, t);
 }
 
-/* Some at a time: a flush for each would cost the other vCPUs as much as the guest likes. */
+/* Drop an eighth at a time: with a flush for each, a guest could flood its vCPUs with IPIs. */
 void zap_surplus_mmio(struct keel_vm *vm, int as)
 {
 	struct list_head *tables = &vm->mmu.mmio[as];
@@ -320,9 +319,9 @@ void zap_surplus_mmio(struct keel_vm *vm, int as)
 }
 
 /*
- * The hardware does not cache an entry that it reports as misconfigured, so
- * only the tables that get empty need a flush. None is made meanwhile: the
- * generation is flagged, and no reader of an older one is left.
+ * TLBs do not cache a misconfigured entry, so only tables that become empty need a
+ * flush. No MMIO entry is made meanwhile: the generation is flagged, and no reader of
+ * an older one is left.
  */
 void mmu_zap_mmio(struct keel_vm *vm, int as)
 {
