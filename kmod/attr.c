@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the ioctls for device attributes. There are two: the state components
- * that can be offered to guests, and the offset of a vCPU's time stamp
- * counter. What they mean is said by vcpu_cpuid.c and tsc.c.
+ * that can be offered to guests, and the offset of a vCPU's time stamp counter.
+ * vcpu_cpuid.c and tsc.c provide the values.
  */
 #include <linux/errno.h>
 #include <linux/uaccess.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Device attributes: values that have a group and a number in place of an
- * ioctl of their own. Of the device itself and of a vCPU.
+ * Device attributes of /dev/keel and of a vCPU: values that are addressed by
+ * group and number instead of an ioctl of their own.
  */
 #ifndef KEEL_ATTR_H
 #define KEEL_ATTR_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the paravirtual clock: the pair of counter and time that a VM's clock
- * stands on, the pages that tell it to the guest, their registers and ioctls.
- * The guest's counter itself is tsc.c's.
+ * Owns the paravirtual clock: the pair of host TSC and time that defines a VM's
+ * clock, the pages that show it to the guest, their MSRs and the ioctls. tsc.c
+ * owns the guest's counter itself.
  */
 #include <linux/math64.h>
 #include <linux/ktime.h>
@@ -27,8 +27,9 @@ bool keel_clock_possible(void)
 /* --- arithmetic ---------------------------------------------------------- */
 
 /*
- * Nanoseconds = (ticks shifted left by @shift) * @mul / 2^32. The rate is brought between one
- * and two ticks a nanosecond, where @mul has all its 32 bits.
+ * Nanoseconds = (ticks shifted left by @shift) * @mul / 2^32. scale_of() shifts
+ * the rate to between one and two ticks a nanosecond, so that @mul uses all its
+ * 32 bits.
  */
 struct scale {
 	u32 mul;
@@ -102,8 +103,8 @@ static gpa_t page_of(const struct keel_vcpu *vcpu)
 }
 
 /*
- * One vCPU's page serves as well on any other: guests then read the time without asking on
- * which they run.
+ * True if the counters of all vCPUs are equal. PVCLOCK_TSC_STABLE_BIT then
+ * tells the guest that the page of any vCPU is valid on all of them.
  */
 static bool same_everywhere(struct keel_vcpu *vcpu)
 {
@@ -118,7 +119,7 @@ static bool same_everywhere(struct keel_vcpu *vcpu)
 	return same;
 }
 
-/* Keep the flag that the guest has not taken notice of yet. */
+/* Keep PVCLOCK_GUEST_STOPPED until the guest has cleared it. */
 static u8 page_flags(struct keel_vcpu *vcpu, const struct pvclock_vcpu_time_info *old)
 {
 	u8 flags = old->flags & PVCLOCK_GUEST_STOPPED;
@@ -145,7 +146,7 @@ static void fill_page(struct keel_vcpu *vcpu, struct pvclock_vcpu_time_info *pag
 	memset(page->pad, 0, sizeof(page->pad));
 }
 
-/* A reader that meets an odd version, or another one afterwards, reads again. */
+/* The guest reads again if it finds an odd version, or another one afterwards. */
 static void write_page(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	struct pvclock_vcpu_time_info page;
@@ -156,13 +157,13 @@ static void write_page(struct keel_vcpu *vcpu, gpa_t gpa)
 	version = (page.version | 1) + 2;
 	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
 		return;
-	/* The guest sees the odd version before anything else changes, */
+	/* Order the odd version before the new contents. */
 	smp_wmb();
 	fill_page(vcpu, &page);
 	page.version = version;
 	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
 		return;
-	/* and the even one after it. */
+	/* Order the new contents before the even version. */
 	smp_wmb();
 	version++;
 	keel_gpa_write(vcpu, gpa, &version, sizeof(version));
@@ -184,7 +185,7 @@ void keel_clock_tsc_changed(struct keel_vcpu *vcpu)
 
 /* --- registers ----------------------------------------------------------- */
 
-/* The time of day when the clock was zero. */
+/* Write the time of day at which the clock was zero. Versions as in write_page(). */
 static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	struct keel_vm_clock pair = read_pair(vcpu->vm);
@@ -199,11 +200,11 @@ static void write_wall_clock(struct keel_vcpu *vcpu, gpa_t gpa)
 	page.sec = div_u64_rem(boot, NSEC_PER_SEC, &page.nsec);
 	if (keel_gpa_write(vcpu, gpa, &version, sizeof(version)))
 		return;
-	/* As write_page() does. */
+	/* Order the odd version before the new contents. */
 	smp_wmb();
 	if (keel_gpa_write(vcpu, gpa, &page, sizeof(page)))
 		return;
-	/* Likewise. */
+	/* Order the new contents before the even version. */
 	smp_wmb();
 	version++;
 	keel_gpa_write(vcpu, gpa, &version, sizeof(version));
@@ -224,7 +225,7 @@ static bool is_wall_clock(u32 index)
 	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW;
 }
 
-/* The old numbers belong to one feature, the new ones to another. */
+/* Each pair of MSRs, old and new, has its own feature bit. */
 static bool exists(struct keel_vcpu *vcpu, u32 index)
 {
 	bool new = index == MSR_KVM_WALL_CLOCK_NEW || index == MSR_KVM_SYSTEM_TIME_NEW;
@@ -245,14 +246,20 @@ int keel_set_clock_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	if (!exists(vcpu, index))
 		return -EINVAL;
 	if (is_wall_clock(index)) {
-		/* Userspace must take from the ring first; a guest has room for its writes. */
+		/*
+		 * The dirty ring may be full when userspace sets the MSR; a
+		 * guest runs only while there is room.
+		 */
 		if (host && val && !keel_ring_has_room(vcpu))
 			return -EBUSY;
 		set_wall_clock(vcpu, val);
 		return 0;
 	}
 	vcpu->clock.msr = val;
-	/* Whether one page serves all may have changed with this vCPU. */
+	/*
+	 * Update every page: this vCPU may have been created after the others,
+	 * with another counter.
+	 */
 	keel_request_all(vcpu->vm, REQ_CLOCK);
 	return 0;
 }
@@ -270,7 +277,7 @@ long keel_get_clock(struct keel_vm *vm, void *data)
 	host = vmx_host_tsc();
 	out->realtime = ktime_get_real_ns();
 	preempt_enable();
-	/* Userspace is told what RDTSC shows it. */
+	/* Report the counter as RDTSC shows it to userspace: without vmx_tsc_lost. */
 	out->host_tsc = host - vmx_tsc_lost;
 	out->clock = time_at(&pair, host);
 	out->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
@@ -279,7 +286,7 @@ long keel_get_clock(struct keel_vm *vm, void *data)
 	return 0;
 }
 
-/* With a time of day the clock goes on from there: the VM has been on its way since. */
+/* KVM_CLOCK_REALTIME: add the time of day that has passed since @realtime. */
 long keel_set_clock(struct keel_vm *vm, void *data)
 {
 	const struct kvm_clock_data *in = data;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the zones whose writes are coalesced and the ring that they go to. The
- * ring is shared with userspace, which is not trusted to keep it in order.
- * Zones are a list for each bus, changed one by one and read under RCU, so that
- * changes wait for nobody.
+ * Owns the zones whose writes are coalesced and the ring that the writes go to.
+ * Userspace shares the ring and is not trusted to keep it in order. Zones are a
+ * list for each bus, changed one by one and read under RCU, so that a change
+ * waits for no reader.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -18,8 +18,8 @@
 #define MAX_ZONES	1000
 
 /*
- * struct keel_zone - what is coalesced
- * @gone:	nothing is put into the ring for it any more; ring_lock
+ * struct keel_zone - addresses whose writes are coalesced
+ * @gone:	the zone is unregistered: put no more writes; ring_lock
  */
 struct keel_zone {
 	struct list_head link;
@@ -39,8 +39,8 @@ static bool covers(const struct keel_zone *z, u64 addr, u64 len)
 }
 
 /*
- * One place stays free, so that a full ring is not taken for an empty one. An
- * index that userspace has spoilt means that nothing is put there.
+ * Keep one entry free, so that a full ring differs from an empty one. If
+ * userspace has spoilt @last, put nothing.
  */
 static bool put(struct kvm_coalesced_mmio_ring *ring, int bus, u64 addr, const void *data,
 		unsigned int len)
@@ -53,18 +53,21 @@ static bool put(struct kvm_coalesced_mmio_ring *ring, int bus, u64 addr, const v
 	next = (last + 1) % KVM_COALESCED_MMIO_MAX;
 	if (READ_ONCE(ring->first) == next)
 		return false;
-	/* Userspace can write the index: it must not lead elsewhere by speculation either. */
+	/* Userspace can write @last: clamp it under speculation too. */
 	entry = &ring->coalesced_mmio[array_index_nospec(last, KVM_COALESCED_MMIO_MAX)];
 	entry->phys_addr = addr;
 	entry->len = len;
 	memcpy(entry->data, data, len);
 	entry->pio = bus == KEEL_BUS_PIO;
-	/* The entry is seen before the index. */
+	/* Release: userspace that reads the new index also sees the entry. */
 	smp_store_release(&ring->last, next);
 	return true;
 }
 
-/* Whoever has taken the zone away must not find anything more in the ring. */
+/*
+ * Check @gone under ring_lock: once keel_unregister_coalesced() has returned,
+ * no write to its zones may enter the ring.
+ */
 static bool put_for(struct keel_vm *vm, const struct keel_zone *z, int bus, u64 addr,
 		    const void *data, unsigned int len)
 {
@@ -146,7 +149,7 @@ static void take_away(struct keel_vm *vm, int bus, struct keel_zone *z)
 	kfree_rcu(z, rcu);
 }
 
-/* All zones go that cover the one given, as on KVM; if there are none that is no error. */
+/* Remove every zone that covers @data, as KVM does. It is no error if there is none. */
 long keel_unregister_coalesced(struct keel_vm *vm, void *data)
 {
 	const struct kvm_coalesced_mmio_zone *what = data;

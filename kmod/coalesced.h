@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Coalesced I/O: writes to zones that userspace names are put into a ring that
- * it reads when it comes round, and the guest goes on.
+ * Coalesced I/O: Keel puts writes to zones that userspace has registered into a
+ * shared ring, and the guest goes on without an exit to userspace.
  */
 #ifndef KEEL_COALESCED_H
 #define KEEL_COALESCED_H

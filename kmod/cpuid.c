@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the table of CPUID entries of a vCPU, how the instruction looks into
- * it, and which of a host's features a guest may be offered.
- * Pure: the processor, the vCPU and userspace are brought in by others.
+ * Owns the table of a vCPU's CPUID entries, the look-up that the instruction
+ * does in it, and the choice of host features that a guest may be offered.
+ * Pure: vcpu_cpuid.c brings in the processor, the vCPU and userspace.
  */
 #include <linux/bits.h>
 #include <linux/errno.h>
@@ -16,9 +16,9 @@
 #define LEAF_KVM	0x40000000
 #define LEAF_KVM_FEATURES 0x40000001
 #define KVM_NOP_IO_DELAY BIT(1)	/* writes to port 0x80 may be left out */
-/* The clock, with its old registers and with the new ones; one page may serve all vCPUs. */
+/* The clock's old and new MSRs; PVCLOCK_TSC_STABLE_BIT is valid. */
 #define KVM_CLOCK	(BIT(0) | BIT(3) | BIT(24))
-/* Where a table may have the leaves of a hypervisor: it can offer several, one beside the other. */
+/* Base leaves of hypervisors: a table can offer several, HYPERVISOR_STEP apart. */
 #define HYPERVISOR_STEP	0x100
 #define HYPERVISOR_LAST	0x4000ff00
 #define NO_ENTRY	0xffff
@@ -45,7 +45,7 @@ static const struct {
 	[WORD_80000001_EDX]	= { 0x80000001, 0, EDX },
 };
 
-/* Offered if the host has them: nothing but the instruction or bit is involved. */
+/* Offered if the host has them: they need no support from Keel. */
 static const u16 plain[] = {
 	FEAT_SSE3, FEAT_PCLMULQDQ, FEAT_SSSE3, FEAT_CX16, FEAT_PCID,
 	FEAT_SSE4_1, FEAT_SSE4_2, FEAT_MOVBE, FEAT_POPCNT, FEAT_AES,
@@ -78,7 +78,7 @@ static const u16 need_avx512[] = {
 	FEAT_AVX512_BF16,
 };
 
-/* Offered if the hardware lets a guest use the instruction. */
+/* Offered if the VMX controls let a guest use the instruction. */
 static const u16 need_rdtscp[] = {
 	FEAT_RDPID, FEAT_RDTSCP,
 };
@@ -87,7 +87,7 @@ static const u16 need_invpcid[] = {
 	FEAT_INVPCID,
 };
 
-/* Provided here, whatever the host has. */
+/* Provided by Keel, whatever the host has. */
 static const u16 software[] = {
 	FEAT_HYPERVISOR, FEAT_TSC_ADJUST, FEAT_ARCH_CAPABILITIES,
 };
@@ -122,7 +122,7 @@ void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host)
 	set_bits(word, software, ARRAY_SIZE(software));
 }
 
-/* Where the list of what is supported has got to. */
+/* State of cpuid_supported() while it builds the list. */
 struct builder {
 	const struct cpuid_host *host;
 	u32 word[CPUID_WORDS];
@@ -132,7 +132,7 @@ struct builder {
 	struct kvm_cpuid_entry2 scratch;	/* takes what does not fit */
 };
 
-/* A new entry, all zero. */
+/* Append an entry that is all zero. */
 static struct kvm_cpuid_entry2 *add_zero(struct builder *b, u32 function, u32 index)
 {
 	struct kvm_cpuid_entry2 *e = &b->scratch;
@@ -147,7 +147,7 @@ static struct kvm_cpuid_entry2 *add_zero(struct builder *b, u32 function, u32 in
 	return e;
 }
 
-/* A new entry that says what the host says. */
+/* Append an entry with the host's values. */
 static struct kvm_cpuid_entry2 *add_host(struct builder *b, u32 function, u32 index)
 {
 	struct kvm_cpuid_entry2 *e = add_zero(b, function, index);
@@ -288,7 +288,7 @@ static void add_extended(struct builder *b, u32 function)
 		return;
 	case 0x80000008:
 		e = add_host(b, function, 0);
-		/* Four-level tables translate 48 bits, on either side of EPT. */
+		/* Paging and EPT both have four levels and translate 48 bits. */
 		e->eax = (e->eax & 0xff) < 48 ? e->eax & 0xff : 48;
 		e->eax |= 48 << 8;
 		e->ebx = 0;
@@ -300,7 +300,7 @@ static void add_extended(struct builder *b, u32 function)
 	}
 }
 
-/* The paravirtual leaf: the signature guests look for, what is implemented. */
+/* The paravirtual leaves: the signature that guests look for, and the features. */
 static void add_paravirtual(struct builder *b)
 {
 	struct kvm_cpuid_entry2 *e = add_zero(b, LEAF_KVM, 0);
@@ -367,8 +367,9 @@ static struct kvm_cpuid_entry2 *find_mutable(struct cpuid_table *t, u32 function
 }
 
 /*
- * A function beyond the last of its range answers like the last basic one;
- * within the range, one without an entry is all zero.
+ * Intel answers a function beyond the last of its range like the last basic
+ * one. Return NULL, which means all zero, for a function within its range that
+ * has no entry, and for every function on AMD.
  */
 static const struct kvm_cpuid_entry2 *find_out_of_range(const struct cpuid_table *t, u32 function,
 							u32 index)
@@ -389,7 +390,7 @@ static const struct kvm_cpuid_entry2 *find_out_of_range(const struct cpuid_table
 	return cpuid_find(t, basic->eax, index);
 }
 
-/* Sub-leaves of a topology that has ended still name level and APIC id. */
+/* Sub-leaves beyond the last topology level still return their number and the APIC id. */
 static void query_topology(const struct cpuid_table *t, u32 function, u32 index,
 			   struct cpuid_regs4 *out)
 {

@@ -2,8 +2,8 @@
 /*
  * CPUID as the guest sees it.
  *
- * cpuid.c is pure: the table of entries, how the instruction looks into it,
- * what a guest may be offered. vcpu_cpuid.c binds it to a vCPU, to the host's
+ * cpuid.c is pure: it has the table of entries, the look-up of the instruction,
+ * and the choice of features. vcpu_cpuid.c binds it to a vCPU, to the host's
  * processor and to the ioctls.
  */
 #ifndef KEEL_CPUID_H
@@ -15,7 +15,7 @@
 
 struct keel_vcpu;
 
-/* Registers that hold feature bits. */
+/* CPUID registers that hold feature bits. */
 enum cpuid_word {
 	WORD_1_ECX,
 	WORD_1_EDX,
@@ -142,7 +142,7 @@ enum cpuid_feature {
 #define XSTATE_SSE	2ULL
 #define XSTATE_AVX	4ULL
 #define XSTATE_AVX512	0xe0ULL
-/* State that is switched for a guest; what else the host has stays hidden. */
+/* XSAVE components that Keel switches for a guest; others of the host stay hidden. */
 #define XSTATE_GUEST	(XSTATE_FP | XSTATE_SSE | XSTATE_AVX | XSTATE_AVX512)
 
 struct cpuid_regs4 {
@@ -150,7 +150,7 @@ struct cpuid_regs4 {
 };
 
 /*
- * struct cpuid_host - what a guest may be offered is derived from this
+ * struct cpuid_host - features of the host, from which a guest's are derived
  * @query:	the CPUID instruction of the host
  * @word:	feature bits that the host's kernel knows and has not disabled
  * @xcr0:	subset of XSTATE_GUEST that can be switched
@@ -160,16 +160,16 @@ struct cpuid_host {
 	u32 word[CPUID_WORDS];
 	u64 xcr0;
 	bool rdtscp, invpcid;
-	bool umip_by_exits;		/* although @word lacks it */
+	bool umip_by_exits;		/* Keel can emulate UMIP */
 	bool invariant_tsc;
-	bool clock;			/* the counter serves as a paravirtual clock */
+	bool clock;			/* keel_clock_possible() */
 };
 
 #define CPUID_BUCKETS	64
 
 /*
  * struct cpuid_table - the entries that userspace has set for a vCPU
- * @first:	per hash of the function, where to begin to search
+ * @first:	per hash of the function: index of the first candidate
  * @word:	feature bits, gathered from the entries
  * @amd:	AMD's rule for functions out of range: all zero
  */
@@ -183,25 +183,25 @@ struct cpuid_table {
 
 /* Remove from @word what a guest of this host must not see. */
 void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host);
-/* The entries that this host offers, at most @max: number of them, or -E2BIG. */
+/* Fill in the entries that this host offers. Return their number, or -E2BIG if over @max. */
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *entry, int max);
 
 /* -EINVAL if no vCPU can run with these entries. */
 int cpuid_check(const struct cpuid_table *t);
 /* Fill @first, @word, @amd from @entry and @nr. */
 void cpuid_index(struct cpuid_table *t);
-/* Bits that follow CR4.OSXSAVE, XCR0 and the enable bit of the APIC. */
+/* Update the fields that follow CR4.OSXSAVE, XCR0 and the enable bit of the APIC. */
 void cpuid_update(struct cpuid_table *t, bool osxsave, u64 xcr0, bool apic);
 bool cpuid_equal(const struct cpuid_table *a, const struct cpuid_table *b);
 
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *t, u32 function, u32 index);
-/* The instruction's answer. */
+/* Execute CPUID on the table. */
 void cpuid_query(const struct cpuid_table *t, u32 function, u32 index, struct cpuid_regs4 *out);
-/* 36 if there is nothing that says otherwise. */
+/* MAXPHYADDR of the guest; 36 if no leaf 0x80000008 says otherwise. */
 int cpuid_maxphyaddr(const struct cpuid_table *t);
-/* KVM's paravirtual features: 0 if the table does not claim to be KVM's. */
+/* KVM's paravirtual features; 0 if the table has no leaf with KVM's signature. */
 u32 cpuid_kvm_features(const struct cpuid_table *t);
-/* State components that the entries name. */
+/* XCR0 components that leaf 0xd lists. */
 u64 cpuid_xcr0(const struct cpuid_table *t);
 
 static inline bool cpuid_has(const struct cpuid_table *t, enum cpuid_feature f)
@@ -211,17 +211,17 @@ static inline bool cpuid_has(const struct cpuid_table *t, enum cpuid_feature f)
 
 /* vcpu_cpuid.c */
 
-/* True if the guest has been told that it has feature @f. */
+/* True if the guest's CPUID has feature @f. */
 bool keel_guest_has(const struct keel_vcpu *vcpu, enum cpuid_feature f);
-/* True unless userspace wants paravirtual features kept to CPUID and @bit is not there. */
+/* True if the guest's CPUID has paravirtual feature @bit, or if userspace does not enforce that. */
 bool keel_guest_has_pv(const struct keel_vcpu *vcpu, unsigned int bit);
 /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID. */
 long keel_enforce_pv(struct keel_vcpu *vcpu, const u64 *args);
-/* State that can be switched for guests on this host. */
+/* XCR0 components that can be switched for guests on this host. */
 u64 keel_host_xcr0(void);
-/* After a change of CR4, XCR0 or APIC_BASE. Loaded. */
+/* Call after a change of CR4, XCR0 or APIC_BASE. Loaded. */
 void keel_cpuid_update(struct keel_vcpu *vcpu);
-/* Of a vCPU that has no table yet; need not be loaded. */
+/* Derive the defaults of a vCPU without a table. It need not be loaded. */
 void keel_cpuid_init(struct keel_vcpu *vcpu);
 void keel_cpuid_free(struct keel_vcpu *vcpu);
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns what the architecture says about writing control registers, EFER, XCR0
- * and debug registers, and the exits that such instructions cause. Where the
- * values are kept, and which bits the guest changes without an exit, is the
- * matter of vmx/.
+ * Owns the rules of the architecture for writes to control registers, EFER,
+ * XCR0 and debug registers, and the exits of the instructions that access them.
+ * vmx/ keeps the values.
  */
 #include <linux/bits.h>
 #include <asm/msr-index.h>
@@ -15,10 +14,10 @@
 #include "irq.h"
 #include "keel.h"
 
-/* Writes that change one of these load the PDPTEs anew under PAE paging. */
+/* Under PAE paging a write that changes one of these bits reloads the PDPTEs. */
 #define CR0_PDPTR	(X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
 #define CR4_PDPTR	(X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)
-/* Cached translations may not outlive a change of these. */
+/* A change of one of these bits flushes cached translations. */
 #define CR0_FLUSH	(X86_CR0_PG | X86_CR0_WP)
 #define CR4_FLUSH	(CR4_PDPTR | X86_CR4_PCIDE | X86_CR4_SMAP)
 
@@ -27,7 +26,7 @@
 #define EFER_KNOWN	(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
 #define TSS32_BUSY	11
 
-/* Without the bits of transactional memory and bus-lock detection. */
+/* The bits of transactional memory and bus-lock detection are not writable: neither is offered. */
 #define DR6_WRITABLE	0xe00fULL
 #define DR6_ONES	0xffff0ff0ULL
 #define DR7_WRITABLE	0xffff23ffULL
@@ -41,7 +40,7 @@
 #define CR_GPR(q)	((q) >> 8 & 15)
 #define CR_LMSW(q)	((q) >> 16 & 0xffff)
 enum { CR_TO, CR_FROM, CR_CLTS, CR_IS_LMSW };
-/* Of a debug-register access. */
+/* Exit qualification of a debug-register access. */
 #define DR_NUMBER(q)	((q) & 7)
 #define DR_FROM		BIT(4)
 
@@ -87,7 +86,7 @@ bool keel_pdptrs_valid(struct keel_vcpu *vcpu, const u64 pdptr[4])
 	return true;
 }
 
-/* Linear addresses mean something else from now on. */
+/* Drop everything cached by linear address: it may translate differently now. */
 static void translation_changed(struct keel_vcpu *vcpu)
 {
 	vmx_flush_tlb(&vcpu->vmx);
@@ -111,7 +110,10 @@ int keel_load_pdptrs(struct keel_vcpu *vcpu, u64 cr3)
 	return 0;
 }
 
-/* Setting CR0.PG with EFER.LME: the processor wants PAE, no L, a 32-bit TSS. */
+/*
+ * True if setting CR0.PG with EFER.LME is legal: it takes CR4.PAE, CS.L clear,
+ * and a busy 32-bit TSS.
+ */
 static bool may_enter_long_mode(struct vmx_vcpu *v)
 {
 	struct kvm_segment seg;
@@ -125,7 +127,7 @@ static bool may_enter_long_mode(struct vmx_vcpu *v)
 	return seg.type == TSS32_BUSY;
 }
 
-/* Turn paging on or off: EFER.LMA follows. */
+/* Turn paging on or off: EFER.LMA follows. -EINVAL: illegal, nothing changed. */
 static int switch_paging(struct vmx_vcpu *v, bool on)
 {
 	u64 efer = vmx_efer(v);
@@ -157,7 +159,10 @@ int keel_set_cr0(struct keel_vcpu *vcpu, u64 val)
 	changed = vmx_cr0(v) ^ val;
 	if ((changed & X86_CR0_PG) && switch_paging(v, val & X86_CR0_PG))
 		return -EINVAL;
-	/* Long mode is settled: an error below cannot be on the way into it. */
+	/*
+	 * No error can follow a change of EFER.LMA: pae_paging() is false in
+	 * long mode and without paging.
+	 */
 	if ((changed & CR0_PDPTR) && pae_paging(val, vmx_cr4(v), vmx_efer(v))) {
 		err = keel_load_pdptrs(vcpu, vmx_cr3(v));
 		if (err)
@@ -186,7 +191,7 @@ int keel_set_cr3(struct keel_vcpu *vcpu, u64 val)
 	return 0;
 }
 
-/* Say whether CR4 may become @val while the processor is in the mode it is in. */
+/* True if CR4 may become @val in the mode that the processor is in. */
 static bool cr4_fits_mode(struct vmx_vcpu *v, u64 val)
 {
 	bool long_mode = vmx_efer(v) & EFER_LMA;
@@ -256,7 +261,10 @@ int keel_set_efer(struct keel_vcpu *vcpu, u64 val, bool host)
 	return 0;
 }
 
-/* The rules of XSETBV; XRSTOR on the host would fault on anything else. */
+/*
+ * The rules of XSETBV: swap_xcr0() loads the value on the host, where an
+ * illegal one would fault.
+ */
 static bool xcr0_valid(const struct keel_vcpu *vcpu, u64 val)
 {
 	if (!(val & XSTATE_FP) || (val & ~(vcpu->supported_xcr0 | XSTATE_FP)))
@@ -301,7 +309,7 @@ int keel_set_dr(struct keel_vcpu *vcpu, int nr, u64 val)
 	return 0;
 }
 
-/* Registers as MOV CR and MOV DR use them: 32 bits wide outside 64-bit code. */
+/* General registers as MOV CR and MOV DR use them: 32 bits wide outside 64-bit code. */
 static u64 read_gpr(struct vmx_vcpu *v, int nr)
 {
 	u64 val = nr == GPR_RSP ? vmx_rsp(v) : v->gpr[nr];
@@ -331,7 +339,7 @@ static int finish(struct keel_vcpu *vcpu, int error)
 	return RUN_RESUME;
 }
 
-/* Userspace owns the APIC: it has to know when the priority falls. */
+/* Userspace owns the APIC and must know when the priority falls: exit with KVM_EXIT_SET_TPR. */
 static int mov_to_cr8(struct keel_vcpu *vcpu, u64 val)
 {
 	u64 old = vcpu->cr8;

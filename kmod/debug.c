@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns what userspace asks for with KVM_SET_GUEST_DEBUG: RFLAGS.TF and debug
- * registers that are not the guest's own, and which of its traps end a run.
- * How traps of the guest's own are delivered is irq.c's business.
+ * Owns KVM_SET_GUEST_DEBUG: userspace's RFLAGS.TF and debug registers, which
+ * replace the guest's own, and the traps that end a run. irq.c delivers the
+ * guest's own traps.
  */
 #include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
@@ -14,7 +14,7 @@
 #include "keel.h"
 
 #define DR6_ONES	0xffff0ff0
-#define PENDING_BREAKPOINT	BIT(12)	/* of the pending debug exceptions: some are */
+#define PENDING_BREAKPOINT	BIT(12)	/* pending debug exceptions: enabled breakpoint met */
 #define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
 static_assert(KEEL_GUESTDBG_FLAGS ==
@@ -22,7 +22,7 @@ static_assert(KEEL_GUESTDBG_FLAGS ==
 	       KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
 	       KVM_GUESTDBG_BLOCKIRQ));
 
-/* For want of anything better: the guest sees the flag, and can clear it. */
+/* Without the monitor trap, step with RFLAGS.TF, which the guest can see and clear. */
 static bool steps_by_flag(const struct keel_vcpu *vcpu)
 {
 	return keel_debug_steps(&vcpu->debug) && !vmx_caps.monitor_trap;
@@ -65,8 +65,9 @@ static u64 linear_rip(struct keel_vcpu *vcpu)
 }
 
 /*
- * With TF set in a shadow the hardware insists on a pending trap, and this one
- * has been taken. It asks for that whoever set TF.
+ * Clear the interrupt shadow if TF is set. VM entry demands a pending trap for
+ * TF in a shadow, but this trap has been taken. That holds whether the guest or
+ * keel_debug_set_rflags() has set TF.
  */
 static void end_stepped_shadow(struct keel_vcpu *vcpu)
 {
@@ -96,14 +97,17 @@ static int stop(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 
 int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits)
 {
-	/* POPF and IRET have taken the flag away. */
+	/* Set TF again: the instruction may have been a POPF or IRET that cleared it. */
 	if (steps_by_flag(vcpu))
 		keel_debug_set_rflags(vcpu, keel_debug_show_rflags(vcpu));
 	end_stepped_shadow(vcpu);
 	return stop(vcpu, vector, dr6_bits);
 }
 
-/* Nothing was trapped: a trap of the guest's own is still to come. */
+/*
+ * Stop after an instruction. Unless the step was made by TF, no #DB was taken:
+ * keep the shadow and the trap that the guest is still to get.
+ */
 static int stop_behind(struct keel_vcpu *vcpu, u64 dr6_bits)
 {
 	if (steps_by_flag(vcpu))
@@ -112,8 +116,9 @@ static int stop_behind(struct keel_vcpu *vcpu, u64 dr6_bits)
 }
 
 /*
- * The hardware has kept what the instruction has met of breakpoints besides.
- * Of the guest's own it says so next; userspace's are part of this stop.
+ * The pending debug exceptions hold the breakpoints that the instruction has
+ * met. Userspace's are reported with this stop; the guest's own stay pending,
+ * and the next entry delivers them.
  */
 int keel_debug_monitor_trap(struct keel_vcpu *vcpu)
 {
@@ -134,7 +139,10 @@ int keel_debug_stepped(struct keel_vcpu *vcpu)
 	return stop_behind(vcpu, bits);
 }
 
-/* Behind MOV SS the hardware keeps a trap for an instruction, if it runs the next one. */
+/*
+ * After MOV SS a trap waits for one more instruction: leave it pending in the
+ * VMCS, unless the emulator runs that instruction.
+ */
 static void raise_trap(struct keel_vcpu *vcpu, u64 bits)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
@@ -165,13 +173,13 @@ void keel_stepped(struct keel_vcpu *vcpu, bool traps)
 
 /* --- breakpoints --------------------------------------------------------- */
 
-/* What DR7 says of one: what kind of access it is for, and where in the other fields. */
+/* Fields of DR7 for one breakpoint, and the values of the R/W field. */
 enum { RW_CODE, RW_WRITE, RW_PORT, RW_ANY };
 #define DR7_ENABLED(dr7, i)	((dr7) >> 2 * (i) & 3)
 #define DR7_RW(dr7, i)		((dr7) >> (16 + 4 * (i)) & 3)
 #define DR7_LEN(dr7, i)		((dr7) >> (18 + 4 * (i)) & 3)
 
-/* @kinds: a bit for each RW_ that the access is one of. */
+/* @kinds: BIT(RW_*) for each kind of breakpoint that the access can meet. */
 static u8 find_hits(const struct keel_vcpu *vcpu, u64 addr, u64 len, unsigned int kinds)
 {
 	static const u8 sizes[] = { 1, 2, 8, 4 };
@@ -264,7 +272,7 @@ long keel_set_guest_debug(struct keel_vcpu *vcpu, void *data)
 	keel_debug_set_rflags(vcpu, rflags);
 	vmx_monitor_trap(&vcpu->vmx, keel_debug_steps(&vcpu->debug) && vmx_caps.monitor_trap);
 	end_stepped_shadow(vcpu);
-	/* Events that were held back may go in now. */
+	/* Look again at the events that KVM_GUESTDBG_BLOCKIRQ has held back. */
 	keel_make_request(vcpu, REQ_EVENT);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Userspace debugs the guest: single steps, breakpoints in place of the
- * guest's own, and the exit that says where it stopped.
+ * Userspace debugs the guest: single steps, breakpoints in place of the guest's
+ * own, and KVM_EXIT_DEBUG.
  */
 #ifndef KEEL_DEBUG_H
 #define KEEL_DEBUG_H
@@ -13,11 +13,11 @@
 struct keel_vcpu;
 
 /*
- * struct keel_debug - what userspace has asked for
+ * struct keel_debug - state of KVM_SET_GUEST_DEBUG
  * @control:	KVM_GUESTDBG_*, or 0
- * @guest_tf:	RFLAGS.TF as the guest has it, where steps need it set
- * @hits:	a bit for each of DR0-3 that the instruction at hand has met
- * @stop:	what REQ_STEPPED is for, in bits of DR6
+ * @guest_tf:	the guest's own RFLAGS.TF, while steps keep TF set
+ * @hits:	mask of the DR0-3 that the instruction at hand has met
+ * @stop:	bits of DR6 that REQ_STEPPED is to report
  */
 struct keel_debug {
 	u32 control;
@@ -27,9 +27,9 @@ struct keel_debug {
 };
 
 /*
- * Steps end where the CPU's monitor trap says so, of which the guest sees
- * nothing; without it they are made with RFLAGS.TF, which it does see. Either
- * way an instruction that software has done ends one.
+ * True if userspace single-steps. The CPU's monitor trap ends a step unseen by
+ * the guest; without it Keel sets RFLAGS.TF, which the guest can see. Either
+ * way the end of an instruction that Keel emulates ends a step.
  */
 static inline bool keel_debug_steps(const struct keel_debug *debug)
 {
@@ -37,45 +37,46 @@ static inline bool keel_debug_steps(const struct keel_debug *debug)
 }
 
 /*
- * Breakpoints on data and ports, of the guest's own or of userspace's, in what
- * software does. While vmx.on_data is not 0, each access is told while the
- * instruction is under way; if it fails, @hits is forgotten.
+ * Check an access of an emulated instruction against the data and port
+ * breakpoints in force, the guest's or userspace's, and add them to @hits. Call
+ * while vmx.on_data is not 0; clear @hits if the instruction fails.
  */
 void keel_debug_watch(struct keel_vcpu *vcpu, u64 linear, u64 len, bool write);
 void keel_debug_watch_port(struct keel_vcpu *vcpu, u16 port, unsigned int len);
 
-/* Does the end of an instruction mean anything but the next one? */
+/* True if the end of an instruction raises a trap or stops the run, the guest's TF apart. */
 static inline bool keel_debug_ends(const struct keel_debug *debug)
 {
 	return keel_debug_steps(debug) || debug->hits;
 }
 
 /*
- * Software has done an instruction, or delivered an event, and that means a
- * trap, or a stop for userspace. @traps: the guest's own TF was set.
+ * Raise the trap, or stop for userspace, at the end of an instruction or of the
+ * delivery of an event by Keel. @traps: the guest's own TF was set.
  */
 void keel_stepped(struct keel_vcpu *vcpu, bool traps);
 
 /*
- * Breakpoints on code, while vmx.on_code is not 0: those that the next
- * instruction meets, and what this leads to, enum keel_run.
+ * Code breakpoints that the next instruction meets, as a mask; call while
+ * vmx.on_code is not 0. keel_debug_break() raises #DB for them or stops the
+ * run, enum keel_run.
  */
 u8 keel_debug_at_code(struct keel_vcpu *vcpu);
 int keel_debug_break(struct keel_vcpu *vcpu, u8 hits);
-/* For REQ_STEPPED and the monitor trap: they lead to KVM_EXIT_DEBUG. */
+/* Handlers of REQ_STEPPED and of the monitor trap: end the run with KVM_EXIT_DEBUG. */
 int keel_debug_stepped(struct keel_vcpu *vcpu);
 int keel_debug_monitor_trap(struct keel_vcpu *vcpu);
 
-/* #DB is userspace's. #BP that exits always is. */
+/* True if a #DB belongs to userspace. A #BP that exits always does. */
 bool keel_debug_wants_db(const struct keel_vcpu *vcpu);
-/* KVM_EXIT_DEBUG, for a #DB with these bits of DR6 or a #BP. */
+/* End the run with KVM_EXIT_DEBUG, for a #DB with these bits of DR6 or for a #BP. */
 int keel_debug_exit(struct keel_vcpu *vcpu, u8 vector, u64 dr6_bits);
 
-/* RFLAGS between userspace, which never sees a TF of our making, and the hardware. */
+/* Get and set RFLAGS for userspace, which never sees a TF that Keel has set. */
 u64 keel_debug_show_rflags(struct keel_vcpu *vcpu);
 void keel_debug_set_rflags(struct keel_vcpu *vcpu, u64 val);
 
-/* NMIs and interrupts are held back. */
+/* True if KVM_GUESTDBG_BLOCKIRQ holds back NMIs and interrupts. */
 bool keel_debug_blocks_irqs(const struct keel_vcpu *vcpu);
 
 /* KVM_SET_GUEST_DEBUG: LOAD. */

@@ -29,7 +29,7 @@ static u64 read_counter(const void *stats, unsigned int offset)
 	return READ_ONCE(*(const u64 *)(stats + offset));
 }
 
-/* The counter is named by the file, the VM by its directory. */
+/* The file's name is that of the counter; its inode holds the VM. */
 static const struct counter *counter_of(struct file *file, const struct counter *table, int n)
 {
 	int i;
@@ -96,7 +96,7 @@ void keel_debugfs_add_vm(struct keel_vm *vm)
 		debugfs_create_file(vcpu_counters[i].name, 0444, vm->debugfs, vm, &sum_fops);
 }
 
-/* Waits for readers: afterwards nobody looks at the VM or its vCPUs this way. */
+/* Wait for readers: on return no file here accesses the VM or its vCPUs any more. */
 void keel_debugfs_remove_vm(struct keel_vm *vm)
 {
 	debugfs_remove_recursive(vm->debugfs);

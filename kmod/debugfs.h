@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * /sys/kernel/debug/keel/<vm>/<counter> and <vm>/vcpu<n>/<counter>: one file a
- * counter. Nothing depends on it: where debugfs is absent all of this is void.
+ * /sys/kernel/debug/keel/<vm>/<counter> and <vm>/vcpu<n>/<counter>: one file
+ * per counter. Without debugfs these functions do nothing.
  */
 #ifndef KEEL_DEBUGFS_H
 #define KEEL_DEBUGFS_H

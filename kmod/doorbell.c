@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the doorbells of a VM: for each bus a hash table by address, changed one
- * by one and read under RCU. So that changes wait for nobody and leave nothing
- * behind but the one that has gone, and ringing costs the same with thousands of
- * them. Who writes, and what happens to a write that rings none, is io.c's
- * business.
+ * by one and read under RCU. A change waits for no reader and frees only the
+ * doorbell that it removes; the cost of ringing does not depend on their
+ * number. io.c offers the writes, and handles those that ring no doorbell.
  *
- * RCU and not SRCU, as no reader sleeps here: a vCPU that sleeps in an access of
- * another kind keeps none of this memory.
+ * RCU and not SRCU, as no reader sleeps here: a vCPU that sleeps in another
+ * kind of access delays the freeing of no doorbell.
  */
 #include <linux/err.h>
 #include <linux/hashtable.h>
@@ -28,12 +27,12 @@
 #define PAGE_BITS	8
 
 /*
- * struct doorbell - what rings it
+ * struct doorbell - one ioeventfd
  * @len:	of the write; 0: any
  * @value:	that must be written, if @one_value
- * @lock:	held while it rings
- * @gone:	it does not any more; @lock
- * @near:	among those of any length, by page
+ * @lock:	protects @gone; held while @eventfd is signalled
+ * @gone:	removed: do not signal @eventfd any more
+ * @near:	in @by_page, if on the MMIO bus and of any length
  */
 struct doorbell {
 	u64 addr;
@@ -42,12 +41,12 @@ struct doorbell {
 	u8 len;
 	bool one_value;
 	bool gone;
-	spinlock_t lock;	/* @gone, and that nobody rings it afterwards */
+	spinlock_t lock;
 	struct hlist_node node, near;
 	struct rcu_head rcu;
 };
 
-/* Made with the first doorbell of a bus, and kept. */
+/* Doorbells of a bus. Allocated with the first one, freed with the VM. */
 struct doorbells {
 	DECLARE_HASHTABLE(by_addr, ADDR_BITS);
 	DECLARE_HASHTABLE(by_page, PAGE_BITS);
@@ -67,7 +66,10 @@ static bool rings(const struct doorbell *b, u64 addr, u64 value, unsigned int le
 	return !b->one_value || b->value == value;
 }
 
-/* False: it has been taken away meanwhile, and whoever did so must not hear it any more. */
+/*
+ * Signal the eventfd. False if remove() has set @gone: after its return nothing
+ * may be signalled.
+ */
 static bool ring(struct keel_vcpu *vcpu, struct doorbell *b)
 {
 	bool here;
@@ -123,10 +125,10 @@ static bool any_near(struct keel_vm *vm, gpa_t page)
 	return found;
 }
 
-/* Of those that a write of any length rings. The set is there before its first one counts. */
+/* True if an MMIO doorbell of any length exists; the set of that bus is then not NULL. */
 static bool mmio_any_length(const struct keel_vm *vm)
 {
-	/* Pairs with insert(). */
+	/* Acquire: pairs with the release in insert(), which adds to the set before it counts. */
 	return smp_load_acquire(&vm->any_length_doorbells);
 }
 
@@ -156,7 +158,7 @@ bool keel_doorbell_any_length(struct keel_vcpu *vcpu, gpa_t gpa)
 
 /* --- the set ------------------------------------------------------------- */
 
-/* Some write would ring both. */
+/* True if some write would ring both. */
 static bool collide(const struct doorbell *a, const struct doorbell *b)
 {
 	if (a->addr != b->addr)
@@ -210,12 +212,12 @@ static int insert(struct keel_vm *vm, int bus, struct doorbell *new)
 	if (!is_near_by(new, bus))
 		return 0;
 	hash_add_rcu(set->by_page, &new->near, new->addr & PAGE_MASK);
-	/* Pairs with mmio_any_length(). */
+	/* Release: pairs with the acquire in mmio_any_length(). */
 	smp_store_release(&vm->any_length_doorbells, vm->any_length_doorbells + 1);
 	return 0;
 }
 
-/* The set keeps the reference to the eventfd. */
+/* On success the set keeps the reference to the eventfd. */
 static int add(struct keel_vm *vm, int bus, const struct doorbell *what)
 {
 	struct doorbell *new = kmemdup(what, sizeof(*what), GFP_KERNEL_ACCOUNT);
@@ -254,8 +256,8 @@ static struct doorbell *take_out(struct keel_vm *vm, int bus, const struct doorb
 }
 
 /*
- * When this returns the eventfd is not signalled any more: who has found the
- * doorbell before has either rung it or will find it gone.
+ * On return the eventfd is not signalled any more: a vCPU that has found the
+ * doorbell before has either signalled it or finds @gone set.
  */
 static int remove(struct keel_vm *vm, int bus, const struct doorbell *what)
 {
@@ -301,7 +303,7 @@ static int check(const struct kvm_ioeventfd *in)
 		return -EINVAL;
 	if (in->len > 8 || (in->len & (in->len - 1)) || in->addr + in->len < in->addr)
 		return -EINVAL;
-	/* A write of any length cannot be compared. */
+	/* A doorbell of any length cannot compare the value written. */
 	if (!in->len && (in->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
 		return -EINVAL;
 	return 0;
@@ -326,7 +328,7 @@ long keel_ioeventfd(struct keel_vm *vm, void *data)
 	if (IS_ERR(b.eventfd))
 		return PTR_ERR(b.eventfd);
 	err = take_away ? remove(vm, bus, &b) : add(vm, bus, &b);
-	/* Taking it away needs the reference only to know which one is meant. */
+	/* remove() uses the reference only to find the doorbell. */
 	if (err || take_away)
 		eventfd_ctx_put(b.eventfd);
 	return err;

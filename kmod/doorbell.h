@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Doorbells (KVM_IOEVENTFD): a write of the guest's to a port or an MMIO
- * address signals an eventfd, and userspace is not asked.
+ * Doorbells (KVM_IOEVENTFD): a guest's write to a port or an MMIO address
+ * signals an eventfd, without an exit to userspace.
  */
 #ifndef KEEL_DOORBELL_H
 #define KEEL_DOORBELL_H
@@ -15,8 +15,9 @@ struct keel_vcpu;
 bool keel_doorbell_write(struct keel_vcpu *vcpu, int bus, u64 addr, const void *data,
 			 unsigned int len);
 /*
- * Doorbells that a write of any length to an MMIO address rings: one on the page
- * of @gpa? Ring the one at @gpa; false: there is none.
+ * MMIO doorbells of any length. keel_doorbell_near(): true if there is one on
+ * the page of @gpa. keel_doorbell_any_length(): ring the one at @gpa; false if
+ * there is none.
  */
 bool keel_doorbell_near(struct keel_vcpu *vcpu, gpa_t gpa);
 bool keel_doorbell_any_length(struct keel_vcpu *vcpu, gpa_t gpa);

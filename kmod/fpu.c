@@ -14,9 +14,9 @@
 #include "keel.h"
 
 /*
- * State components of this guest. x87 and SSE are always there, with or
- * without XSAVE; what the kernel keeps beyond them and the guest has not been
- * given (protection keys of the host, say) stays hidden.
+ * State components of this guest. x87 and SSE are always there, with or without
+ * XSAVE. Components that the kernel keeps but the guest has not been given,
+ * such as the host's protection keys, stay hidden.
  */
 static u64 guest_components(const struct keel_vcpu *vcpu)
 {
@@ -75,7 +75,7 @@ long keel_get_fpu(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* The legacy registers change, the rest of the state stays as it is. */
+/* Set the legacy registers and leave the rest of the state as it is. */
 long keel_set_fpu(struct keel_vcpu *vcpu, void *data)
 {
 	const struct kvm_fpu *fpu = data;
@@ -117,7 +117,7 @@ long keel_get_xcrs(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* Only XCR0 exists: others are passed over. */
+/* Only XCR0 exists: ignore entries for others. */
 long keel_set_xcrs(struct keel_vcpu *vcpu, void *data)
 {
 	const struct kvm_xcrs *xcrs = data;

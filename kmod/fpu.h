@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * FPU and extended state of the guest as userspace sees it. The state itself
- * lives in the kernel's guest fpstate; vcpu.c swaps it in and out around
- * KVM_RUN, so here it is always in memory.
+ * FPU and extended state of the guest as userspace sees it. The state is in the
+ * kernel's guest fpstate; vcpu.c swaps it in and out around KVM_RUN, so it is
+ * always in memory when these functions run.
  */
 #ifndef KEEL_FPU_H
 #define KEEL_FPU_H
