@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dirty logging: the bitmap of a slot, who sets bits in it, and the ioctls that
- * take them. How the tables make a write known is mmu/log.c's; the ring that
- * can take the bitmap's place, dirty_ring.c's.
+ * Dirty logging: the bitmap of a slot, marking, the PML buffer, and the ioctls that
+ * read and clear the bitmap. mmu/log.c makes the tables report writes; dirty_ring.c
+ * owns the ring that can take the bitmap's place.
  */
 #include <linux/bitmap.h>
 #include <linux/compat.h>
@@ -57,7 +57,7 @@ int dirty_prepare(struct keel_vm *vm, struct slot_change *c, int n)
 
 		if (!logs(new) || vm->dirty_ring_entries)
 			continue;
-		/* Bit n stands for the same page as before; else what is noted is inherited. */
+		/* Bit n still is the same gfn; if not, inherit_dirty() copies the marks later. */
 		if (c[i].old && c[i].old->base == new->base && c[i].old->npages == new->npages)
 			new->dirty = c[i].old->dirty;
 		if (!new->dirty)
@@ -70,7 +70,7 @@ int dirty_prepare(struct keel_vm *vm, struct slot_change *c, int n)
 	return 0;
 }
 
-/* Words of a bitmap that are gone through without looking whether others want the CPU. */
+/* Words of a bitmap between two calls of cond_resched(). */
 #define WORDS_AT_ONCE	4096
 
 /* Bits [@bit, @bit + @n) of @bits, @n at most a word. */
@@ -85,7 +85,7 @@ static unsigned long bits_at(const unsigned long *bits, unsigned long bit, unsig
 	return val & BITMAP_LAST_WORD_MASK(n);
 }
 
-/* Note @count bits of @from, from @bit on, in @to, from @at on. Others mark there as well. */
+/* OR @count bits of @from, from @bit on, into @to, from @at on. Atomic: vCPUs mark in @to. */
 static void or_bits(unsigned long *to, unsigned long at, const unsigned long *from,
 		    unsigned long bit, unsigned long count)
 {
@@ -135,7 +135,7 @@ void keel_dirty_mark(struct keel_vcpu *vcpu, const struct keel_memslot *slot, gf
 {
 	STAT(vcpu, dirtied);
 	if (!vcpu->vm->dirty_ring_entries)
-		/* Locked, so that what was written is seen by who takes the bit. */
+		/* A locked instruction: whoever takes the bit sees the write to the page. */
 		set_bit(gfn - slot->base, slot->dirty);
 	else
 		keel_ring_push(vcpu, slot, gfn - slot->base);
@@ -157,7 +157,7 @@ void dirty_count_slots(struct keel_vm *vm, int by)
 
 	lockdep_assert_held(&vm->slots_lock);
 	WRITE_ONCE(vm->logging_slots, was + by);
-	/* No vCPU is left in the guest that would not log what is armed from now on. */
+	/* Make each vCPU leave the guest, so that it switches PML before pages are armed. */
 	if (!was != !vm->logging_slots)
 		keel_request_all(vm, REQ_LOG);
 }
@@ -182,7 +182,7 @@ void keel_dirty_drain(struct keel_vcpu *vcpu)
 
 /* --- ioctls ------------------------------------------------------------- */
 
-/* The slot that @id names, as userspace writes it, if it has a bitmap; or -errno. */
+/* The slot with the ABI's number @id, if it has a bitmap; or an ERR_PTR(). */
 static const struct keel_memslot *logged_slot(struct keel_vm *vm, u32 id)
 {
 	const struct keel_memslot *slot;
@@ -196,13 +196,13 @@ static const struct keel_memslot *logged_slot(struct keel_vm *vm, u32 id)
 	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
 }
 
-/* A 32-bit program fills half of the union that the address is in. */
+/* A 32-bit program sets only the low half of the union that holds the address. */
 static void __user *bitmap_at(void __user *address)
 {
 	return in_compat_syscall() ? compat_ptr((unsigned long)address) : address;
 }
 
-/* Have all writes to the pages of @slot that are set in @bits noticed again. -EINTR. */
+/* Rearm those of @n pages of @slot from @first on that are set in @bits. 0 or -EINTR. */
 static int log_again(struct keel_vm *vm, const struct keel_memslot *slot, u64 first,
 		     const unsigned long *bits, u64 n)
 {
@@ -260,7 +260,7 @@ static long get_log(struct keel_vm *vm, const struct kvm_dirty_log *log)
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
-	/* Have all leave the guest, and mark what the hardware has logged so far. */
+	/* Make all vCPUs leave the guest, which marks the pages in their PML buffers. */
 	keel_request_all(vm, REQ_LOG);
 	if (!(vm->dirty_log_flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
 		return give_and_clear(vm, slot, to);
@@ -279,7 +279,7 @@ long keel_get_dirty_log(struct keel_vm *vm, void *data)
 	return ret;
 }
 
-/* Whole words, but for the end of the slot. */
+/* The range must be within the slot, and whole words unless it reaches the slot's end. */
 static bool clear_valid(const struct kvm_clear_dirty_log *log, const struct keel_memslot *slot)
 {
 	u64 left;

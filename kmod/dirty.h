@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The pages that the guest has written to: the log of a slot with
- * KVM_MEM_LOG_DIRTY_PAGES, as a bitmap or as a ring for each vCPU.
+ * Dirty logging: which pages of a slot with KVM_MEM_LOG_DIRTY_PAGES have been written
+ * to, in a bitmap of the slot or in a ring for each vCPU.
  *
- * A page is marked after it has been written to, or has become writable, and
- * never before: so a mark that userspace takes away too early is made again,
- * and none is lost.
+ * A page is marked after it has been written to or has become writable, never before:
+ * if userspace took a mark and copied the page before the write, the write would not
+ * be logged.
  */
 #ifndef KEEL_DIRTY_H
 #define KEEL_DIRTY_H
@@ -18,23 +18,24 @@
 struct slot_change;
 
 /*
- * Bitmaps for the slots that @changes make, in c->wanted.dirty; one that keeps
- * place and size keeps its own. 0, or -ENOMEM and all is as before. slots_lock held.
+ * Set wanted.dirty of the changes whose slots log to a bitmap; a slot that keeps base
+ * and size keeps its bitmap. 0, or -ENOMEM: new bitmaps have been freed. slots_lock
+ * held.
  */
 int dirty_prepare(struct keel_vm *vm, struct slot_change *changes, int n);
-/* The changes will not be made after all. */
+/* Undo dirty_prepare(): the changes are not made. */
 void dirty_abort(struct slot_change *changes, int n);
-/* Note in @heir what is noted of [@first, @end) in @old, which gets no more marks. */
+/* Copy the marks of gfns [@first, @end) from @old to @heir. @old gets no more marks. */
 void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
 		   gfn_t end);
-/* The same of the pages of host memory that both show, if @new is @old at another place. */
+/* Copy the marks from @old to @new, the same slot after the update, by their common hvas. */
 void dirty_move(const struct keel_memslot *old, const struct keel_memslot *new);
 void dirty_free(const struct keel_memslot *slot);
 
-/* How many slots log writes changes by @by: the hardware's help is needed, or no more. */
+/* Add @by to the number of slots that log; vCPUs switch PML on or off as it leaves or gets 0. */
 void dirty_count_slots(struct keel_vm *vm, int by);
 
-/* vCPU mutex and a read section of the slots held. */
+/* Mark a page. vCPU mutex held, in a read section of the slots. */
 void keel_dirty_mark(struct keel_vcpu *vcpu, const struct keel_memslot *slot, gfn_t gfn);
 void keel_dirty_mark_gfn(struct keel_vcpu *vcpu, gfn_t gfn);
 
@@ -46,7 +47,7 @@ static inline void keel_dirty_written(struct keel_vcpu *vcpu, const struct keel_
 		keel_dirty_mark(vcpu, slot, gfn);
 }
 
-/* Requests: begin or end to use the hardware's log; after an exit: mark what is in it. */
+/* REQ_LOG: switch PML on or off. After a VM exit: mark the pages in the PML buffer. */
 void keel_dirty_update(struct keel_vcpu *vcpu);
 void keel_dirty_drain(struct keel_vcpu *vcpu);
 

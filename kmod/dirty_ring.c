@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty ring. An entry goes from free to dirty, by the vCPU; from dirty to
- * handed back, by userspace; and from there to free, by KVM_RESET_DIRTY_RINGS,
- * which has writes to its page noticed again. Userspace can write what it likes
- * to the entries: nothing is believed of them, and each word is read once.
+ * The dirty ring. The vCPU makes a free entry dirty, userspace hands it back, and
+ * KVM_RESET_DIRTY_RINGS makes it free again and rearms its page. Userspace can write
+ * anything to the entries: read each word once, and check it.
  */
 #include <linux/kvm.h>
 #include <linux/log2.h>
@@ -16,8 +15,8 @@
 #include "memory.h"
 
 /*
- * Kept free when a vCPU enters the guest: what the hardware may log until the
- * next exit, and what one exit may make the kernel write.
+ * Entries that are free when a vCPU enters the guest: for a whole PML buffer, and for
+ * what the kernel may write in handling one exit.
  */
 #define RESERVED	(64 + VMX_LOG_ENTRIES)
 
@@ -41,14 +40,14 @@ void keel_ring_push(struct keel_vcpu *vcpu, const struct keel_memslot *slot, u64
 {
 	struct kvm_dirty_gfn *e = entry_at(vcpu->vm, &vcpu->ring, vcpu->ring.head);
 
-	/* Kept room for: see keel_ring_has_room(). */
+	/* RESERVED and keel_ring_has_room() keep an entry free. */
 	if (WARN_ON_ONCE(used(&vcpu->ring) >= vcpu->vm->dirty_ring_entries)) {
 		keel_vm_kill(vcpu->vm);
 		return;
 	}
 	WRITE_ONCE(e->slot, (u32)slot->as << 16 | slot->id);
 	WRITE_ONCE(e->offset, offset);
-	/* Seen before the flag: the rest, and what was written to the page. */
+	/* Release: userspace that reads the flag sees slot, offset and the write to the page. */
 	smp_store_release(&e->flags, KVM_DIRTY_GFN_F_DIRTY);
 	WRITE_ONCE(vcpu->ring.head, vcpu->ring.head + 1);
 	if (nearly_full(vcpu))
@@ -64,7 +63,7 @@ bool keel_ring_full(struct keel_vcpu *vcpu)
 {
 	if (!nearly_full(vcpu))
 		return false;
-	/* Until userspace has made room. */
+	/* Every KVM_RUN returns this exit until userspace has made room. */
 	keel_make_request(vcpu, REQ_RING_FULL);
 	vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 	return true;
@@ -83,18 +82,18 @@ static void log_again(struct keel_vm *vm, u32 id, u64 offset)
 		mmu_log_again(vm, slot->as, slot->base + offset, 1, NULL);
 }
 
-/* Entries handed back in a row; how many. */
+/* Free the entries that are handed back, up to the first that is not; returns how many. */
 static u32 take_back(struct keel_vm *vm, struct keel_dirty_ring *ring)
 {
 	u32 n = ring->taken_back;
 
-	/* No further than was filled, whatever userspace says. */
+	/* Stop at the last entry that was filled, whatever userspace has written behind it. */
 	for (; n != READ_ONCE(ring->head); n++) {
 		struct kvm_dirty_gfn *e = entry_at(vm, ring, n);
 		u32 slot;
 		u64 offset;
 
-		/* Pairs with userspace, which has read the rest before it set the flag. */
+		/* Acquire: read slot and offset after the flag that userspace sets. */
 		if (!(smp_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_RESET))
 			break;
 		slot = READ_ONCE(e->slot);
@@ -104,7 +103,7 @@ static u32 take_back(struct keel_vm *vm, struct keel_dirty_ring *ring)
 		mmu_log_cond_resched(vm);
 	}
 	n -= ring->taken_back;
-	/* Free for the vCPU, but not before all of it is. */
+	/* Release: all accesses to the entries come before the vCPU can fill them again. */
 	smp_store_release(&ring->taken_back, ring->taken_back + n);
 	return n;
 }
@@ -117,7 +116,7 @@ long keel_reset_dirty_rings(struct keel_vm *vm, void *unused)
 
 	if (!vm->dirty_ring_entries)
 		return -EINVAL;
-	/* No vCPU comes or, half made, goes. */
+	/* No vCPU is added meanwhile, or freed because its creation fails. */
 	mutex_lock(&vm->lock);
 	mutex_lock(&vm->slots_lock);
 	mmu_log_begin(vm);
@@ -168,7 +167,7 @@ struct page *keel_ring_page(const struct keel_vcpu *vcpu, unsigned long pgoff)
 			       array_index_nospec(i, pages) * PAGE_SIZE);
 }
 
-/* Once, before the first vCPU. */
+/* Can be enabled once, before the first vCPU is created. */
 long keel_enable_ring(struct keel_vm *vm, const u64 *args)
 {
 	u64 bytes = args[0];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Access to guest-physical memory through the owner's address space. A slot's
- * addresses were checked to be the user's when it was set; whether something
- * is mapped there is found out by touching it.
+ * Access to guest-physical memory through the owner's address space. regions.c has
+ * checked that a slot's addresses are user addresses; the access itself finds out
+ * whether something is mapped there.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -13,7 +13,7 @@
 #include "gpa.h"
 #include "keel.h"
 
-/* During an emulation the slot that was found is the one to look at first next time. */
+/* During an emulation remember the slot: gpa_to_hva() tries it first next time. */
 static const struct keel_memslot *find_slot(struct keel_vcpu *vcpu, gfn_t gfn)
 {
 	struct keel_emulation *e = &vcpu->emulation;
@@ -24,7 +24,7 @@ static const struct keel_memslot *find_slot(struct keel_vcpu *vcpu, gfn_t gfn)
 	return slot;
 }
 
-/* The slot behind @gpa, and where in the owner's process. NULL: no memory, or not for writing. */
+/* The slot of @gpa, and its hva. NULL: in no slot, or a write to a read-only slot. */
 static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_t gpa,
 						    bool write, hva_t *hva)
 {
@@ -35,7 +35,7 @@ static inline const struct keel_memslot *gpa_to_hva(struct keel_vcpu *vcpu, gpa_
 		slot = find_slot(vcpu, gfn);
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
 		return NULL;
-	/* The guest chooses it: it must not lead out of the slot by speculation either. */
+	/* The guest chooses the gfn: keep it within the slot under speculation, too. */
 	gfn = slot->base + array_index_nospec(gfn - slot->base, slot->npages);
 	*hva = memslot_hva(slot, gfn) + offset_in_page(gpa);
 	return slot;
@@ -65,9 +65,9 @@ static unsigned int piece(gpa_t gpa, unsigned int len)
 })
 
 /*
- * An operand may lie in struct keel_vcpu, a slab object: hardened usercopy
- * takes a copy from or to there for an attack. Let it pass through the stack.
- * Longer buffers are pages of their own.
+ * An operand may lie in struct keel_vcpu, a slab object. Hardened usercopy refuses
+ * copies from or to that, so copy through the stack. Longer buffers are pages of
+ * their own.
  */
 #define BOUNCE	64
 
@@ -96,8 +96,8 @@ static int copy_out(hva_t hva, const void *buf, unsigned int len)
 }
 
 /*
- * As on the guest's own CPU, an aligned access is not torn. What is fetched of
- * an instruction comes as two words that may share bytes.
+ * Do not tear an aligned access: the guest's CPU would not either. 9 to 15 bytes, an
+ * instruction fetch, are read as two words that overlap.
  */
 static int read_piece(void *buf, hva_t hva, unsigned int len)
 {
@@ -226,7 +226,7 @@ static void take_first(const struct keel_memslot *slot, void *arg)
 		*first = slot;
 }
 
-/* A slot that shows @hva now, best where it was, and the frame there; or NULL. */
+/* A slot that shows @hva now, preferably at @gpa, and *@gfn where it does; or NULL. */
 static const struct keel_memslot *slot_of_hva(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva,
 					      gfn_t *gfn)
 {
@@ -283,7 +283,7 @@ int keel_gpa_write_held(struct keel_vcpu *vcpu, gpa_t gpa, hva_t hva, const void
 	__try_cmpxchg_user((type __user *)(hva), &was, val, fault);		\
 })
 
-/* 0; 1: holds something else; -EFAULT, -EINVAL. One function each, for the label it jumps to. */
+/* 0; 1: another value; -EFAULT, -EINVAL. A function for each size: the macro needs a label. */
 static int cmpxchg_1(hva_t hva, const void *old, const void *new)
 {
 	return CMPXCHG_AS(u8, hva, old, new);
@@ -317,7 +317,7 @@ static bool cmpxchg16(void *p, const u64 old[2], const u64 new[2])
 	return done;
 }
 
-/* There is no user-space accessor of this width: hold the page for the moment. */
+/* There is no user-space accessor of this width: map the page, with a reference, instead. */
 static int cmpxchg_16(hva_t hva, const void *old, const void *new)
 {
 	u64 was[2], val[2];
@@ -340,7 +340,7 @@ static int cmpxchg_16(hva_t hva, const void *old, const void *new)
 	return !done;
 }
 
-/* Atomic without the bus lock that a host may forbid; 16 bytes want alignment. */
+/* Across cache lines it would be a split lock, which the host may forbid. Align 16 bytes. */
 static bool one_line(gpa_t gpa, unsigned int len)
 {
 	if (len == 16)

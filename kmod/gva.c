@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Linear addresses of the guest: translation of a range that may cross a page.
- * The walk itself is the MMU room's, physical memory is gpa.c's.
+ * mmu/walk.c walks the guest's tables, gpa.c accesses physical memory.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>

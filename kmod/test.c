@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Test builds only (make KEEL_TEST=1): files in a VM's debugfs directory, for
- * root, with which a test sets the generation and holds races open. Owns no
- * part of the protocol: what it sets is set as an update would.
+ * root, with which a test sets the generation and holds races open. The generation
+ * is set in the steps of an update: see memslot.h.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -29,7 +29,7 @@ static const char *const delay_files[TEST_POINTS] = {
 	[TEST_RINGING]		= "test_delay_ringing",
 };
 
-/* Once: a vCPU that retries its fault does not wait again. */
+/* Sleep once: a vCPU that retries its fault does not sleep again. */
 void test_point(enum test_point point)
 {
 	u32 ms = xchg(&delay_ms[point], 0);
@@ -38,7 +38,7 @@ void test_point(enum test_point point)
 		msleep(ms);
 }
 
-/* Not mdelay(): it keeps preemption off, and with it what the caller should have kept off. */
+/* Not mdelay(): it disables preemption, and so would hide that the caller failed to. */
 void test_point_busy(enum test_point point)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(xchg(&delay_ms[point], 0));
@@ -52,7 +52,7 @@ bool test_point_set(enum test_point point)
 	return READ_ONCE(delay_ms[point]);
 }
 
-/* How far generations are apart that an MMIO entry cannot tell. */
+/* The least distance between generations that have the same number in an MMIO entry. */
 static u64 generation_round(void)
 {
 	u64 round = KEEL_GEN_STEP;
@@ -76,7 +76,7 @@ static ssize_t generation_read(struct file *file, char __user *buf, size_t len, 
 	return simple_read_from_buffer(buf, len, pos, text, n);
 }
 
-/* As if the slots had been updated, to the same, until @generation is reached. */
+/* Set @generation, as updates that change no slot would. */
 static void jump(struct keel_vm *vm, int as, u64 generation)
 {
 	struct keel_memslots *set;
@@ -95,7 +95,7 @@ static void jump(struct keel_vm *vm, int as, u64 generation)
 	mutex_unlock(&vm->slots_lock);
 }
 
-/* "AS GENERATION": one that this address space could have. */
+/* "AS GENERATION": an even generation of that address space. */
 static ssize_t generation_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
 {
 	char text[40] = {};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * For test builds only: control over the generation, and points at which
- * a race can be held open. In a release build nothing of it is left.
+ * a race can be held open. A release build contains none of it.
  */
 #ifndef KEEL_TEST_H
 #define KEEL_TEST_H
@@ -12,19 +12,19 @@ struct keel_vm;
 
 /*
  * enum test_point - where to wait
- * @TEST_PUBLISHED:	an update has published, readers of the old snapshot run on
- * @TEST_WINDOW:	the grace period is over, the flag still set, MMIO entries
- *			removed if the numbers wrap
- * @TEST_LOOKED_UP:	a fault knows its slot and has not taken mmu.lock yet
- * @TEST_PAGE_FOUND:	a fault has found the host's page and not asked yet whether the
- *			host has taken it away since
+ * @TEST_PUBLISHED:	an update has published; readers of the old snapshot may be left
+ * @TEST_WINDOW:	the grace period is over, MMIO entries have been removed if the
+ *			numbers wrap, and the flag is still set
+ * @TEST_LOOKED_UP:	a fault has looked its slot up and has not taken mmu.lock yet
+ * @TEST_PAGE_FOUND:	a fault has found the host's page and has not taken mmu.lock to
+ *			check for invalidations yet
  * @TEST_INVALIDATING:	the host has begun to take pages away, their mappings are gone
- * @TEST_PAUSED:	a removal has given way, which it does where this is wanted
+ * @TEST_PAUSED:	a removal has given way; it always does while this is set
  * @TEST_SPLITTING:	a huge leaf has been read and is about to be replaced
- * @TEST_GRACE:		readers have been waited for on behalf of additions that have
- *			returned, and slots_lock has not been taken yet
+ * @TEST_GRACE:		grace_work() has waited for readers and has not taken slots_lock
+ *			again yet
  * @TEST_VCPU_LISTED:	a new vCPU can be found and has no file yet
- * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be looked at
+ * @TEST_VCPU_FOUND:	such a vCPU has been found and is about to be read
  * @TEST_RINGING:	a doorbell, or a coalesced zone, has been found and is about
  *			to take a write
  */
@@ -45,9 +45,9 @@ enum test_point {
 
 #ifdef KEEL_TEST
 void test_point(enum test_point point);
-/* The same where sleeping is not allowed. */
+/* The same without sleeping, for atomic context. */
 void test_point_busy(enum test_point point);
-/* Will the next who comes there wait? */
+/* Will the next test_point() there sleep? */
 bool test_point_set(enum test_point point);
 void test_add_vm(struct keel_vm *vm);
 #else

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Flags of get_user_pages() that not every kernel has: FOLL_INTERRUPTIBLE, by
- * which any signal ends the wait for a page (from 6.2 on; before, fatal ones
- * do), and FOLL_HONOR_NUMA_FAULT, which lets NUMA balancing see the access
- * (asked for from 6.6 on; before, taken for granted).
+ * Flags of get_user_pages() that not every kernel has. FOLL_INTERRUPTIBLE, from 6.2
+ * on: any signal ends the wait for a page; before, only a fatal one does.
+ * FOLL_HONOR_NUMA_FAULT, from 6.6 on: NUMA balancing sees the access; before, it
+ * always does.
  */
 #ifndef KEEL_COMPAT_GUP_H
 #define KEEL_COMPAT_GUP_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The type that *_young callbacks of an mmu notifier return: int for long, bool in
- * newer kernels. Taken from the declaration, so that no version need be known.
+ * The return type of the *_young callbacks of an mmu notifier: int in older kernels,
+ * bool in newer ones. Taken from the declaration, so no version check is needed.
  */
 #ifndef KEEL_COMPAT_NOTIFIER_H
 #define KEEL_COMPAT_NOTIFIER_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The page frame behind an address of a VM_IO or VM_PFNMAP area, and whether
- * the process may write to it. follow_pte() until 6.11, which takes the area in
- * 6.10 and 6.11, and the address space before; follow_pfnmap_start() from 6.12 on.
+ * The page frame at an address of a VM_IO or VM_PFNMAP area, and whether the process
+ * may write to it. Up to 6.11 by follow_pte(), which takes the mm, or in 6.10 and 6.11
+ * the vma; from 6.12 on by follow_pfnmap_start().
  */
 #ifndef KEEL_COMPAT_PFNMAP_H
 #define KEEL_COMPAT_PFNMAP_H
@@ -40,7 +40,7 @@ static inline int keel_follow_pfnmap(struct vm_area_struct *vma, unsigned long a
 
 	if (ret)
 		return ret;
-	__acquire(lock);	/* follow_pte() does not tell sparse */
+	__acquire(lock);	/* follow_pte() has no annotation for sparse */
 	pte = READ_ONCE(*ptep);
 	*pfn = pte_pfn(pte);
 	*writable = pte_write(pte);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A shrinker is the caller's own until 6.6, and made by the kernel from 6.7 on.
+ * Registering a shrinker. Up to 6.6 the caller allocates it, from 6.7 on
+ * shrinker_alloc() does.
  */
 #ifndef KEEL_COMPAT_SHRINKER_H
 #define KEEL_COMPAT_SHRINKER_H
@@ -15,7 +16,7 @@
 typedef unsigned long keel_shrink_fn(struct shrinker *shrinker, struct shrink_control *sc);
 
 #if KERNEL_VERSION(6, 7, 0) <= LINUX_VERSION_CODE
-/* NULL: no memory. */
+/* Returns the shrinker, or NULL: no memory. */
 static inline struct shrinker *keel_shrinker_register(const char *name, keel_shrink_fn *count,
 						      keel_shrink_fn *scan)
 {
