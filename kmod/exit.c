@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The meaning of VM exits: one handler for each reason, in one table. Handlers
- * return the run verdict. Policy lives here; how the exit came about is vmx/'s
- * business.
+ * Handles VM exits: one handler for each reason, in one table. Handlers return
+ * the run verdict, enum keel_run. Policy lives here; vmx/ only reports the
+ * exit.
  */
 #include <linux/kernel.h>
 #include <asm/cpu.h>
@@ -28,7 +28,7 @@ void keel_skip_insn(struct keel_vcpu *vcpu)
 	u64 rflags = vmx_rflags(&vcpu->vmx);
 
 	vmx_skip_insn(&vcpu->vmx);
-	/* It lasts for one instruction, and some exits set it. */
+	/* RF lasts for one instruction, and some exits set it. */
 	if (rflags & X86_EFLAGS_RF)
 		vmx_set_rflags(&vcpu->vmx, rflags & ~X86_EFLAGS_RF);
 	if (unlikely(rflags & X86_EFLAGS_TF || keel_debug_ends(&vcpu->debug)))
@@ -73,7 +73,7 @@ static noinline int unexpected_exit(struct keel_vcpu *vcpu, const struct keel_ex
 			      ARRAY_SIZE(data));
 }
 
-/* An event was being delivered through memory that is MMIO: nothing to emulate. */
+/* The delivery of an event accessed MMIO: there is no instruction to emulate. */
 static noinline int delivery_error(struct keel_vcpu *vcpu, const struct keel_exit *exit,
 				   gpa_t gpa)
 {
@@ -86,10 +86,10 @@ static noinline int delivery_error(struct keel_vcpu *vcpu, const struct keel_exi
 }
 
 /*
- * Guest user code gets #UD, so that it cannot take its kernel down; for the
- * kernel itself userspace is told, with the bytes, and #UD is what follows if
- * it goes on regardless. Who has asked for it by the capability is told of
- * both, and the guest is left where it was.
+ * At CPL > 0 the guest gets #UD, so that its user code cannot stop the VM. At
+ * CPL 0 userspace is told as well, with the bytes of the instruction; if it
+ * runs on, the guest gets the #UD. With KVM_CAP_EXIT_ON_EMULATION_FAILURE
+ * userspace is told at any CPL, and no #UD is queued.
  */
 int keel_emulation_failed(struct keel_vcpu *vcpu, const u8 *insn, unsigned int len)
 {
@@ -130,7 +130,7 @@ static int handle_window(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
-/* An IRET that faulted had opened NMIs too early: close them again. */
+/* An IRET that faulted has unblocked NMIs too early: block them again. */
 static void restore_nmi_blocking(struct keel_vcpu *vcpu, const struct keel_exit *exit, u64 flags)
 {
 	if (!(flags & INTR_INFO_UNBLOCK_NMI) || exit->vectoring & VECTORING_INFO_VALID_MASK)
@@ -141,7 +141,7 @@ static void restore_nmi_blocking(struct keel_vcpu *vcpu, const struct keel_exit 
 
 static int handle_debug(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
-	/* INT1 is a trap: its RIP is behind it. */
+	/* INT1 is a trap: its RIP is after the instruction. */
 	if ((exit->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn(&vcpu->vmx);
 	restore_nmi_blocking(vcpu, exit, exit->intr_info);
@@ -151,7 +151,10 @@ static int handle_debug(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
-/* Exits only while userspace has breakpoints: one of the guest's own it gives back. */
+/*
+ * #BP exits only under KVM_GUESTDBG_USE_SW_BP. Userspace injects again a #BP
+ * that is the guest's own.
+ */
 static int handle_breakpoint(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	restore_nmi_blocking(vcpu, exit, exit->intr_info);
@@ -163,7 +166,10 @@ static int handle_monitor_trap(struct keel_vcpu *vcpu, const struct keel_exit *e
 	return keel_debug_monitor_trap(vcpu);
 }
 
-/* Has the guest asked for the check? Without split-lock detection there is no other #AC. */
+/*
+ * True if the guest has enabled alignment checks. Without split-lock detection
+ * every #AC is of these.
+ */
 static bool is_guests_alignment_check(struct keel_vcpu *vcpu)
 {
 	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT))
@@ -182,7 +188,10 @@ static int exception_exit(struct keel_vcpu *vcpu, u8 vector, u32 error)
 	return RUN_USER;
 }
 
-/* A split lock is the host's matter: it warns of the thread, or userspace has to end it. */
+/*
+ * A split lock is reported to the host: it warns and lets the thread go on, or
+ * userspace gets KVM_EXIT_EXCEPTION.
+ */
 static int handle_alignment_check(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	u32 error = vmx_exit_error_code(&vcpu->vmx);
@@ -197,7 +206,7 @@ static int handle_alignment_check(struct keel_vcpu *vcpu, const struct keel_exit
 	return exception_exit(vcpu, X86_TRAP_AC, error);
 }
 
-/* NMIs and machine checks have been given to the host already. */
+/* vmx_handle_nmi() has already passed NMIs and machine checks to the host. */
 static int handle_exception(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	u32 info = exit->intr_info;
@@ -235,7 +244,10 @@ static int emulate_mmio(struct keel_vcpu *vcpu, const struct keel_exit *exit, gp
 	return keel_emulate(vcpu, gpa, writes);
 }
 
-/* @gpa, @writes: of the access, as far as the exit tells them. */
+/*
+ * @gpa, @writes: address and kind of the access, as far as the exit tells them.
+ * @v: enum keel_fault_verdict or -errno.
+ */
 static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa,
 			 bool writes, int v)
 {
@@ -244,7 +256,10 @@ static int fault_verdict(struct keel_vcpu *vcpu, const struct keel_exit *exit, g
 	return v < 0 ? v : RUN_RESUME;
 }
 
-/* The guest has written to where it wants, and has not read in the same step. */
+/*
+ * True if the access is a write and nothing else, and does not belong to the
+ * delivery of an event.
+ */
 static bool is_store(const struct keel_exit *exit, u64 qual)
 {
 	u64 access = qual & (EPT_VIOLATION_ACC_READ | EPT_VIOLATION_ACC_WRITE |
@@ -253,7 +268,7 @@ static bool is_store(const struct keel_exit *exit, u64 qual)
 	return access == EPT_VIOLATION_ACC_WRITE && !(exit->vectoring & VECTORING_INFO_VALID_MASK);
 }
 
-/* MMIO on a page with a doorbell of any length. */
+/* Handle MMIO on a page that has a doorbell of any length. */
 static int ring_or_emulate(struct keel_vcpu *vcpu, const struct keel_exit *exit, gpa_t gpa,
 			   bool store)
 {
@@ -286,10 +301,13 @@ static int handle_ept_violation(struct keel_vcpu *vcpu, const struct keel_exit *
 	if (qual & EPT_VIOLATION_ACC_INSTR)
 		access |= ACC_EXEC;
 	r = mmu_page_fault(vcpu, gpa, access);
-	/* In the slot that was mapped, whatever has been published meanwhile. */
+	/*
+	 * Mark the page in the memslot that was mapped, even if new memslots
+	 * have been published since.
+	 */
 	if (r == FAULT_FIXED && access & ACC_WRITE)
 		keel_dirty_written(vcpu, vcpu->mmu.fixed, gpa_to_gfn(gpa));
-	/* On the way to the page, in a table of the guest: not where its data is. */
+	/* The access was to a guest page table: @gpa is not that of the instruction's data. */
 	if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
 		gpa = INVALID_GPA;
 	return fault_verdict(vcpu, exit, gpa, access & ACC_WRITE, r);
@@ -300,13 +318,17 @@ static int handle_ept_misconfig(struct keel_vcpu *vcpu, const struct keel_exit *
 	gpa_t gpa = vmx_exit_gpa(&vcpu->vmx);
 	int r = mmu_misconfig(vcpu, gpa);
 
-	/* This exit does not tell a write from a read; the next one there shall. */
+	/*
+	 * An EPT misconfiguration does not tell writes from reads: remove the
+	 * MMIO spte, so that the next access here exits with an EPT violation,
+	 * which does.
+	 */
 	if (r == FAULT_EMULATE && unlikely(keel_doorbell_near(vcpu, gpa)))
 		mmu_unmark(vcpu, gpa);
 	return fault_verdict(vcpu, exit, gpa, false, r);
 }
 
-/* The log has been taken already: see keel_dirty_drain(). */
+/* enter() has emptied the log already: see keel_dirty_drain(). */
 static int handle_log_full(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	STAT(vcpu, log_exits);
@@ -324,7 +346,10 @@ static int handle_hlt(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_USER;
 }
 
-/* Caches are the host's: INVD and WBINVD need no more than to be stepped over. */
+/*
+ * Skip INVD and WBINVD, as caches are the host's to manage, and MONITOR and
+ * MWAIT, which act as NOPs.
+ */
 static int handle_skip(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	keel_skip_insn(vcpu);
@@ -337,14 +362,14 @@ static int handle_ud(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 	return RUN_RESUME;
 }
 
-/* There is no performance counter to read. */
+/* RDPMC raises #GP: there are no performance counters. */
 static int handle_rdpmc(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	keel_inject_gp(vcpu);
 	return RUN_RESUME;
 }
 
-/* None is offered; the answer is what KVM gives to an unknown one. */
+/* No hypercall is offered: answer as KVM does to an unknown one. */
 void keel_hypercall(struct keel_vcpu *vcpu)
 {
 	long answer = vmx_cpl(&vcpu->vmx) ? -KVM_EPERM : -KVM_ENOSYS;
@@ -363,8 +388,8 @@ static int handle_vmcall(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 #define TASK_SOURCE(q)		((q) >> 30 & 3)
 
 /*
- * The hardware has looked at the gate, but not at what it leads to. An event is
- * on its way still.
+ * The CPU has checked the task gate, but not the TSS. An event that caused the
+ * task switch is not delivered yet.
  */
 static int handle_task_switch(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
@@ -378,7 +403,7 @@ static int handle_task_switch(struct keel_vcpu *vcpu, const struct keel_exit *ex
 	return keel_emulate_task(vcpu, TASK_SOURCE(qual), TASK_SELECTOR(qual), &event);
 }
 
-/* A string between a port and a device takes the emulator. */
+/* INS or OUTS whose memory operand is MMIO needs the emulator. */
 static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
 	int r = keel_io_exit(vcpu);
@@ -392,8 +417,8 @@ static int handle_io(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 }
 
 /*
- * They exit only for a guest that has UMIP on where the CPU does not know it:
- * the emulator refuses them to user code and runs the kernel's.
+ * Descriptor-table instructions exit only while UMIP is emulated: the emulator
+ * refuses them to user code and executes those of the guest's kernel.
  */
 static int handle_table(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {
@@ -415,7 +440,7 @@ INSTRUCTION(xsetbv, keel_xsetbv_exit)
 
 /* --- the table ---------------------------------------------------------- */
 
-/* @slots: looks at guest memory, so the SRCU read side is taken around it. */
+/* @slots: the handler accesses guest memory, so call it within keel_read_slots(). */
 struct handler {
 	int (*handle)(struct keel_vcpu *vcpu, const struct keel_exit *exit);
 	bool slots;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * I/O that userspace must answer: what kvm_run says about it, and what is done
- * with the answer on the next KVM_RUN. Ports come straight from the exit;
- * MMIO comes from the emulator, fragment by fragment.
+ * I/O that userspace must answer: fills in kvm_run, and completes the access on
+ * the next KVM_RUN. Port accesses come from their exit; MMIO comes from the
+ * emulator, fragment by fragment.
  */
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -30,7 +30,7 @@ static noinline bool offer(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, 
 	       keel_coalesced_write(vcpu, bus, addr, data, len);
 }
 
-/* A doorbell or the coalesced ring has taken the write. */
+/* True if a doorbell or the coalesced ring has taken the write. */
 static bool taken(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const void *data,
 		  unsigned int len)
 {
@@ -39,14 +39,14 @@ static bool taken(struct keel_vcpu *vcpu, enum keel_bus bus, u64 addr, const voi
 
 /* --- ports -------------------------------------------------------------- */
 
-/* Layout of the exit qualification. */
+/* Exit qualification of an I/O instruction. */
 #define QUAL_SIZE(q)		(((q) & 7) + 1)
 #define QUAL_IN			BIT(3)
 #define QUAL_STRING		BIT(4)
 #define QUAL_REP		BIT(5)
 #define QUAL_PORT(q)		(((q) >> 16) & 0xffff)
 
-/* Layout of the instruction information of INS and OUTS. */
+/* Instruction information of INS and OUTS. */
 #define INFO_ADDR_BYTES(i)	(2u << (((i) >> 7) & 3))
 #define INFO_SEG(i)		(((i) >> 15) & 7)
 
@@ -81,14 +81,14 @@ static int pio_to_user(struct keel_vcpu *vcpu)
 	return RUN_USER;
 }
 
-/* Breakpoints on the port; the instruction, or an iteration of it, is done. */
+/* Check for breakpoints on the port after the instruction or one iteration of it. */
 static void watch_port(struct keel_vcpu *vcpu)
 {
 	if (unlikely(vcpu->vmx.on_data))
 		keel_debug_watch_port(vcpu, vcpu->pio.port, vcpu->pio.size);
 }
 
-/* Userspace may have moved RIP meanwhile: then there is nothing to step over. */
+/* Skip the instruction, unless userspace has moved RIP meanwhile. */
 static void skip_if_unmoved(struct keel_vcpu *vcpu)
 {
 	if (vmx_rip(&vcpu->vmx) != vcpu->pio.rip)
@@ -151,9 +151,9 @@ static u64 rep_count(struct keel_vcpu *vcpu)
 }
 
 /*
- * Elements that fit one exit: all within a page, none beyond where the segment
- * ends or the index register wraps; one by one backwards, across a page, or
- * single-stepped.
+ * Number of elements for one exit: those that lie within the page and the
+ * segment, before the index register wraps. One if the direction is down, if
+ * the first element crosses a page, or if each element may raise a trap.
  */
 static u32 batch(struct keel_vcpu *vcpu)
 {
@@ -163,7 +163,7 @@ static u32 batch(struct keel_vcpu *vcpu)
 	u64 before_wrap = (pio_mask(pio) - index) / pio->size + 1;
 	u64 in_segment = (pio->end - (pio->size - 1) - index) / pio->size + 1;
 
-	/* Some elements may go one way and some the other. */
+	/* A doorbell or zone may take only some of the elements: one per exit. */
 	if (!pio->in && bus_watched(vcpu, KEEL_BUS_PIO))
 		return 1;
 	if (pio->down || !in_page || (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_TF) ||
@@ -177,7 +177,7 @@ static bool canonical(u64 addr)
 	return (u64)((s64)(addr << 16) >> 16) == addr;
 }
 
-/* Whether the kind of segment is for that; only real mode writes to code. */
+/* True if the type of the segment allows the access; only real mode writes to code segments. */
 static bool rights_allow(struct keel_vcpu *vcpu, const struct kvm_segment *s)
 {
 	bool code = s->type & 8, rw = s->type & 2;
@@ -189,7 +189,7 @@ static bool rights_allow(struct keel_vcpu *vcpu, const struct kvm_segment *s)
 	return code ? !(vmx_cr0(&vcpu->vmx) & X86_CR0_PE) : rw;
 }
 
-/* Segment checks of the first element; the exit comes before the processor's own. */
+/* Do the segment checks for the first element: the exit comes before the CPU's own checks. */
 static bool segment_allows(struct keel_vcpu *vcpu, enum vmx_seg seg)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -215,7 +215,10 @@ static u32 user_access(struct keel_vcpu *vcpu)
 	return vmx_cpl(&vcpu->vmx) == 3 ? ACC_USER : 0;
 }
 
-/* RUN_USER: done. RUN_RESUME: an exception is queued, or the guest is to try again. -EFAULT. */
+/*
+ * Return RUN_USER on success, RUN_RESUME if an exception is queued or the guest
+ * must try again, or -EFAULT.
+ */
 static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -232,7 +235,10 @@ static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 	return err ? RUN_RESUME : RUN_USER;
 }
 
-/* An iteration traps like an instruction; a code breakpoint on the next one does not. */
+/*
+ * An iteration traps like an instruction. RF keeps a code breakpoint from
+ * firing again before the next.
+ */
 static void iterated(struct keel_vcpu *vcpu)
 {
 	bool traps = keel_debug_show_rflags(vcpu) & X86_EFLAGS_TF;
@@ -251,7 +257,7 @@ static void advance_string(struct keel_vcpu *vcpu)
 	set_gpr_masked(vcpu, reg, vcpu->vmx.gpr[reg] + (pio->down ? -step : step));
 	if (pio->rep)
 		set_gpr_masked(vcpu, GPR_RCX, vcpu->vmx.gpr[GPR_RCX] - pio->count);
-	/* Elements come one by one then. */
+	/* With data breakpoints batch() returns 1, so this is the only element. */
 	if (unlikely(vcpu->vmx.on_data) && vmx_rip(&vcpu->vmx) == pio->rip)
 		keel_debug_watch(vcpu, pio->linear, pio->size, pio->in);
 	if (!pio->rep || !rep_count(vcpu))
@@ -260,13 +266,13 @@ static void advance_string(struct keel_vcpu *vcpu)
 		iterated(vcpu);
 }
 
-/* Userspace may have changed RCX while it had the vCPU: no more is done than that says. */
+/* Complete no more elements than RCX says: userspace may have lowered it during the exit. */
 static void limit_count(struct keel_vcpu *vcpu)
 {
 	vcpu->pio.count = min_t(u64, vcpu->pio.count, rep_count(vcpu));
 }
 
-/* Fewer elements are of one page. */
+/* A span of two parts is one element that crosses a page: only a single part can shrink. */
 static void limit_span(struct gva_span *span, unsigned int len)
 {
 	if (span->parts == 1)
@@ -280,7 +286,7 @@ static int complete_outs(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* Where the input goes was settled at the exit: see start_string(). */
+/* start_string() has translated the destination at the exit: see vcpu->ins. */
 static int complete_ins(struct keel_vcpu *vcpu)
 {
 	int err;
@@ -291,7 +297,7 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	limit_span(&vcpu->ins, vcpu->pio.count * vcpu->pio.size);
 	err = keel_span_write_held(vcpu, &vcpu->ins, vcpu->pio_data);
 	if (err) {
-		/* Data taken from the device waits until the memory can be written to. */
+		/* Keep the device's data for the next KVM_RUN, when the memory may be writable. */
 		vcpu->complete = complete_ins;
 		return err;
 	}
@@ -299,7 +305,10 @@ static int complete_ins(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* Userspace shares the page that the element lies in: what is compared must be what is written. */
+/*
+ * Copy the element first: userspace shares pio_data, and the value that a
+ * doorbell compares must be the value that is written.
+ */
 static bool out_taken(struct keel_vcpu *vcpu)
 {
 	u32 val = 0;
@@ -323,7 +332,7 @@ static bool in_memory(struct keel_vcpu *vcpu, struct gva_span *span, bool write)
 	return true;
 }
 
-/* SRCU held. -ENXIO: the operand is a device's. */
+/* SRCU held. -ENXIO: the memory operand is not RAM, or not writable for INS. */
 static int start_string(struct keel_vcpu *vcpu)
 {
 	struct keel_pio *pio = &vcpu->pio;
@@ -400,7 +409,10 @@ void keel_mmio_reset(struct keel_vcpu *vcpu)
 	vcpu->mmio.next = 0;
 }
 
-/* Drop what was read or queued after that; re-execution does so again. */
+/*
+ * Drop what was read or queued after the first @answered fragments;
+ * re-execution queues it again.
+ */
 void keel_mmio_rewind(struct keel_vcpu *vcpu, unsigned int answered)
 {
 	vcpu->mmio.replayed = 0;
@@ -430,7 +442,7 @@ static struct keel_mmio_fragment *new_fragment(struct keel_vcpu *vcpu, gpa_t gpa
 	return f;
 }
 
-/* The next bytes that are known. The same execution asks for the same ones. */
+/* Return the next known bytes. Re-execution makes the same accesses in the same order. */
 static int replay(struct keel_mmio *m, gpa_t gpa, void *buf, unsigned int len,
 		  enum keel_fragment_kind kind)
 {
@@ -521,7 +533,7 @@ int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned i
 	unsigned int n;
 	int err = 0;
 
-	/* Behind a write nothing is asked any more. */
+	/* After the first write userspace is asked nothing more: the RAM need not be noted. */
 	if (m->nr != m->answered)
 		return 0;
 	for (; len && !err; len -= n) {
@@ -530,13 +542,13 @@ int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned i
 		gpa += n;
 		buf += n;
 	}
-	/* It is its own answer, and has been given. */
+	/* The fragment holds its own answer: count it as answered and replayed. */
 	m->answered = m->nr;
 	m->replayed = m->nr;
 	return err;
 }
 
-/* Elements of ports leave one by one, like those of MMIO. */
+/* Port accesses of an emulated instruction exit one by one, like those to MMIO. */
 static int port_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment *f, bool write)
 {
 	STAT(vcpu, io_exits);
@@ -559,7 +571,7 @@ static int mmio_to_user(struct keel_vcpu *vcpu, const struct keel_mmio_fragment 
 	run->mmio.phys_addr = f->gpa;
 	run->mmio.len = f->len;
 	run->mmio.is_write = write;
-	/* All of it: what is beyond the length says nothing. */
+	/* Copy all 8 bytes: those beyond the length have no meaning. */
 	if (write)
 		memcpy(run->mmio.data, f->data, sizeof(run->mmio.data));
 	return RUN_USER;
@@ -594,7 +606,7 @@ static inline int hand_over(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* Let doorbells and zones take what is theirs; the rest moves up. */
+/* Offer the queued writes to doorbells and zones, and keep only those that none has taken. */
 static noinline void offer_all(struct keel_vcpu *vcpu)
 {
 	struct keel_mmio *m = &vcpu->mmio;

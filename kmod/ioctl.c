@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tables of ioctls, one for each kind of file, and the dispatcher that
- * copies arguments and takes locks as a row says. What a command does is in
- * the file of its noun; only the smallest system calls are answered here.
+ * The tables of ioctls, one for each kind of file, and the dispatcher, which
+ * copies arguments, locks the vCPU and loads it if the row says so. Commands
+ * are implemented in the file of their subject; only the smallest are handled
+ * here.
  */
 #include <linux/fs.h>
 #include <linux/keel.h>
@@ -141,7 +142,7 @@ static long enable_in_place(struct keel_vm *vm, const u64 *args)
 	return 0;
 }
 
-/* Capabilities to be asked for; the row above says that they can be. */
+/* Capabilities for KVM_ENABLE_CAP on a VM. */
 static const struct {
 	u32 cap;
 	long (*enable)(struct keel_vm *vm, const u64 *args);
@@ -184,15 +185,16 @@ static long get_api_version(void *data)
 	return data ? -EINVAL : KVM_API_VERSION;
 }
 
-/* kvm_run, the port I/O data, the ring of coalesced writes. */
+/* Pages of kvm_run, of port I/O data and of the ring of coalesced writes. */
 static long get_vcpu_mmap_size(void *data)
 {
 	return data ? -EINVAL : 3 * PAGE_SIZE;
 }
 
 /*
- * Places for state that KVM needs in guest memory to run real mode on old CPUs.
- * Here nothing lies there: the calls are accepted.
+ * KVM needs this place, and that of the identity map, to run real mode on CPUs
+ * without unrestricted guests. Keel puts nothing there and only accepts the
+ * calls.
  */
 static long set_tss_addr(struct keel_vm *vm, void *data)
 {
@@ -226,9 +228,9 @@ static long set_boot_cpu_id(struct keel_vm *vm, void *data)
 }
 
 /*
- * Routes lead from an input to an interrupt controller in the kernel, messages go to one, and there
- * is none: the answers are KVM's for such a VM. VMMs look for both capabilities and refuse to start
- * without, even if they never use them.
+ * GSI routes and MSIs end at an interrupt controller in the kernel, and there
+ * is none: give KVM's answers for such a VM. VMMs refuse to start without the
+ * two capabilities, even if they never use them.
  */
 static long set_gsi_routing(struct keel_vm *vm, void *data)
 {
@@ -337,7 +339,7 @@ static const struct keel_ioctl *find(const struct keel_ioctl *table, int n, unsi
 
 /* --- arguments ---------------------------------------------------------- */
 
-/* Small ones live on the stack; kvm_xsave does not. */
+/* Larger arguments, such as kvm_xsave, are copied to the heap. */
 #define SMALL_ARGUMENT	320
 
 struct argument {
@@ -367,7 +369,10 @@ static int copy_in(struct argument *a, const struct keel_ioctl *row, unsigned lo
 		if (!a->data)
 			return -ENOMEM;
 	} else if (!in) {
-		/* Fields that a handler leaves out must not show the stack to userspace. */
+		/*
+		 * Clear the buffer: fields that a handler leaves out must not
+		 * show kernel stack to userspace.
+		 */
 		memset(a->small, 0, a->size);
 	}
 	if (!in || !copy_from_user(a->data, a->user, a->size))
@@ -391,7 +396,7 @@ long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	const struct keel_ioctl *row = find(system_ioctls, ARRAY_SIZE(system_ioctls), cmd);
 
-	/* All of them are RAW or take a value. */
+	/* System ioctls are RAW or take a value: nothing to copy. */
 	return row ? row->system((void *)arg) : -ENOTTY;
 }
 
@@ -419,7 +424,7 @@ static long call_row(const struct keel_ioctl *row, struct keel_vm *vm, struct ke
 	return vcpu ? call_vcpu(vcpu, row, data) : row->vm(vm, data);
 }
 
-/* A function of its own, so that KVM_RUN does not pay for clearing the argument's room. */
+/* A separate function, so that KVM_RUN does not pay for the stack space of the argument. */
 static noinline long call_copied(const struct keel_ioctl *row, struct keel_vm *vm,
 				 struct keel_vcpu *vcpu, unsigned long arg)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An ioctl is a row of a table: command, handler, what to lock, and which way
- * the argument is copied. The dispatcher copies arguments of fixed size, so a
- * handler never touches userspace for those; a handler of KEEL_IOCTL_RAW
- * commands gets the user pointer.
+ * An ioctl is a row of a table: command, flags and handler. The dispatcher
+ * copies arguments of fixed size, in the direction that the command encodes, so
+ * a handler gets a kernel copy; a handler of a KEEL_IOCTL_RAW command gets the
+ * user pointer. The dispatcher takes the vCPU's mutex; handlers take all other
+ * locks.
  */
 #ifndef KEEL_IOCTL_H
 #define KEEL_IOCTL_H
@@ -35,7 +36,7 @@ struct keel_ioctl {
 
 #define KEEL_IOCTL_RAW		1	/* handler copies by itself */
 #define KEEL_IOCTL_LOAD		2	/* vCPU: load it first */
-#define KEEL_IOCTL_SETS		4	/* vCPU: if done, the answer to an MMIO read is dropped */
+#define KEEL_IOCTL_SETS		4	/* vCPU: on success call keel_drop_answer() */
 
 long keel_system_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long keel_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

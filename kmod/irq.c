@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Events on their way into the guest. An event is pending until an entry
- * carries it, injected until an exit shows that it was delivered, and goes
- * back to injected if that exit interrupted its delivery.
+ * carries it, and injected until an exit shows that it was delivered. If that
+ * exit interrupted its delivery, it is injected again.
  */
 #include <uapi/asm/debugreg.h>
 #include <asm/trapnr.h>
@@ -39,7 +39,7 @@ static enum exception_class classify(u8 vector)
 	return BENIGN;
 }
 
-/* A second fault while delivering the first: does it make a double fault of the two? */
+/* True if @second, raised during the delivery of @first, makes a double fault. */
 static bool makes_double_fault(u8 first, u8 second)
 {
 	enum exception_class a = classify(first), b = classify(second);
@@ -121,7 +121,10 @@ static void requeue_interrupt(struct keel_vcpu *vcpu, u32 info, bool soft)
 static void requeue_nmi(struct keel_vcpu *vcpu)
 {
 	vcpu->events.nmi.injected = true;
-	/* Delivery has blocked NMIs already; an entry that injects one wants them open. */
+	/*
+	 * The interrupted delivery has blocked NMIs; VM entry refuses to inject
+	 * an NMI while they are blocked.
+	 */
 	vmx_set_interruptibility(&vcpu->vmx,
 				 vmx_interruptibility(&vcpu->vmx) & ~GUEST_INTR_STATE_NMI);
 }
@@ -130,7 +133,7 @@ void keel_requeue_vectoring(struct keel_vcpu *vcpu, const struct keel_exit *exit
 {
 	u32 info = exit->vectoring;
 
-	/* An entry that failed has delivered nothing. */
+	/* A failed entry has delivered nothing: its event stays injected. */
 	if (unlikely(exit->vmfail || exit->raw & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return;
 	if (vcpu->events.in_flight) {
@@ -229,7 +232,7 @@ static bool irq_allowed(struct keel_vcpu *vcpu, u32 shadow)
 	return (vmx_rflags(&vcpu->vmx) & X86_EFLAGS_IF) && !(shadow & INT_SHADOW);
 }
 
-/* True if something is on its way in; what its delivery was interrupted in comes first. */
+/* Hand the injected event to the hardware; true if there is one. */
 static bool inject(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
@@ -256,7 +259,10 @@ static void accept_exception(struct keel_vcpu *vcpu)
 	e->injected = true;
 }
 
-/* The most urgent event that the guest can take now sets out. */
+/*
+ * Turn the most urgent event that the guest can take from pending to injected;
+ * true if there is one.
+ */
 static bool accept_new(struct keel_vcpu *vcpu, u32 shadow)
 {
 	struct keel_events *ev = &vcpu->events;
@@ -281,7 +287,10 @@ static bool accept_new(struct keel_vcpu *vcpu, u32 shadow)
 	return false;
 }
 
-/* TF traps after each instruction, unless it is to trap after branches only. */
+/*
+ * True if the guest traps after each instruction: TF is set, and DEBUGCTL.BTF
+ * does not limit it to branches.
+ */
 static bool steps(struct keel_vcpu *vcpu)
 {
 	u64 debugctl;
@@ -292,9 +301,8 @@ static bool steps(struct keel_vcpu *vcpu)
 }
 
 /*
- * A single-step trap that an interrupt shadow holds back must be told to the
- * hardware: in a shadow it insists on a pending trap if the guest steps, and on
- * none if it does not.
+ * VM entry in an interrupt shadow demands a pending single-step trap if the
+ * guest single-steps, and none if it does not: set or clear it accordingly.
  */
 static void sync_pending_debug(struct keel_vcpu *vcpu, u32 shadow)
 {
@@ -307,11 +315,10 @@ static void sync_pending_debug(struct keel_vcpu *vcpu, u32 shadow)
 }
 
 /*
- * Userspace sets flags, shadow and events one by one, and VM entry refuses what
- * does not go together: a shadow of STI without IF, or one of any kind with an
- * event that has been accepted already, an NMI while NMIs are blocked, and
- * virtual-8086 mode within long mode.
- * Returns the interruptibility state that is left.
+ * Userspace sets flags, shadow and events one by one. Mend the combinations
+ * that VM entry refuses: an STI shadow without IF, any shadow with an NMI or
+ * interrupt that is injected, an NMI while NMIs are blocked, and virtual-8086
+ * mode within long mode. Return the interruptibility state that is left.
  */
 static u32 make_enterable(struct keel_vcpu *vcpu)
 {
@@ -325,7 +332,7 @@ static u32 make_enterable(struct keel_vcpu *vcpu)
 		new &= ~GUEST_INTR_STATE_STI;
 	if (ev->nmi.injected || ev->interrupt.injected)
 		new &= ~INT_SHADOW;
-	/* It has been accepted: its delivery blocks the next one anew. */
+	/* Unblock NMIs for the NMI that is injected: its delivery blocks them again. */
 	if (ev->nmi.injected)
 		new &= ~GUEST_INTR_STATE_NMI;
 	if (new != old)
@@ -346,14 +353,20 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	sync_pending_debug(vcpu, shadow);
 	ev->in_flight = inject(vcpu) || (accept_new(vcpu, shadow) && inject(vcpu));
 
-	/* Events that a debugger holds back need no window. */
+	/* Events that KVM_GUESTDBG_BLOCKIRQ holds back need no window. */
 	nmi = ev->nmi.pending && !keel_debug_blocks_irqs(vcpu);
 	irq = ev->interrupt.pending && !keel_debug_blocks_irqs(vcpu);
-	/* An STI shadow holds an NMI back, but not always its window: that of interrupts waits. */
+	/*
+	 * An NMI window may open in an STI shadow, where the NMI must still
+	 * wait: use the interrupt window, which opens after the shadow.
+	 */
 	nmi_behind_sti = nmi && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
 	vmx_nmi_window(&vcpu->vmx, nmi && !nmi_behind_sti);
 	vmx_irq_window(&vcpu->vmx, irq || ev->window_wanted || nmi_behind_sti);
-	/* An exception behind a reinjected event has nothing to open a window for it. */
+	/*
+	 * No window opens for an exception that waits behind a reinjected
+	 * event: request another look.
+	 */
 	if (ev->in_flight && ev->exception.pending)
 		want_injection(vcpu);
 }
@@ -386,7 +399,7 @@ bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event)
 		event->vector = ev->interrupt.nr;
 		event->soft = ev->interrupt.soft;
 	}
-	/* An event that a program asked for by INT n leads back to behind it. */
+	/* INT n is a trap: deliver it with RIP after the instruction. */
 	if (event->soft)
 		event->length = ev->insn_len;
 	return true;
@@ -397,7 +410,10 @@ void keel_event_over(struct keel_vcpu *vcpu, bool delivered)
 	struct keel_events *ev = &vcpu->events;
 
 	if (ev->exception.injected) {
-		/* One that failed is still needed, to tell what becomes of the two. */
+		/*
+		 * Keep an exception whose delivery failed: raise() combines it
+		 * with the next one.
+		 */
 		ev->exception.injected = !delivered;
 		return;
 	}
@@ -437,7 +453,7 @@ long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* One NMI is served and one is latched: a third is lost, as on a processor. */
+/* One NMI is in service and one is latched: drop a third, as the CPU does. */
 #define NMI_LATCH	2
 
 long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data)
@@ -472,8 +488,8 @@ long keel_enable_triple_faults(struct keel_vm *vm, const u64 *args)
 }
 
 /*
- * Userspace that does not carry payloads cannot keep a pending exception's CR2
- * or DR6: let it take effect now and report the exception as injected.
+ * Userspace that does not carry payloads cannot save CR2 or DR6 of a pending
+ * exception: apply them now and report the exception as injected.
  */
 static void get_exception(struct keel_vcpu *vcpu, struct kvm_vcpu_events *out)
 {
@@ -522,7 +538,7 @@ long keel_get_vcpu_events(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* Of an exception that is pending or injected, and of no other, the vector counts. */
+/* Check the vector only if an exception is pending or injected. */
 static bool events_valid(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
@@ -544,7 +560,7 @@ static void set_shadow(struct keel_vcpu *vcpu, u8 shadow)
 {
 	u32 state = vmx_interruptibility(&vcpu->vmx) & ~INT_SHADOW;
 
-	/* The hardware knows one shadow at a time; MOV SS is the stronger. */
+	/* Hardware has one shadow at a time; MOV SS is the stronger. */
 	if (shadow & KVM_X86_SHADOW_INT_MOV_SS)
 		state |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & KVM_X86_SHADOW_INT_STI)
@@ -580,7 +596,7 @@ static void set_interrupt(struct keel_vcpu *vcpu, const struct kvm_vcpu_events *
 	vcpu->events.interrupt.injected = false;
 	vcpu->events.interrupt.soft = in->interrupt.soft;
 	vcpu->events.interrupt.nr = in->interrupt.nr;
-	/* A software interrupt has no length here: INT n is two bytes. */
+	/* The ABI has no length for a software interrupt: INT n is two bytes. */
 	if (in->interrupt.injected && in->interrupt.soft) {
 		vcpu->events.interrupt.pending = false;
 		vcpu->events.interrupt.injected = true;
@@ -604,7 +620,7 @@ long keel_set_vcpu_events(struct keel_vcpu *vcpu, void *data)
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		ev->nmi.pending = min_t(u8, in->nmi.pending, NMI_LATCH);
 	set_nmi_masked(vcpu, in->nmi.masked);
-	/* Another address space, other slots. */
+	/* SMM selects the address space: forget the MMIO verdicts of the other one. */
 	if (in->flags & KVM_VCPUEVENT_VALID_SMM) {
 		mmio_cache_forget(vcpu);
 		ev->smm = in->smi.smm;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Events on their way into the guest: exceptions, NMIs, interrupts; what is
- * queued, what was being delivered when the guest exited, and when to ask the
- * hardware for a window.
+ * Exceptions, NMIs and interrupts on their way into the guest: queues new ones,
+ * requeues those whose delivery an exit interrupted, and asks the hardware for
+ * windows.
  */
 #ifndef KEEL_IRQ_H
 #define KEEL_IRQ_H
@@ -17,7 +17,7 @@ struct kvm_interrupt;
 struct emu_event;
 struct walk_fault;
 
-/* Raise an exception; merges with one already pending as the manual says (#DF, shutdown). */
+/* Raise an exception. It combines with one already raised, as the manual says (#DF, shutdown). */
 void keel_queue_exception(struct keel_vcpu *vcpu, u8 vector);
 void keel_queue_exception_error(struct keel_vcpu *vcpu, u8 vector, u32 error);
 void keel_queue_page_fault(struct keel_vcpu *vcpu, const struct walk_fault *fault);
@@ -33,25 +33,29 @@ static inline void keel_inject_ud(struct keel_vcpu *vcpu)
 	keel_queue_exception(vcpu, 6);
 }
 
-/* After an exit: put back into the queue what the exit interrupted. */
+/* Call after an exit: put an event whose delivery it interrupted back into the queue. */
 void keel_requeue_vectoring(struct keel_vcpu *vcpu, const struct keel_exit *exit);
-/* Before an entry: hand the most urgent event to the hardware, arrange windows. */
+/* Call before an entry: hand the most urgent event to the hardware and ask for windows. */
 void keel_inject_events(struct keel_vcpu *vcpu);
-/* An entry was called off after keel_inject_events(): take the event back. */
+/* Call if an entry is called off after keel_inject_events(): take the event back. */
 void keel_uninject(struct keel_vcpu *vcpu);
 
 /*
- * The most urgent event that the guest can take; false if there is none. It is
- * delivered by hand, in a mode that the hardware does not run.
+ * Take the most urgent event that the guest can take, for the emulator to
+ * deliver: in a mode that the hardware does not run, or through a task gate.
+ * False if there is none.
  */
 bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event);
-/* It has been delivered, or has led to an exception that is about to be raised. */
+/*
+ * End the delivery that keel_take_event() began. If not @delivered, the caller
+ * raises an exception next.
+ */
 void keel_event_over(struct keel_vcpu *vcpu, bool delivered);
 
 /* True if KVM_INTERRUPT would be accepted and injected at the next entry. */
 bool keel_irq_ready(struct keel_vcpu *vcpu);
 
-/* KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT: what events say from now on. */
+/* KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT: what KVM_GET/SET_VCPU_EVENTS carry. */
 long keel_enable_payloads(struct keel_vm *vm, const u64 *args);
 long keel_enable_triple_faults(struct keel_vm *vm, const u64 *args);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module as a table of contents: what is set up, in which order, and how
- * it is undone. /dev/keel appears last and goes first.
+ * Init and exit of the module, as a table of contents: the parts in the order
+ * in which they are set up, and in reverse order how they are undone. /dev/keel
+ * appears last and goes first.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -62,7 +63,10 @@ static void __exit keel_exit(void)
 	mmu_teardown();
 	vmx_teardown();
 	keel_vcpu_module_exit();
-	/* Page tables of VMs that are gone: it takes the module to free them. */
+	/*
+	 * Wait for RCU callbacks that free page tables of destroyed VMs: their
+	 * code is in this module.
+	 */
 	rcu_barrier();
 }
 

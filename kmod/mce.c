@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the machine-check registers of the guest and the ioctls that set them
- * up and raise a machine check. Nothing of it concerns the hardware: a machine
- * check of the host's never gets here.
+ * Owns the machine-check registers of the guest and the ioctls that set them up
+ * and raise a machine check. It touches no hardware: a machine check of the
+ * host never gets here.
  */
 #include <linux/errno.h>
 #include <linux/nospec.h>
@@ -16,7 +16,7 @@
 #include "mce.h"
 
 #define BANKS_FIRST	MSR_IA32_MC0_CTL
-/* Bits that userspace may ask for besides the number of banks: MCG_CTL, recovery. */
+/* Bits of MCG_CAP that userspace may set besides the number of banks: MCG_CTL, recovery. */
 #define SUPPORTED	(MCG_CTL_P | MCG_SER_P)
 #define EXTENDED_REGS	MCG_EXT_CNT_MASK
 
@@ -27,7 +27,7 @@ static unsigned int nr_banks(const struct keel_mce *m)
 	return m->cap & MCG_BANKCNT_MASK;
 }
 
-/* Banks there are, with all of their kinds of error enabled or none. */
+/* All banks exist, with all of their error reporting disabled. */
 void keel_mce_reset(struct keel_vcpu *vcpu)
 {
 	memset(&vcpu->mce, 0, sizeof(vcpu->mce));
@@ -36,7 +36,7 @@ void keel_mce_reset(struct keel_vcpu *vcpu)
 
 /* --- registers ----------------------------------------------------------- */
 
-/* Guest and userspace choose the number: it must not lead elsewhere by speculation either. */
+/* Guest and userspace choose @n: clamp it under speculation too. */
 static u64 *bank_at(struct keel_mce *m, u32 n)
 {
 	unsigned int nr = nr_banks(m);
@@ -52,7 +52,7 @@ static u64 *bank_register(struct keel_mce *m, u32 index)
 	return bank ? &bank[n % 4] : NULL;
 }
 
-/* Userspace reads the register that is not there as well: it is in the list of what to save. */
+/* Userspace may read MCG_CTL even if it does not exist: it is in the index list. */
 int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	struct keel_mce *m = &vcpu->mce;
@@ -83,7 +83,7 @@ static bool all_or_nothing(u64 val)
 	return !val || val == ~0ULL;
 }
 
-/* Userspace may clear the register that is not there. */
+/* Userspace may write 0 to MCG_CTL even if it does not exist. */
 static int set_ctl(struct keel_mce *m, u64 val, bool host)
 {
 	if (!all_or_nothing(val) || (!(m->cap & MCG_CTL_P) && (val || !host)))
@@ -93,8 +93,9 @@ static int set_ctl(struct keel_mce *m, u64 val, bool host)
 }
 
 /*
- * Some kernels leave out one bit of a bank's control register, or the lowest: they are as good as
- * all. The guest clears a status, userspace may set it.
+ * A bank's CTL takes all ones or zero. Accept all ones without bit 10 or bit 0
+ * too, which some kernels write. The guest may only clear a STATUS; userspace
+ * may set it.
  */
 static int set_bank(struct keel_mce *m, u32 index, u64 val, bool host)
 {
@@ -159,12 +160,12 @@ static void record(u64 *bank, const struct kvm_x86_mce *in)
 	bank[MISC] = in->misc;
 }
 
-/* An error that cannot be corrected: #MC, or the end if the guest cannot take it. */
+/* Raise #MC for an uncorrected error, or a triple fault if the guest cannot take #MC. */
 static void raise_uncorrected(struct keel_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *in)
 {
 	struct keel_mce *m = &vcpu->mce;
 
-	/* Whoever has turned reporting off is not told. */
+	/* Report nothing if the guest has turned reporting off. */
 	if ((m->cap & MCG_CTL_P && m->ctl != ~0ULL) || bank[CTL] != ~0ULL)
 		return;
 	if (m->status & MCG_STATUS_MCIP || !(vmx_cr4(&vcpu->vmx) & X86_CR4_MCE)) {
@@ -188,7 +189,7 @@ long keel_set_mce(struct keel_vcpu *vcpu, void *data)
 		raise_uncorrected(vcpu, bank, in);
 	else if (!(bank[STATUS] & MCI_STATUS_VAL) || !(bank[STATUS] & MCI_STATUS_UC))
 		record(bank, in);
-	else	/* what is graver stays */
+	else	/* an uncorrected error stays */
 		bank[STATUS] |= MCI_STATUS_OVER;
 	return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The guest's machine-check architecture: how many banks it has, what is in
- * them, and the machine checks that userspace raises. The host's are the
- * host's business.
+ * The guest's machine-check architecture: its banks, and the machine checks
+ * that userspace raises. Machine checks of the host are not handled here.
  */
 #ifndef KEEL_MCE_H
 #define KEEL_MCE_H
@@ -14,7 +13,7 @@
 struct keel_vcpu;
 
 /*
- * struct keel_mce - the registers
+ * struct keel_mce - the machine-check registers
  * @bank:	CTL, STATUS, ADDR and MISC of each
  */
 struct keel_mce {
@@ -30,7 +29,7 @@ void keel_mce_reset(struct keel_vcpu *vcpu);
 int keel_get_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_mce_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 
-/* KVM_X86_GET_MCE_CAP_SUPPORTED: RAW. KVM_X86_SETUP_MCE, KVM_X86_SET_MCE: LOAD. */
+/* KVM_X86_GET_MCE_CAP_SUPPORTED: RAW. KVM_X86_SETUP_MCE. KVM_X86_SET_MCE: LOAD. */
 long keel_get_mce_cap_supported(void *data);
 long keel_setup_mce(struct keel_vcpu *vcpu, void *data);
 long keel_set_mce(struct keel_vcpu *vcpu, void *data);

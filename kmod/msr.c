@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the table of the guest's model-specific registers: one row says who
- * reads and writes it, which feature it belongs to, and whether userspace must
- * save it. Nothing illegal gets past this file: what vmx/ is given can be
- * loaded into the processor. The ioctls are in msr_io.c.
+ * Owns the table of the guest's model-specific registers. A row names the
+ * functions that read and write a register, the feature that it belongs to, and
+ * whether userspace must save it. These functions check every value: what vmx/
+ * is given can be loaded into the CPU. The ioctls are in msr_io.c.
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
@@ -38,7 +38,7 @@
 #define GUEST_ADDRESS_BITS	48		/* of virtual ones */
 #define RESET_SMBASE		0x30000
 
-/* Host immunities that hold for a guest as well, and how it may use IA32_SPEC_CTRL. */
+/* Immunities of the host that hold for a guest too, and bits about its use of IA32_SPEC_CTRL. */
 #define ARCH_CAPS_OFFERED	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA |		\
 				 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO |	\
 				 ARCH_CAP_TAA_NO |						\
@@ -47,7 +47,7 @@
 				 ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO |	\
 				 ARCH_CAP_RFDS_CLEAR)
 
-/* Registers that no hardware of the guest's reads: they only hold their value. */
+/* Registers that only hold their value: the CPU does not use it. */
 struct keel_msrs {
 	u64 pat;
 	u64 misc_enable;
@@ -85,7 +85,7 @@ static int set_address(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return canonical(val) ? set_hardware(vcpu, index, val, host) : -EINVAL;
 }
 
-/* Userspace may set any value, as on KVM: it is made canonical. */
+/* Userspace may set any value, as on KVM: make it canonical. */
 static int set_sysenter_address(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	if (host)
@@ -103,7 +103,7 @@ static int set_sysenter_cs(struct keel_vcpu *vcpu, u32 index, u64 val, bool host
 	return set_hardware(vcpu, index, (u32)val, host);
 }
 
-/* Branch records are accepted and not kept, as on a processor that has none. */
+/* Accept the bit that enables branch records and drop it, as a CPU without them does. */
 static int set_debugctl(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	if (val & ~(DEBUGCTLMSR_BTF | DEBUGCTLMSR_LBR))
@@ -145,7 +145,7 @@ static int get_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host
 	return 0;
 }
 
-/* Userspace restores the register; the counter is restored by itself. */
+/* Userspace restores the register only: it restores the counter through MSR_IA32_TSC. */
 static int set_tsc_adjust(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	if (host)
@@ -179,8 +179,8 @@ static int set_apic_base(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 }
 
 /*
- * The bits there are depend on the model, and guests write what they have
- * read or what another model has: as on KVM all are kept.
+ * The valid bits depend on the model, and guests write what they have read or
+ * what another model has: keep all bits, as KVM does.
  */
 static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
@@ -196,7 +196,7 @@ static int set_misc_enable(struct keel_vcpu *vcpu, u32 index, u64 val, bool host
 	return 0;
 }
 
-/* Nothing but the lock: there is neither VMX nor SGX to allow. */
+/* Only the lock bit exists: there is neither VMX nor SGX to allow. */
 static int set_feature_control(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	u64 *kept = &vcpu->msrs->feature_control;
@@ -207,7 +207,7 @@ static int set_feature_control(struct keel_vcpu *vcpu, u32 index, u64 val, bool 
 	return 0;
 }
 
-/* Faults of CPUID are not offered. */
+/* CPUID faulting is not offered. */
 static int set_platform_info(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	if (!host || val & MSR_PLATFORM_INFO_CPUID_FAULT)
@@ -261,10 +261,7 @@ static int set_mtrr_default(struct keel_vcpu *vcpu, u32 index, u64 val, bool hos
 	return 0;
 }
 
-/*
- * Guest and userspace choose the number, which is in the range: it must not
- * lead elsewhere by speculation either.
- */
+/* Guest and userspace choose @index, which is within the range: clamp it under speculation too. */
 static u64 *variable_mtrr(struct keel_msrs *m, u32 index)
 {
 	return &m->mtrr_variable[array_index_nospec(index - MTRR_VARIABLE, 2 * NR_VAR_MTRR)];
@@ -284,7 +281,7 @@ static int set_mtrr_variable(struct keel_vcpu *vcpu, u32 index, u64 val, bool ho
 
 /* --- registers that are only kept ---------------------------------------- */
 
-/* Where a fixed-range register is kept, in order of the addresses it covers. */
+/* Index of a fixed-range MTRR, in the order of the addresses that they cover. */
 static unsigned int fixed_mtrr(u32 index)
 {
 	if (index == MTRR_FIXED_64K)
@@ -370,7 +367,7 @@ static int set_host_only(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return host ? keep(vcpu, index, val) : -EINVAL;
 }
 
-/* The guest writes the microcode revision before it asks for it. */
+/* Ignore the guest's write: it precedes the read of the microcode revision. */
 static int set_microcode(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	return host ? keep(vcpu, index, val) : 0;
@@ -400,7 +397,7 @@ static int get_mtrr_cap(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 	return 0;
 }
 
-/* Nominal bus ratio and clock: what guests divide by must not be zero. */
+/* Nominal bus ratio and clock: not zero, as guests divide by them. */
 static int get_perf_status(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host)
 {
 	*val = 1000 | 4ULL << 40;
@@ -420,7 +417,7 @@ static bool has(struct keel_vcpu *vcpu, enum cpuid_feature f, int host_bit, bool
 	return boot_cpu_has(host_bit) && (host || keel_guest_has(vcpu, f));
 }
 
-/* The bits whose features whoever asks has; none, and the register does not exist. */
+/* Bits that the guest, or userspace if @host, may set. Without any the register does not exist. */
 static u64 spec_ctrl_bits(struct keel_vcpu *vcpu, bool host)
 {
 	u64 bits = 0;
@@ -452,7 +449,10 @@ static int set_spec_ctrl(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 	return 0;
 }
 
-/* Write only. A vCPU that moves meanwhile has its predictors flushed for that. */
+/*
+ * Write only. If the vCPU moves to another CPU before the write, make_current()
+ * has flushed the predictors there.
+ */
 static int set_pred_cmd(struct keel_vcpu *vcpu, u32 index, u64 val, bool host)
 {
 	if (!has(vcpu, FEAT_SPEC_CTRL, X86_FEATURE_SPEC_CTRL, host) || val & ~PRED_CMD_IBPB)
@@ -530,14 +530,14 @@ const struct msr_row keel_msr_table[] = {
 	{ ONE(MSR_IA32_PERF_STATUS), .get = get_perf_status },
 	{ ONE(MSR_IA32_PERF_CTL), .get = get_zero },
 	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, 4), .get = get_zero },
-	/* Guests probe these two counters of old, whatever CPUID says of a PMU. */
+	/* Guests probe these two counters even if CPUID offers no PMU. */
 	{ RANGE(MSR_P6_PERFCTR0, 2), .get = get_zero, .set = set_ignored },
 	{ RANGE(MSR_P6_EVNTSEL0, 2), .get = get_zero, .set = set_ignored },
 };
 
 const unsigned int keel_msr_rows = ARRAY_SIZE(keel_msr_table);
 
-/* The row of @index if it exists for whoever asks. */
+/* The row of @index, or NULL if it does not exist for the guest, or for userspace if @host. */
 static const struct msr_row *find_row(struct keel_vcpu *vcpu, u32 index, bool host)
 {
 	unsigned int i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Model-specific registers of the guest: which exist, what may be written to
- * them, and the ioctls that carry them.
+ * Model-specific registers of the guest: which exist, which values they take,
+ * and the ioctls that carry them.
  */
 #ifndef KEEL_MSR_H
 #define KEEL_MSR_H
@@ -10,20 +10,24 @@
 
 struct keel_vcpu;
 
-/* Life of vcpu->msrs. keel_msr_reset(): values after power-on; LOAD, after vmx_reset(). */
+/*
+ * Create, free and reset vcpu->msrs. keel_msr_reset(): values after power-on;
+ * LOAD, after vmx_reset().
+ */
 int keel_msr_init(struct keel_vcpu *vcpu);
 void keel_msr_free(struct keel_vcpu *vcpu);
 void keel_msr_reset(struct keel_vcpu *vcpu);
 
 /*
- * 0, -ENOENT: no such register, or -EINVAL: not that value. @host: userspace
- * asks, and may do more than the guest. Loaded.
+ * Return 0, -ENOENT if there is no such register, or -EINVAL if it does not
+ * take the value. @host: userspace asks, and may do more than the guest.
+ * Loaded.
  */
 int keel_get_msr(struct keel_vcpu *vcpu, u32 index, u64 *val, bool host);
 int keel_set_msr(struct keel_vcpu *vcpu, u32 index, u64 val, bool host);
 int keel_set_apic_base(struct keel_vcpu *vcpu, u64 val);
 
-/* Do the guest's RDMSR or WRMSR, executed or emulated; also -EPERM: it is filtered. */
+/* Do the guest's RDMSR or WRMSR, executed or emulated. Also -EPERM: the filter denies it. */
 int keel_guest_rdmsr(struct keel_vcpu *vcpu, u32 index, u64 *val);
 int keel_guest_wrmsr(struct keel_vcpu *vcpu, u32 index, u64 val);
 

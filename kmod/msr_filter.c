@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the filter that userspace puts before the guest's model-specific
- * registers, and the exits that hand an access to userspace. What a register
- * is, and what it takes when it is allowed, is the matter of msr.c.
+ * Owns userspace's filter of the guest's accesses to MSRs, and the exits that
+ * hand an access to userspace. msr.c defines the registers.
  */
 #include <linux/bitmap.h>
 #include <linux/compat.h>
@@ -19,17 +18,17 @@
 #define DIRECTIONS	(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)
 #define REASONS		(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |	\
 			 KVM_MSR_EXIT_REASON_FILTER)
-/* Registers of the x2APIC are those of an interrupt controller: no filter hides them. */
+/* x2APIC registers belong to an interrupt controller: no filter hides them. */
 #define X2APIC_FIRST	0x800
 #define X2APIC_LAST	0x8ff
 
 struct msr_range {
 	u32 base, nr;
-	u32 flags;		/* directions that it decides */
+	u32 flags;		/* KVM_MSR_FILTER_READ, _WRITE: accesses that it decides */
 	unsigned long *allowed;
 };
 
-/* A snapshot: made whole, published, read under SRCU, never changed. */
+/* A snapshot: built, published, read under SRCU, and never changed. */
 struct msr_filter {
 	bool default_allow;
 	unsigned int nr;
@@ -46,7 +45,7 @@ static bool filter_allows(const struct msr_filter *f, u32 index, u32 direction)
 		const struct msr_range *r = &f->range[i];
 		u32 n = index - r->base;
 
-		/* The guest chooses it: it must not lead elsewhere by speculation either. */
+		/* The guest chooses @index: clamp it under speculation too. */
 		if (n < r->nr && (r->flags & direction))
 			return test_bit(array_index_nospec(n, r->nr), r->allowed);
 	}
@@ -167,7 +166,7 @@ void keel_msr_filter_free(struct keel_vm *vm)
 	free_filter(rcu_dereference_protected(vm->msr_filter, true));
 }
 
-/* A range without registers decides nothing and is left out. */
+/* Copy one range. Leave out a range without registers. */
 static int take_range(struct msr_filter *f, const struct kvm_msr_filter_range *in)
 {
 	size_t bytes = BITS_TO_LONGS((u64)in->nmsrs) * sizeof(long);
@@ -199,7 +198,7 @@ static struct msr_filter *make_filter(const struct kvm_msr_filter *in)
 	f->default_allow = !(in->flags & KVM_MSR_FILTER_DEFAULT_DENY);
 	for (i = 0; !err && i < KVM_MSR_FILTER_MAX_RANGES; i++)
 		err = take_range(f, &in->ranges[i]);
-	/* A guest that may touch nothing at all is a mistake. */
+	/* Refuse a filter that denies by default and has no range. */
 	if (!err && !f->nr && !f->default_allow)
 		err = -EINVAL;
 	if (!err)
@@ -208,7 +207,7 @@ static struct msr_filter *make_filter(const struct kvm_msr_filter *in)
 	return ERR_PTR(err);
 }
 
-/* When this returns no access is decided by the old filter any more. */
+/* On return no access is decided by the old filter any more. */
 long keel_set_msr_filter(struct keel_vm *vm, void *data)
 {
 	struct msr_filter *f = make_filter(data);
@@ -224,7 +223,7 @@ long keel_set_msr_filter(struct keel_vm *vm, void *data)
 	return 0;
 }
 
-/* A 64-bit program could use the number too, but not what it stands for. */
+/* Refuse a 64-bit program, which can use the number, but whose structure differs. */
 long keel_set_msr_filter_compat(struct keel_vm *vm, void *data)
 {
 	const struct msr_filter_compat *in = data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The model-specific registers that a guest may touch, as userspace has decided,
- * and those accesses that userspace wants to answer by itself.
+ * Userspace's filter of the MSRs that a guest may access, and the accesses that
+ * userspace answers itself.
  */
 #ifndef KEEL_MSR_FILTER_H
 #define KEEL_MSR_FILTER_H
@@ -15,30 +15,32 @@ struct keel_vm;
 struct keel_vcpu;
 struct msr_filter;
 
-/* The guest may read (or write) @index. SRCU is taken inside, if there is a filter at all. */
+/* True if the guest may read (or write) @index. Takes SRCU if there is a filter. */
 bool keel_msr_allowed(struct keel_vcpu *vcpu, u32 index, bool write);
 
 /*
- * A RDMSR or WRMSR of the guest's has failed with @err: -EPERM filtered, -ENOENT unknown, -EINVAL
- * illegal. #GP, or KVM_EXIT_X86_RDMSR or _WRMSR where userspace has asked for it. @val: to write.
+ * A RDMSR or WRMSR of the guest has failed with @err: -EPERM filtered, -ENOENT
+ * unknown, -EINVAL illegal. Raise #GP, or exit with KVM_EXIT_X86_RDMSR or
+ * _WRMSR where userspace has asked for it. @val: the value to write.
  */
 int keel_rdmsr_failed(struct keel_vcpu *vcpu, u32 index, int err);
 int keel_wrmsr_failed(struct keel_vcpu *vcpu, u32 index, u64 val, int err);
 
 /*
- * True: userspace has asked to be told of failures like @err, and kvm_run now
- * describes this one, of reading or writing @index. The answer is the caller's.
+ * True if userspace has asked to be told of failures like @err; kvm_run then
+ * describes this access to @index. The caller completes the access with
+ * userspace's answer.
  */
 bool keel_msr_to_user(struct keel_vcpu *vcpu, u32 index, u64 val, int err, bool write);
 
-/* REQ_MSR_FILTER: let the hardware tell of all accesses, or not. Loaded. */
+/* REQ_MSR_FILTER: make all MSR accesses exit while there is a filter. Loaded. */
 void keel_msr_filter_changed(struct keel_vcpu *vcpu);
 
 void keel_msr_filter_free(struct keel_vm *vm);
 
 /*
- * KVM_X86_SET_MSR_FILTER as a 32-bit program writes it: the one request whose
- * size, and with it the number, depends on that of a pointer.
+ * KVM_X86_SET_MSR_FILTER as a 32-bit program passes it: the structure holds
+ * pointers, so its size, and with it the ioctl's number, differs.
  */
 struct msr_filter_compat {
 	u32 flags;

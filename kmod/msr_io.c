@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the ioctls that carry model-specific registers in lists. What a
- * register is and which values it takes is the matter of msr.c.
+ * Owns the ioctls that carry model-specific registers in lists. msr.c defines
+ * the registers and the values that they take.
  */
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -37,7 +37,7 @@ static int get_feature_entry(struct keel_vcpu *vcpu, struct kvm_msr_entry *e)
 	return keel_feature_msr(e->index, &e->data);
 }
 
-/* Number of entries processed: the first that fails ends the list. */
+/* Return the number of entries processed: the first that fails ends the list. */
 static long run_list(struct keel_vcpu *vcpu, struct kvm_msr_entry *e, u32 nr, msr_op op)
 {
 	u32 i;
@@ -85,7 +85,10 @@ long keel_get_feature_msrs(void *data)
 	return msr_io(NULL, (void __user *)data, get_feature_entry, true);
 }
 
-/* TSC_AUX is of use, and switched, only with RDTSCP; others are there if the CPU has them. */
+/*
+ * True if @row belongs in the index list. TSC_AUX is switched only with RDTSCP,
+ * and SPEC_CTRL needs the CPU's feature.
+ */
 static bool saved(const struct msr_row *row)
 {
 	if (row->first == MSR_TSC_AUX)
@@ -106,7 +109,7 @@ static u32 count_saved(void)
 	return nr;
 }
 
-/* The count goes back even if the list does not fit. */
+/* Write the count back even if the list does not fit. */
 static long put_count(struct kvm_msr_list __user *user, u32 nr)
 {
 	u32 room;

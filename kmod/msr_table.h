@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Between msr.c, which owns the table, and msr_io.c, which lists it. Private to the two. */
+/*
+ * Interface between msr.c, which owns the table, and msr_io.c, which lists it.
+ * Private to the two.
+ */
 #ifndef KEEL_MSR_TABLE_H
 #define KEEL_MSR_TABLE_H
 
 #include "cpuid.h"
 
 /*
- * struct msr_row - registers that are treated alike
+ * struct msr_row - registers that share handlers
  * @feature:	exists for the guest only if it has this (@has_feature)
  * @host_only:	does not exist for the guest
  * @saved:	part of the state that userspace saves: in the index list
@@ -26,7 +29,7 @@ struct msr_row {
 extern const struct msr_row keel_msr_table[];
 extern const unsigned int keel_msr_rows;
 
-/* A feature register of the host, as a guest may be told of it. */
+/* Value of a feature MSR of the host, as offered to guests. */
 int keel_feature_msr(u32 index, u64 *val);
 
 #endif

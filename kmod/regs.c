@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the ioctls for general, special and debug registers, the registers in
- * kvm_run, MP_STATE and KVM_TRANSLATE. What the architecture allows is said in
- * cr.c and msr.c; segments are given to the hardware as userspace has them,
- * which refuses to enter with an illegal one (KVM_EXIT_FAIL_ENTRY).
+ * kvm_run, MP_STATE and KVM_TRANSLATE. cr.c and msr.c have the rules of the
+ * architecture. Segments go to the hardware as userspace has set them; VM entry
+ * refuses illegal ones (KVM_EXIT_FAIL_ENTRY).
  */
 #include <linux/bitmap.h>
 #include <linux/string.h>
@@ -69,9 +69,12 @@ long keel_set_regs(struct keel_vcpu *vcpu, void *data)
 	vmx_set_rip(v, r->rip);
 	keel_debug_set_rflags(vcpu, r->rflags | X86_EFLAGS_FIXED);
 
-	/* An exception that was raised belongs to the registers that were. */
+	/* Drop a pending exception: it belongs to the old registers. */
 	vcpu->events.exception.pending = false;
-	/* A debugger that puts everything back loses no trap. */
+	/*
+	 * Drop pending traps only if RIP changes: a debugger may write the
+	 * registers back unchanged.
+	 */
 	if (elsewhere)
 		vmx_set_pending_debug(v, 0);
 	keel_make_request(vcpu, REQ_EVENT);
@@ -103,7 +106,7 @@ static void get_common(struct keel_vcpu *vcpu, struct kvm_sregs2 *s)
 	s->apic_base = vcpu->apic_base;
 }
 
-/* Paging with EFER.LME is long mode, and long mode is nothing else. */
+/* Paging with EFER.LME set is long mode; anything else is not. */
 static bool long_mode_consistent(const struct kvm_sregs2 *s)
 {
 	bool lma = s->efer & EFER_LMA;
@@ -136,7 +139,7 @@ static void set_segments(struct vmx_vcpu *v, const struct kvm_sregs2 *s)
 	vmx_set_idt(v, &s->idt);
 }
 
-/* Set all at once: no order of single writes would be legal for every change. */
+/* Set all registers at once: for some changes no order of single writes is legal. */
 static long set_common(struct keel_vcpu *vcpu, const struct kvm_sregs2 *s)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
@@ -181,7 +184,7 @@ static void queue_interrupt(struct keel_vcpu *vcpu, u8 vector)
 	vcpu->events.interrupt.nr = vector;
 }
 
-/* PDPTEs that cannot be read or are illegal stay as they were, as on KVM. */
+/* Keep the old PDPTEs if the new ones cannot be read or are illegal, as KVM does. */
 long keel_set_sregs(struct keel_vcpu *vcpu, void *data)
 {
 	const struct kvm_sregs *s = data;
@@ -189,7 +192,7 @@ long keel_set_sregs(struct keel_vcpu *vcpu, void *data)
 	unsigned long vector;
 	long r;
 
-	/* The two structures begin alike. */
+	/* Both structures have the same members up to here. */
 	BUILD_BUG_ON(offsetof(struct kvm_sregs, interrupt_bitmap) !=
 		     offsetof(struct kvm_sregs2, flags));
 	memcpy(&all, s, offsetof(struct kvm_sregs, interrupt_bitmap));
@@ -276,7 +279,7 @@ long keel_get_mp_state(struct keel_vcpu *vcpu, void *data)
 	return 0;
 }
 
-/* Other states belong to an interrupt controller in the kernel. */
+/* Only RUNNABLE: other states need an interrupt controller in the kernel. */
 long keel_set_mp_state(struct keel_vcpu *vcpu, void *data)
 {
 	const struct kvm_mp_state *m = data;
@@ -307,7 +310,7 @@ long keel_translate(struct keel_vcpu *vcpu, void *data)
 
 /* --- registers in kvm_run ------------------------------------------------ */
 
-/* Copies of what userspace shares: validated and used values are the same. */
+/* Copy what userspace shares, so that the values used are those validated. */
 static int take_sregs(struct keel_vcpu *vcpu, const struct kvm_sync_regs *shared)
 {
 	struct kvm_sregs s;

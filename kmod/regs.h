@@ -24,9 +24,10 @@ long keel_get_mp_state(struct keel_vcpu *vcpu, void *data);
 long keel_set_mp_state(struct keel_vcpu *vcpu, void *data);
 
 /*
- * Start and end of KVM_RUN, vCPU loaded: take the registers that userspace has
- * marked dirty in kvm_run, and give those that it has marked valid.
- * keel_sync_regs_in(): 0, or -EINVAL for unknown marks or illegal values.
+ * Call at start and end of KVM_RUN, vCPU loaded: take the registers that
+ * userspace has marked dirty in kvm_run, and write those that it has marked
+ * valid. keel_sync_regs_in(): 0, or -EINVAL for unknown marks or illegal
+ * values.
  */
 int keel_sync_regs_in(struct keel_vcpu *vcpu);
 void keel_sync_regs_out(struct keel_vcpu *vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The counters of stats.h through KVM_GET_STATS_FD: a file that describes
- * itself. Layout: header, id, descriptors, values; each name has a fixed room.
+ * itself. Layout: header, id, descriptors, values; names have a fixed size.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -45,7 +45,7 @@ struct segment {
 	size_t len;
 };
 
-/* Copy what of the segments, laid end to end, lies in [*pos, *pos + size). */
+/* Copy the part of the concatenated segments that lies in [*pos, *pos + size). */
 static ssize_t read_segments(const struct segment *seg, int n, char __user *buf, size_t size,
 			     loff_t *pos)
 {
@@ -67,7 +67,7 @@ static ssize_t read_segments(const struct segment *seg, int n, char __user *buf,
 	return done;
 }
 
-/* @values: a copy; the counters go on counting. @id begins as the KVM API wants it. */
+/* @values: a copy, as the counters go on. @id: begins with "kvm-", as the KVM API demands. */
 static ssize_t read_stats(const char *id, const struct descriptor *desc, int n,
 			  const void *values, char __user *buf, size_t size, loff_t *pos)
 {
@@ -138,7 +138,7 @@ static const struct file_operations vcpu_fops = {
 	.llseek = noop_llseek,
 };
 
-/* The file keeps the VM, which keeps its vCPUs. */
+/* The file holds a reference to the VM, and the VM keeps its vCPUs. */
 static long open_stats(const char *name, const struct file_operations *fops, void *owner,
 		       struct keel_vm *vm)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Counters. A statistic is one line here and one increment where it happens:
- * STAT(vcpu, io_exits). vCPU counters are written by their vCPU only; VM
- * counters under the lock of the path that counts.
+ * STAT(vcpu, io_exits). Only the vCPU itself writes its counters; a VM's
+ * counters are written under the lock of the path that counts.
  */
 #ifndef KEEL_STATS_H
 #define KEEL_STATS_H
@@ -48,7 +48,7 @@
 	X(early_flushes, "those of them before a long removal gave way")	\
 	X(zapped_ptes, "mappings removed")
 
-/* Not counts but levels: they go down as well. */
+/* Levels, not counts: they go down as well. */
 #define KEEL_VM_LEVELS(X)						\
 	X(pages_4k, "4 KiB mappings present")				\
 	X(pages_2m, "2 MiB mappings present")				\

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owns what a vCPU remembers of the store that has rung a doorbell of any
- * length, so that it need not be decoded the next time. Which exits may be such
- * a store is exit.c's business, where the doorbells are, doorbell.c's.
+ * Owns the last store of a vCPU that has rung a doorbell of any length, so that
+ * the same store need not be decoded the next time. exit.c selects the exits
+ * that may be such a store; doorbell.c has the doorbells.
  *
- * To step over an instruction takes its length. The manual does not promise one
- * for a fault in the EPT: processors do report it, but not always that of the
- * instruction alone (one that is fused with a jump), and hypervisors below may
- * report anything. So the length is the emulator's, which has decoded this very
- * instruction once and found it to write to memory and to do nothing else.
- * What the hardware says now must agree: RIP, a write and nothing but a write,
- * its length, and, by the register that it addresses with, that the write
- * begins where the fault is and not on the page before.
+ * To skip an instruction takes its length. The manual does not promise one for
+ * an EPT violation: CPUs do report it, but not always that of the instruction
+ * alone (one that is fused with a jump), and outer hypervisors may report
+ * anything. So the length is the emulator's, which has decoded this very
+ * instruction once and found it to write to memory and to do nothing else. The
+ * exit must agree in RIP, in being only a write, in its length, and, by the
+ * register that the store addresses with, in that the write begins at @gpa and
+ * not on the page before.
  */
 #include <linux/mm.h>
 
@@ -20,7 +20,7 @@
 #include "keel.h"
 #include "store.h"
 
-/* Where in its page the store begins, if segments are aligned to pages. */
+/* Offset in its page of the store's first byte, if segments are aligned to pages. */
 static unsigned int place(const struct keel_vcpu *vcpu, const struct keel_store *s)
 {
 	u64 base = s->base == EMU_NO_REG ? 0 : vcpu->vmx.gpr[s->base];
@@ -28,7 +28,7 @@ static unsigned int place(const struct keel_vcpu *vcpu, const struct keel_store 
 	return offset_in_page(base + s->disp);
 }
 
-/* All of it lies on the page of @gpa, and the hardware's length is the decoder's. */
+/* True if the store lies on the page of @gpa, and the hardware's length is the decoder's. */
 static bool agrees(struct keel_vcpu *vcpu, const struct keel_store *s, gpa_t gpa)
 {
 	return place(vcpu, s) == offset_in_page(gpa) &&
@@ -40,7 +40,7 @@ bool keel_store_again(struct keel_vcpu *vcpu, gpa_t gpa)
 {
 	const struct keel_store *s = &vcpu->store;
 
-	/* A breakpoint may be near: that is for the emulator to see. */
+	/* The emulator must check data breakpoints. */
 	if (unlikely(vcpu->vmx.on_data))
 		return false;
 	if (!s->len || s->rip != vmx_rip(&vcpu->vmx) || !agrees(vcpu, s, gpa))
@@ -51,7 +51,10 @@ bool keel_store_again(struct keel_vcpu *vcpu, gpa_t gpa)
 	return true;
 }
 
-/* RSP is not among the registers at hand. */
+/*
+ * True if place() can compute the address: from one register that is not RSP,
+ * which gpr[] may not hold.
+ */
 static bool simple_address(const struct emu_insn *insn)
 {
 	return insn->index == EMU_NO_REG && insn->base != EMU_RSP;

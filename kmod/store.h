@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * A store that rings a doorbell of any length over and over again rings it
- * without being emulated each time.
- */
+/* Repeated stores to a doorbell of any length: ring it without emulating each store. */
 #ifndef KEEL_STORE_H
 #define KEEL_STORE_H
 
@@ -11,8 +8,8 @@
 struct keel_vcpu;
 
 /*
- * struct keel_store - the plain store that has rung last
- * @len:	of the instruction, at @rip; 0: there is none
+ * struct keel_store - the last plain store that has rung such a doorbell
+ * @len:	length of the instruction at @rip; 0: there is none
  * @size:	bytes that it writes
  * @base:	register that its address is relative to, or EMU_NO_REG
  */
@@ -25,12 +22,12 @@ struct keel_store {
 };
 
 /*
- * The hardware reports a write at @gpa, in no slot. True: it is the store seen
- * before, has rung the doorbell there, and is stepped over. SRCU held.
+ * Handle an EPT violation by a write at @gpa, in no memslot. True: it is the
+ * store remembered, has rung the doorbell there, and is skipped. SRCU held.
  */
 bool keel_store_again(struct keel_vcpu *vcpu, gpa_t gpa);
 
-/* The emulator has dealt with such a write; the instruction was at @rip. */
+/* Remember such a write, after the emulator has executed it. @rip: of the instruction. */
 void keel_store_remember(struct keel_vcpu *vcpu, gpa_t gpa, u64 rip);
 
 #endif

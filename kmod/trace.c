@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The one place where the tracepoints of trace.h become code. Owns nothing
- * else.
+ * Instantiates the tracepoints of trace.h, as the only file that defines
+ * CREATE_TRACE_POINTS. Owns nothing else.
  */
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints: one per decision, and each prints both sides of what was
- * compared. Leaf: any file may include it.
+ * Tracepoints: one per decision; each prints both sides of the comparison.
+ * Leaf: any file may include it.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM keel
@@ -16,18 +16,18 @@
 #ifndef KEEL_TRACE_ENUMS
 #define KEEL_TRACE_ENUMS
 
-/* The verdict on an MMIO spte that the hardware met. */
+/* Verdicts on an MMIO spte that the hardware met. */
 enum keel_mmio_belief {
-	MMIO_FRESH,		/* believed */
-	MMIO_STALE,		/* of an older generation */
-	MMIO_IN_WINDOW,		/* an update is going on: nothing is believed */
-	MMIO_UNCACHED,		/* no verdict there */
+	MMIO_FRESH,		/* the generations match: usable */
+	MMIO_STALE,		/* from an older memslot generation */
+	MMIO_IN_WINDOW,		/* a memslot update is under way: not usable */
+	MMIO_UNCACHED,		/* no MMIO spte is there */
 };
 
 enum keel_update_phase {
-	UPDATE_BEGIN,		/* the new slots, flagged, are about to be published */
-	UPDATE_PUBLISHED,	/* they are in force */
-	UPDATE_GRACE,		/* no reader of the old ones is left */
+	UPDATE_BEGIN,		/* the new memslots, flagged, are about to be published */
+	UPDATE_PUBLISHED,	/* the new memslots are in force */
+	UPDATE_GRACE,		/* the grace period is over: no reader of the old ones is left */
 	UPDATE_END,		/* the generation has advanced, the flag is clear */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The address types of the field. Leaf: everybody may include it, the pure
- * files that are also compiled natively by selftests/unit included.
+ * The address types. Leaf: any file may include it, also the pure files that
+ * selftests/unit compiles natively.
  */
 #ifndef KEEL_TYPES_H
 #define KEEL_TYPES_H
