@@ -28,7 +28,7 @@ void dirty_abort(struct slot_change *changes, int n);
 /* Copy the marks of gfns [@first, @end) from @old to @heir. @old gets no more marks. */
 void dirty_inherit(const struct keel_memslot *old, const struct keel_memslot *heir, gfn_t first,
 		   gfn_t end);
-/* Copy the marks from @old to @new, the same slot after the update, by their common hvas. */
+/* Copy the marks of the host pages that both show. @new has the id of @old after an update. */
 void dirty_move(const struct keel_memslot *old, const struct keel_memslot *new);
 void dirty_free(const struct keel_memslot *slot);
 

@@ -435,7 +435,7 @@ static void finish(struct keel_vm *vm, int as, const struct slot_change *c, int 
 	settle(vm, as);
 }
 
-/* --- the whole -------------------------------------------------------------- */
+/* --- all steps -------------------------------------------------------------- */
 
 static int try_build(struct keel_vm *vm, struct memslot_update *u, struct slot_change *c, int n,
 		     struct list_head *tables)

@@ -35,10 +35,12 @@
  *    disturbed, a fault on a slot that changes retries, and the mmu notifier finds
  *    the remaining mappings.
  * 3. Publish the snapshot. The update takes effect: read sections that begin now
- *    find the new slots, and the flag voids every verdict.
+ *    find the new slots, and the flag voids every verdict. Arm the pages of slots
+ *    that begin to log.
  * 4. No reader of an older snapshot may be left: see being_read(). If there may be
  *    one, an update that takes something away waits for an SRCU grace period; one
- *    that only adds returns, and grace_work() waits.
+ *    that only adds returns, and grace_work() waits, without the lock. Then pass on
+ *    the dirty bits of slots that are gone.
  * 5. If the stored part of the number wraps between the old and the next number,
  *    remove all MMIO sptes of the address space.
  * 6. Add KEEL_GEN_STEP and clear the flag, in one store. Verdicts are used again;
@@ -47,6 +49,8 @@
  * Adding needs neither step 2 nor mmu.lock nor a wait: a fault that still uses an
  * old snapshot can only conclude "MMIO", with a number that is void. Updates that
  * follow before step 6 share the flagged number and step 6.
+ *
+ * docs/memory-updates.md says what would go wrong without each of these rules.
  */
 #define KEEL_GEN_UPDATE_IN_PROGRESS	1ULL
 #define KEEL_GEN_STEP			(2ULL * KEEL_ADDRESS_SPACES)

@@ -44,7 +44,7 @@ extern bool mmu_log_hardware;
 /* Does a leaf of @level at @gfn lie within @slot, with gfn and hva equally aligned? */
 bool slot_fits(const struct keel_memslot *slot, gfn_t gfn, int level);
 
-/* Resolve a fault; the same as mmu_page_fault(), but counts nothing. */
+/* Resolve a fault: mmu_page_fault() without counting it as one. */
 int fault_handle(struct keel_vcpu *vcpu, gfn_t gfn, unsigned int access);
 
 /*

@@ -142,7 +142,7 @@ int mmu_misconfig(struct keel_vcpu *vcpu, gpa_t gpa)
 		mmio_verdict(vcpu, gfn, spte_mmio_access(spte), generation);
 		return FAULT_EMULATE;
 	}
-	/* A misconfiguration does not tell the kind of access: assume the least. */
+	/* The kind of access is unknown: assume a read. A write that needs more faults again. */
 	return fault_handle(vcpu, gfn, ACC_READ);
 }
 

@@ -233,7 +233,7 @@ void mmu_log_no_more(struct keel_vm *vm, const struct keel_memslot *slot, gfn_t 
 void mmu_log_begin(struct keel_vm *vm);
 int mmu_log_again(struct keel_vm *vm, int as, gfn_t first, u64 npages, const unsigned long *bits);
 void mmu_log_end(struct keel_vm *vm);
-/* Yield between calls of mmu_log_again(), which does not where nothing is mapped. */
+/* Yield between calls of mmu_log_again(), which itself yields only after a leaf it finds. */
 void mmu_log_cond_resched(struct keel_vm *vm);
 
 /*
