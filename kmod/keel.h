@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The two nouns of the module - the VM and the vCPU - and the run verdict.
- * Who owns which group of fields is said beside the group; everything else is
- * declared by the header of the file that does it.
+ * The two structures of the module, the VM and the vCPU, and the run verdict. A
+ * comment at each group of fields names its owner; functions are declared in
+ * the header of the file that defines them.
  *
  * Locks, outer to inner: vCPU mutex, vm->lock, vm->slots_lock, SRCU read side,
  * mmap lock, mmu.lock. docs/locking.md has a card for each.
@@ -60,26 +60,29 @@ enum keel_run {
 	RUN_RESUME = 1,
 };
 
-/* vcpu->mode: whether other CPUs must interrupt this vCPU to get its attention. */
+/*
+ * vcpu->mode: whether another CPU must kick this vCPU for it to see a request.
+ * See leaving_guest().
+ */
 enum keel_vcpu_mode {
-	VCPU_OUTSIDE,		/* looks at its requests before it enters */
+	VCPU_OUTSIDE,		/* checks its requests before it enters */
 	VCPU_IN_GUEST,		/* must be kicked */
-	VCPU_EXITING,		/* has been kicked, is on its way out */
+	VCPU_EXITING,		/* has been kicked and is leaving the guest */
 };
 
 /* vcpu->requests: bit numbers. */
 enum keel_request {
-	REQ_TLB_FLUSH,		/* forget cached guest-physical translations */
-	REQ_EVENT,		/* look again at what can be injected */
-	REQ_CLOCK,		/* tell the guest its clock anew */
-	REQ_LOG,		/* begin or end to log writes; mark those logged so far */
+	REQ_TLB_FLUSH,		/* flush the vCPU's cached translations */
+	REQ_EVENT,		/* check again which event can be injected */
+	REQ_CLOCK,		/* update the guest's clock page */
+	REQ_LOG,		/* start or stop PML; mark the pages logged so far */
 	REQ_RING_FULL,		/* return KVM_EXIT_DIRTY_RING_FULL */
-	REQ_MSR_FILTER,		/* the hardware must heed another filter */
-	REQ_STEPPED,		/* a step of the debugger's is done: KVM_EXIT_DEBUG */
-	REQ_DEAD,		/* the VM is dead */
+	REQ_MSR_FILTER,		/* set the MSR intercepts for another filter */
+	REQ_STEPPED,		/* a debugger's step has ended: KVM_EXIT_DEBUG */
+	REQ_DEAD,		/* the VM is dead: return -EIO */
 };
 
-/* Where a guest's I/O goes to; each has in-kernel takers of writes of its own. */
+/* Buses of guest I/O; each has doorbells and coalesced zones of its own. */
 enum keel_bus {
 	KEEL_BUS_MMIO,
 	KEEL_BUS_PIO,
@@ -88,43 +91,43 @@ enum keel_bus {
 
 struct keel_vm {
 	struct mm_struct *mm;		/* the only process that may use it */
-	refcount_t users;		/* VM fd, and one for each vCPU fd */
+	refcount_t users;		/* one for each VM, vCPU and statistics fd */
 	bool dead;			/* broken invariant: -EIO ever after */
 	u32 id;				/* names it in debugfs and traces */
 
-	struct mutex lock;		/* vCPU creation, vm-wide settings */
+	struct mutex lock;		/* vCPU creation, VM-wide settings */
 	struct xarray vcpus;		/* by index of creation; @lock to write */
 	int nr_vcpus;			/* also index of the next one */
 	u64 tsc_khz;			/* default of new vCPUs */
-	struct keel_vm_tsc tsc;		/* what the vCPUs' counters agree on */
+	struct keel_vm_tsc tsc;		/* the offset that the vCPUs' counters agree on */
 	struct keel_vm_clock clock;
 	struct msr_filter __rcu *msr_filter;	/* @lock to change, @srcu to read */
 	u32 user_msr;			/* KVM_MSR_EXIT_REASON_* that userspace answers */
-	u32 boot_cpu_id;		/* of the boot processor; @lock to write */
-	u32 vcpu_ids;			/* ids are below this, once it is not 0; @lock */
-	bool payloads;			/* userspace carries CR2 and DR6 of what is pending */
-	bool triple_faults;		/* and triple faults */
+	u32 boot_cpu_id;		/* id of the boot vCPU; @lock to write */
+	u32 vcpu_ids;			/* limit of vCPU ids; 0: not settled yet; @lock */
+	bool payloads;			/* KVM_CAP_EXCEPTION_PAYLOAD is enabled */
+	bool triple_faults;		/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is enabled */
 
-	/* Takers of writes: @io_lock to change, RCU to read. */
+	/* Doorbells and coalesced zones: @io_lock to change, RCU to read. */
 	struct mutex io_lock;
-	struct doorbells __rcu *doorbells[KEEL_BUSES];	/* NULL: there never was one */
+	struct doorbells __rcu *doorbells[KEEL_BUSES];	/* NULL: no doorbell has been added yet */
 	struct list_head zones[KEEL_BUSES];
 	unsigned int nr_doorbells[KEEL_BUSES], nr_zones[KEEL_BUSES];
-	unsigned int any_length_doorbells;	/* of MMIO */
+	unsigned int any_length_doorbells;	/* on the MMIO bus, of any length */
 	struct kvm_coalesced_mmio_ring *ring;	/* shared with userspace; @ring_lock to write */
 	spinlock_t ring_lock;
 
 	struct mutex slots_lock;	/* serialises memslot updates */
-	struct srcu_struct srcu;	/* readers of @memslots */
+	struct srcu_struct srcu;	/* readers of @memslots and @msr_filter */
 	struct keel_memslots __rcu *memslots[KEEL_ADDRESS_SPACES];
 	struct keel_slot_index *slot_index;	/* by id; @slots_lock */
 	bool memory_in_place;		/* KEEL_CAP_MEMORY_IN_PLACE is enabled */
-	bool exit_on_emulation_failure;	/* so is KVM's capability of that name */
-	int notifier_reads;		/* read sections of the notifier; mmu.lock to write */
-	int logging_slots;		/* that have KVM_MEM_LOG_DIRTY_PAGES; @slots_lock */
+	bool exit_on_emulation_failure;	/* KVM_CAP_EXIT_ON_EMULATION_FAILURE is enabled */
+	int notifier_reads;		/* read sections of the mmu notifier; mmu.lock to write */
+	int logging_slots;		/* memslots with KVM_MEM_LOG_DIRTY_PAGES; @slots_lock */
 	u32 dirty_log_flags;		/* KVM_DIRTY_LOG_*; @slots_lock */
 	u32 dirty_ring_entries;		/* of each vCPU; 0: slots have bitmaps. @lock to write */
-	struct work_struct grace;	/* memory.c: does what must wait for readers */
+	struct work_struct grace;	/* memory.c: grace_work() */
 	struct mmu_notifier notifier;
 	struct keel_mmu mmu;
 
@@ -132,10 +135,10 @@ struct keel_vm {
 	struct dentry *debugfs;
 };
 
-/* A guest exception on its way in. */
+/* A guest exception that is pending or injected: see irq.c. */
 struct keel_exception {
-	bool pending;		/* raised, not yet tried */
-	bool injected;		/* handed to the hardware, not known delivered */
+	bool pending;		/* raised, not yet handed to the hardware */
+	bool injected;		/* handed to the hardware, delivery not confirmed */
 	bool has_error;
 	bool soft;		/* INT3/INTO: needs the instruction length */
 	u8 vector;
@@ -156,16 +159,16 @@ struct keel_events {
 		u8 pending;		/* 0..2, as the hardware latches */
 		bool injected;
 	} nmi;
-	u32 insn_len;			/* of the soft event that is injected */
+	u32 insn_len;			/* length of the instruction of the injected soft event */
 	bool in_flight;			/* the next entry carries an event */
-	u8 window_wanted;		/* request_interrupt_window as seen last */
+	u8 window_wanted;		/* request_interrupt_window as last read */
 	bool smm;			/* state only: selects address space 1 */
 	bool smm_inside_nmi;
 	bool smi_pending;
 	bool triple_fault;
 };
 
-/* The kind of access that a fragment is of; @FRAGMENT_RAM: only bytes that were read. */
+/* The kind of access of a fragment; @FRAGMENT_RAM holds only bytes that were read. */
 enum keel_fragment_kind {
 	FRAGMENT_MMIO,
 	FRAGMENT_PORT,
@@ -173,9 +176,10 @@ enum keel_fragment_kind {
 };
 
 /*
- * struct keel_mmio_fragment - one access as userspace sees it: <= 8 bytes, no
- * page boundary inside. Holds a copy of the data, never a pointer.
+ * struct keel_mmio_fragment - one access as userspace sees it
  * @gpa:	or the number of the port; @len is then 1, 2 or 4
+ *
+ * At most 8 bytes, not crossing a page. Holds a copy of the data, never a pointer.
  */
 struct keel_mmio_fragment {
 	gpa_t gpa;
@@ -185,24 +189,24 @@ struct keel_mmio_fragment {
 };
 
 /*
- * struct keel_mmio - what the one instruction being emulated reads, and writes to devices
+ * struct keel_mmio - reads, and writes to devices, of the instruction being emulated
  *
- * An instruction that reads MMIO is executed again from the start after each
- * answer: @frag[0..@answered) are replayed to it, the one after is the question.
- * What it reads from RAM on the way is kept likewise. Writes follow the reads;
- * they are handed to userspace one by one once the instruction has been committed.
+ * An instruction that reads MMIO is executed again from the start after each answer
+ * of userspace: @frag[0..@answered) are replayed to it, and the next one is the
+ * question. Bytes that it reads from RAM are kept and replayed too. Writes follow the
+ * reads; once the instruction has been committed they go to userspace one by one.
  *
- * Most are needed by ENTER with 31 levels: 30 reads, 32 writes, and one more of
+ * ENTER with 31 levels needs the most fragments: 30 reads, 32 writes, and one more of
  * each where they cross a page or the stack pointer wraps within one.
  */
 #define KEEL_MMIO_FRAGMENTS	96
 struct keel_mmio {
-	u8 answered;		/* reads whose bytes are there */
-	u8 replayed;		/* of which this execution has consumed */
+	u8 answered;		/* reads whose bytes are known */
+	u8 replayed;		/* of these, replayed to the current execution */
 	u8 next;		/* next write to hand over */
 	u8 nr;			/* all fragments in use */
-	bool rehearsing;	/* see rehearse.c: ask nothing, queue nothing */
-	bool guessed;		/* zeros have been given for what was not there */
+	bool rehearsing;	/* ask and queue nothing: see rehearse.c */
+	bool guessed;		/* a read whose bytes are not known has returned zeros */
 	struct keel_mmio_fragment frag[KEEL_MMIO_FRAGMENTS];
 };
 
@@ -220,10 +224,10 @@ struct keel_pio {
 };
 
 /*
- * struct keel_place - what a page is for one kind of access: see place.c
- * @access:	ACC_*, for which the guest's tables were walked
- * @gpa:	of the page
- * @memory:	a slot has it, at @hva; and lets the guest write to it, if @writable
+ * struct keel_place - where one kind of access to a linear page leads: see place.c
+ * @access:	ACC_* for which the guest's tables were walked
+ * @gpa:	the page that the walk found
+ * @memory:	a memslot has @gpa, at @hva; the guest may write to it if @writable
  */
 struct keel_place {
 	gva_t page;
@@ -234,30 +238,31 @@ struct keel_place {
 };
 
 /*
- * Most are needed by an interrupt to an inner level: two pages each of IDT, TSS
- * and two descriptors, to be read, and of these and the stack, to be written.
+ * An interrupt to an inner level needs the most places: two pages each of the
+ * IDT, the TSS and two descriptors, to be read, and of these and of the stack,
+ * to be written.
  */
 #define KEEL_PLACES		24
 
 /*
  * struct keel_emulation - the instruction being emulated
  * @gpa:	where the hardware met the access that needs it, or INVALID_GPA
- * @alone:	that is its only access to data
- * @page:	linear page that @gpa was met through, if @page_known
- * @rsp:	the guest's, before the instruction
- * @decoded:	@ctx is for the registers as they are; if userspace sets them
- *		it is void, and so is what was answered
- * @known:	@alone, and it was enough to know the page
- * @again:	userspace has answered: all is as it was found to be before;
- *		@answered reads were answered, or made from RAM, by then
- * @slots:	the snapshot that all of it sees; NULL while nothing is emulated
- * @slot:	of @slots, the one that was found last, or NULL
- * @error:	what ends KVM_RUN because memory of the owner's cannot be accessed
+ * @alone:	@gpa belongs to the instruction's only access to data
+ * @page:	linear page of the access to @gpa, if @page_known
+ * @rsp:	the guest's RSP before the instruction
+ * @decoded:	@ctx is decoded for the current registers; keel_drop_answer()
+ *		clears it, and voids the answers, when userspace sets registers
+ * @known:	@alone, and @page was enough to find the MMIO at @gpa
+ * @again:	re-execution after an answer of userspace: use the pages found before;
+ *		the first @answered reads were answered, or made from RAM, by then
+ * @slots:	the memslots that the whole instruction sees; NULL: none is emulated
+ * @slot:	the memslot of @slots that was found last, or NULL
+ * @error:	ends KVM_RUN: the owner's memory cannot be accessed
  * @may_write:	the hardware or a walk says that the guest may write at @gpa
- * @msr_answered: kvm_run holds userspace's answer to its RDMSR or WRMSR
- * @tpr_lowered: it is a MOV to CR8 that userspace must be told of
- * @mode:	the hardware does not run the guest as it is: see mode.c
- * @place:	pages that it accesses, other than the one @known
+ * @msr_answered: kvm_run holds userspace's answer to the RDMSR or WRMSR
+ * @tpr_lowered: the instruction is a MOV to CR8 that userspace must be told of
+ * @mode:	the hardware cannot run the guest in its mode: see mode.c
+ * @place:	pages that the instruction accesses, other than the one @known
  */
 struct keel_emulation {
 	struct emu_ctx ctx;
@@ -287,15 +292,15 @@ struct keel_vcpu {
 	int id;				/* KVM_CREATE_VCPU's argument */
 	int index;
 
-	struct mutex mutex;		/* one ioctl at a time */
+	struct mutex mutex;		/* taken by each ioctl */
 	struct kvm_run *run;		/* shared with userspace */
 	void *pio_data;			/* shared: one page */
 	struct preempt_notifier preempt;
-	int cpu;			/* CPU it is loaded on, or -1 */
+	int cpu;			/* CPU that it is loaded on, or -1 */
 	int mode;			/* enum keel_vcpu_mode */
-	bool has_run;			/* the guest has begun, and knows its CPUID */
-	int slots_held;			/* nested keel_read_slots(); updates look at it */
-	int slots_idx;			/* of SRCU, while @slots_held */
+	bool has_run;			/* the guest has run and may have read its CPUID */
+	int slots_held;			/* nesting of keel_read_slots(); being_read() reads it */
+	int slots_idx;			/* SRCU index while @slots_held */
 	unsigned long requests;		/* bits: enum keel_request */
 	struct fpu_guest fpu;
 
@@ -303,27 +308,27 @@ struct keel_vcpu {
 	sigset_t sigset;
 	u32 mp_state;			/* KVM_MP_STATE_* */
 
-	/* finishes the exit that userspace has just answered, or NULL */
+	/* completes the exit that userspace has answered, or NULL */
 	int (*complete)(struct keel_vcpu *vcpu);
 	struct keel_emulation emulation;
 	struct keel_mmio mmio;
 	struct keel_pio pio;
-	struct gva_span ins;		/* where the input of INS goes */
+	struct gva_span ins;		/* destination of the input of INS */
 	struct keel_store store;
 	struct keel_events events;
 
 	/* vcpu_cpuid.c */
-	struct cpuid_table *cpuid;	/* NULL: userspace has set none yet */
-	int maxphyaddr;			/* of the guest, never above the host's */
-	u64 cr4_reserved;		/* bits the guest's CPUID does not allow */
+	struct cpuid_table *cpuid;	/* NULL: userspace has not set it yet */
+	int maxphyaddr;			/* MAXPHYADDR of the guest, not above the host's */
+	u64 cr4_reserved;		/* bits that the guest's CPUID does not allow */
 	u64 supported_xcr0;
-	bool pv_enforced;		/* paravirtual registers only as its CPUID says */
+	bool pv_enforced;		/* allow only the paravirtual MSRs of its CPUID */
 
 	/* msr.c, tsc.c */
 	u64 apic_base;
 	u64 tsc_adjust;
 	u64 tsc_khz;
-	struct keel_msrs *msrs;		/* those kept for the guest only */
+	struct keel_msrs *msrs;		/* MSRs that only hold their value */
 	struct keel_vcpu_clock clock;
 	struct keel_mce mce;
 
@@ -336,10 +341,11 @@ struct keel_vcpu {
 };
 
 /*
- * The first vCPU from index *@i on, which becomes its index, or NULL. One that
- * is just being created is seen too, and freed after a grace period if it gets
- * no file; to look no further saves the walk through the rest of the table's
- * node. Hold vm->lock, RCU, or keep preemption off, for as long as it is used.
+ * Return the first vCPU from index *@i on and set *@i to its index, or return
+ * NULL. This also finds the vCPU that is just being created, which is freed
+ * after a grace period if it gets no file. The search ends at nr_vcpus, which
+ * saves a walk through the rest of the xarray's node. Hold vm->lock or RCU, or
+ * keep preemption off, while the vCPU is used.
  */
 static inline struct keel_vcpu *keel_vcpu_from(struct keel_vm *vm, unsigned long *i)
 {
@@ -353,7 +359,7 @@ static inline struct keel_vcpu *keel_vcpu_from(struct keel_vm *vm, unsigned long
 	return vcpu;
 }
 
-/* Address space that the vCPU's accesses go to. */
+/* The address space of the vCPU's accesses. */
 static inline int keel_as(const struct keel_vcpu *vcpu)
 {
 	return vcpu->events.smm ? 1 : 0;
@@ -367,10 +373,10 @@ static inline const struct keel_memslots *keel_slots(const struct keel_vm *vm, i
 }
 
 /*
- * A vCPU's read section of the slots, around all that it looks up for one
- * access. SRCU lets an update wait for its end; @slots_held lets it see that
- * there is nothing to wait for. Sections nest; the outermost one counts. vCPU
- * mutex held.
+ * Begin a vCPU's read section of the memslots, around all look-ups of one
+ * access. SRCU lets an update wait for its end; @slots_held lets being_read()
+ * see that there is nothing to wait for. Sections nest; the outermost one
+ * counts. vCPU mutex held.
  */
 static inline void keel_read_slots(struct keel_vcpu *vcpu)
 {
@@ -379,7 +385,7 @@ static inline void keel_read_slots(struct keel_vcpu *vcpu)
 		__acquire(&vcpu->vm->srcu);
 		return;
 	}
-	/* Written before a snapshot is read: pairs with being_read(). */
+	/* Order the store before the read of a snapshot: pairs with being_read(). */
 	smp_store_mb(vcpu->slots_held, 1);
 	vcpu->slots_idx = srcu_read_lock(&vcpu->vm->srcu);
 }
@@ -392,28 +398,28 @@ static inline void keel_read_slots_end(struct keel_vcpu *vcpu)
 		return;
 	}
 	srcu_read_unlock(&vcpu->vm->srcu, vcpu->slots_idx);
-	/* Pairs with being_read(): a writer that reads 0 sees all that the section did. */
+	/* Release: order the section's accesses before the count drops; pairs with being_read(). */
 	smp_store_release(&vcpu->slots_held, 0);
 }
 
-/* The snapshot that the vCPU's accesses are looked up in: one for all of an instruction. */
+/* The snapshot in which the vCPU's accesses are looked up: one for a whole instruction. */
 static inline const struct keel_memslots *keel_vcpu_slots(const struct keel_vcpu *vcpu)
 {
 	return vcpu->emulation.slots ?: keel_slots(vcpu->vm, keel_as(vcpu));
 }
 
-/* vcpu.c: make @req pending; the vCPU sees it before it enters the guest. */
+/* vcpu.c: set @req; the vCPU handles it before it enters the guest. */
 void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req);
 /*
- * Make @req pending for every vCPU and, when this returns, no vCPU is still in
- * the guest with @req unseen. May be called under mmu.lock; not from hard irq.
+ * Set @req for every vCPU. On return no vCPU is still in the guest with @req
+ * unseen. May be called under mmu.lock; not from hard irq.
  */
 void keel_request_all(struct keel_vm *vm, enum keel_request req);
 
 /*
- * Userspace has set registers or events: the instruction that waits for an
- * answer may be another now. It starts from the beginning; and what was set may
- * need to be made fit for an entry, see keel_inject_events().
+ * Call when userspace has set registers or events. An instruction that waits
+ * for an answer starts again from the beginning, as it may be another one now.
+ * REQ_EVENT has keel_inject_events() make the new state fit for VM entry.
  */
 static inline void keel_drop_answer(struct keel_vcpu *vcpu)
 {
@@ -421,7 +427,7 @@ static inline void keel_drop_answer(struct keel_vcpu *vcpu)
 	keel_make_request(vcpu, REQ_EVENT);
 }
 
-/* A broken invariant: the VM answers -EIO from now on. */
+/* Call on a broken invariant: from now on the VM's ioctls return -EIO. */
 void keel_vm_kill(struct keel_vm *vm);
 
 #endif

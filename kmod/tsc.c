@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the arithmetic of the guest's time stamp counter: offset, ratio, the
- * agreement between the vCPUs of a VM, and the ioctls that set the rate.
- * The VMCS fields behind it belong to vmx/.
+ * offset that the vCPUs of a VM agree on, and the ioctls that set the rate. The
+ * VMCS fields belong to vmx/.
  */
 #include <linux/math64.h>
 #include <asm/tsc.h>
@@ -11,7 +11,7 @@
 #include "keel.h"
 #include "tsc.h"
 
-/* Rates closer to the host's than this many parts in a million are the host's. */
+/* A rate this close to the host's is taken for the host's. */
 #define TOLERANCE_PPM	250
 
 void keel_tsc_vm_init(struct keel_vm *vm)
@@ -27,7 +27,7 @@ static bool near_host_rate(u64 khz)
 	return khz + slack >= tsc_khz && khz <= tsc_khz + slack;
 }
 
-/* A rate that the hardware can run at, and a ratio that fits its 16 integer bits. */
+/* True if the hardware can run at the rate and its ratio fits 16 integer bits. */
 static bool rate_possible(u64 khz)
 {
 	if (near_host_rate(khz))
@@ -42,7 +42,7 @@ static u64 ratio_of(u64 khz)
 	return mul_u64_u32_div(VMX_TSC_RATIO_ONE, khz, tsc_khz);
 }
 
-/* The guest's counter at host time @host, had it no offset. */
+/* The guest's counter at host TSC @host, without its offset. */
 static u64 scaled(struct keel_vcpu *vcpu, u64 host)
 {
 	return mul_u64_u64_shr(host, ratio_of(vcpu->tsc_khz), VMX_TSC_RATIO_SHIFT);
@@ -83,7 +83,7 @@ void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value)
 	vcpu->tsc_adjust = value;
 }
 
-/* True if a write of @value at host time @host continues the last one. */
+/* True if a write of @value at host TSC @host continues the last one. */
 static bool continues(struct keel_vcpu *vcpu, u64 value, u64 host)
 {
 	const struct keel_vm_tsc *last = &vcpu->vm->tsc;
@@ -92,7 +92,7 @@ static bool continues(struct keel_vcpu *vcpu, u64 value, u64 host)
 
 	if (!last->written || last->khz != vcpu->tsc_khz)
 		return false;
-	/* A vCPU that is plugged in later starts from zero: let it join. */
+	/* A vCPU that is created later starts from zero: give it the others' offset. */
 	if (!value)
 		return true;
 	if (!last->by_user)
@@ -128,7 +128,7 @@ u64 keel_tsc_offset(struct keel_vcpu *vcpu)
 	return get_offset(vcpu) + scaled(vcpu, vmx_tsc_lost);
 }
 
-/* Later writes of values go on from here: what was agreed on before is void. */
+/* Make the offset the one that later writes of values are compared with. */
 void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset)
 {
 	struct keel_vm_tsc *last = &vcpu->vm->tsc;
@@ -157,7 +157,7 @@ long keel_get_tsc_khz(struct keel_vcpu *vcpu, void *data)
 	return vcpu->tsc_khz;
 }
 
-/* 0 stands for the host's rate. Returns 0 if @data is no possible rate. */
+/* Take 0 for the host's rate. Return 0 if @data is not a possible rate. */
 static u64 rate_argument(void *data)
 {
 	u32 khz = (unsigned long)data;
@@ -167,7 +167,7 @@ static u64 rate_argument(void *data)
 	return khz <= INT_MAX && rate_possible(khz) ? khz : 0;
 }
 
-/* The counter runs on from where it is, at the new rate. */
+/* The counter continues from its present value at the new rate. */
 long keel_set_tsc_khz(struct keel_vcpu *vcpu, void *data)
 {
 	u64 khz = rate_argument(data);

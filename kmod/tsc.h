@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The guest's time stamp counter: offset and ratio against the host's, and how
- * the vCPUs of one VM come to agree on one offset.
+ * The guest's time stamp counter: its offset and ratio to the host's, and how
+ * the vCPUs of one VM agree on one offset.
  *
- * The host's counter is taken to be constant and the same on all CPUs. Where it
- * is not (the kernel then calls it unstable), a guest sees it jump as it moves.
- * What it loses while the machine is suspended is made up for: "host" is
- * vmx_host_tsc() here, but for the offset that userspace reads and writes.
+ * The host's counter is taken to be constant and equal on all CPUs. Where it is
+ * not (the kernel then calls it unstable), a guest sees a jump when its vCPU
+ * changes CPUs. Ticks lost in suspend are made up for: "host TSC" means
+ * vmx_host_tsc() here, except in the offset that userspace reads and writes.
  */
 #ifndef KEEL_TSC_H
 #define KEEL_TSC_H
@@ -20,34 +20,35 @@ struct keel_vcpu;
 /*
  * struct keel_vm_tsc - the last counter value that userspace wrote in this VM
  *
- * Userspace writes the same value to one vCPU after the other and means that
- * they are to be equal: a write within a second of what the last one would
- * have become by now takes over its offset. The zero that a vCPU begins with is
- * not userspace's: a guest restored when it is young must not be put back to it.
+ * Userspace sets equal counters by writing the same value to one vCPU after the
+ * other: a write within a second of what the last one would have become by now
+ * takes over its offset. The zero that a new vCPU begins with does not count as
+ * written by userspace (@by_user): otherwise the small counter of a young guest
+ * that is restored would be taken for a continuation of it.
  */
 struct keel_vm_tsc {
-	spinlock_t lock;	/* all below */
+	spinlock_t lock;	/* protects all below */
 	bool written;
 	bool by_user;
-	u64 host;		/* host counter at the last write */
-	u64 value;		/* what was written */
-	u64 offset;		/* what it came to */
-	u64 khz;		/* rate of the vCPU that was written */
+	u64 host;		/* host TSC at the last write */
+	u64 value;		/* the value written */
+	u64 offset;		/* the offset that resulted */
+	u64 khz;		/* rate of the vCPU written to */
 };
 
 void keel_tsc_vm_init(struct keel_vm *vm);
-/* Start the counter of a new vCPU: at 0, or in step with the others. Loaded. */
+/* Start the counter of a new vCPU at 0 or in step with the others. Loaded. */
 void keel_tsc_reset(struct keel_vcpu *vcpu);
 
-/* Both counters show the same at any time, as far as one vCPU can tell of another. */
+/* True if both counters have the same rate and offset. */
 bool keel_tsc_equal(struct keel_vcpu *a, struct keel_vcpu *b);
 
 u64 keel_tsc_read(struct keel_vcpu *vcpu);
-/* The guest writes its counter: IA32_TSC_ADJUST follows. */
+/* Write of the guest: IA32_TSC_ADJUST follows. */
 void keel_tsc_write(struct keel_vcpu *vcpu, u64 value);
-/* Userspace writes it. */
+/* Write of userspace: see struct keel_vm_tsc. */
 void keel_tsc_synchronize(struct keel_vcpu *vcpu, u64 value);
-/* Against RDTSC of the host, at the vCPU's own rate: guest = RDTSC scaled + offset. */
+/* The offset to the host's RDTSC, scaled to the vCPU's rate: guest = scaled RDTSC + offset. */
 u64 keel_tsc_offset(struct keel_vcpu *vcpu);
 void keel_tsc_set_offset(struct keel_vcpu *vcpu, u64 offset);
 void keel_tsc_set_adjust(struct keel_vcpu *vcpu, u64 value);

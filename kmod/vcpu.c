@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The vCPU: creation, loading on a physical CPU, requests from other CPUs, and
- * the run loop. What an exit means is exit.c's business; how the hardware is
- * entered is vmx/'s.
+ * the run loop. exit.c handles the exits; vmx/ enters the hardware.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cpumask.h>
@@ -41,7 +40,7 @@ static DEFINE_PER_CPU(struct cpumask, kick_mask);
 
 void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req)
 {
-	/* The request's subject must be visible before the request is. */
+	/* Order what the request is about before the request; pairs with take_request(). */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }
@@ -60,10 +59,10 @@ static void kicked(void *unused)
 {
 }
 
-/* True if the vCPU is in the guest or on its way out: whoever asks must wait for it. */
+/* True if the vCPU is in the guest or leaving it: the caller must wait for it. */
 static bool leaving_guest(struct keel_vcpu *vcpu)
 {
-	/* The request is written before mode is read: pairs with enter(). */
+	/* Order the request before the read of mode: pairs with enter(). */
 	smp_mb__before_atomic();
 	return cmpxchg(&vcpu->mode, VCPU_IN_GUEST, VCPU_EXITING) != VCPU_OUTSIDE;
 }
@@ -84,7 +83,7 @@ void keel_request_all(struct keel_vm *vm, enum keel_request req)
 		if (leaving_guest(vcpu) && cpu >= 0)
 			cpumask_set_cpu(cpu, mask);
 	}
-	/* The interrupt itself ends guest mode; waiting makes sure that it has. */
+	/* The IPI itself makes the vCPU exit; waiting for it makes sure that it has. */
 	if (!cpumask_empty(mask))
 		smp_call_function_many(mask, kicked, NULL, true);
 	preempt_enable();
@@ -139,9 +138,10 @@ void keel_vcpu_put(struct keel_vcpu *vcpu)
 /* --- entering the guest ------------------------------------------------- */
 
 /*
- * Is there work that the kernel wants done before long, and not just whenever
- * the thread returns to user mode? Restartable sequences, which glibc registers
- * for every thread, ask for attention at each preemption, but can wait.
+ * True if the kernel has work for the thread that must not wait until the
+ * thread returns to user mode by itself. TIF_NOTIFY_RESUME alone does not say
+ * so: restartable sequences, which glibc registers for every thread, set it at
+ * each preemption and can wait.
  */
 static bool thread_work(void)
 {
@@ -161,7 +161,7 @@ static bool exit_requested(struct keel_vcpu *vcpu)
 	       (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 }
 
-/* RUN_RESUME, or the verdict that keeps the vCPU out of the guest. */
+/* Return RUN_RESUME, or the verdict that keeps the vCPU out of the guest. */
 static int handle_requests(struct keel_vcpu *vcpu)
 {
 	if (take_request(vcpu, REQ_DEAD))
@@ -178,10 +178,10 @@ static int handle_requests(struct keel_vcpu *vcpu)
 		keel_msr_filter_changed(vcpu);
 	if (take_request(vcpu, REQ_CLOCK))
 		keel_clock_update(vcpu);
-	/* The step is over before what comes next sets out. */
+	/* Report the step before the next event is injected. */
 	if (take_request(vcpu, REQ_STEPPED))
 		return keel_debug_stepped(vcpu);
-	/* Where there will be no entry, events are taken otherwise. */
+	/* Leave REQ_EVENT set if the emulator runs the guest: it takes events itself. */
 	if (keel_mode_runs(vcpu) && take_request(vcpu, REQ_EVENT))
 		keel_inject_events(vcpu);
 	return RUN_RESUME;
@@ -194,10 +194,10 @@ static void load_fpu(void)
 		switch_fpu_return();
 }
 
-/* With interrupts off: false if there is a reason to stay outside after all. */
+/* Interrupts off. Return false if there is a reason to stay outside after all. */
 static bool enter(struct keel_vcpu *vcpu, struct keel_exit *exit)
 {
-	/* Others write a request and then read mode: pairs with leaving_guest(). */
+	/* Order mode before the read of requests: pairs with leaving_guest(). */
 	smp_store_mb(vcpu->mode, VCPU_IN_GUEST);
 	if (exit_requested(vcpu)) {
 		WRITE_ONCE(vcpu->mode, VCPU_OUTSIDE);
@@ -205,10 +205,13 @@ static bool enter(struct keel_vcpu *vcpu, struct keel_exit *exit)
 	}
 	load_fpu();
 	vmx_run(&vcpu->vmx, exit);
-	/* A CPU that has waited for the guest to be left finds marked what it has written to. */
+	/* Before VCPU_OUTSIDE: a CPU that has waited for this exit must find the pages marked. */
 	if (unlikely(vcpu->vmx.logging))
 		keel_dirty_drain(vcpu);
-	/* Pairs with leaving_guest(): a CPU that reads VCPU_OUTSIDE sees all writes of before. */
+	/*
+	 * Release: a CPU that reads VCPU_OUTSIDE in leaving_guest() also sees
+	 * every write made before.
+	 */
 	smp_store_release(&vcpu->mode, VCPU_OUTSIDE);
 	vmx_handle_nmi(exit);
 	return true;
@@ -253,11 +256,10 @@ static int enter_and_handle(struct keel_vcpu *vcpu)
 }
 
 /*
- * Work that the kernel wants done before a return to user mode must not wait
- * until the guest is pleased to exit. Signals end KVM_RUN; task work makes the
- * ioctl go out and come back by itself, for its handlers are not for modules.
- * The work may be to raise a signal: then the call does not come back, and
- * what userspace reads must be true already.
+ * Do not make the kernel's work wait until the guest exits by itself. Signals
+ * end KVM_RUN. Task work makes the ioctl return and restart by itself, as its
+ * handlers are not exported to modules. Task work may raise a signal, and then
+ * the ioctl does not restart: set exit_reason for userspace in that case too.
  */
 static int handle_thread_work(struct keel_vcpu *vcpu)
 {
@@ -274,7 +276,7 @@ static int handle_thread_work(struct keel_vcpu *vcpu)
 	return RUN_RESUME;
 }
 
-/* The guest can take an interrupt now, and userspace has asked to be told. */
+/* True if the guest can take an interrupt now and userspace has asked to be told. */
 static bool irq_window_open(struct keel_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->run->request_interrupt_window) && keel_irq_ready(vcpu);
@@ -314,7 +316,7 @@ static void unmask_signals(struct keel_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
-/* Take from kvm_run what userspace wrote there, each field read once. */
+/* Take userspace's input from kvm_run, reading each field once. */
 static int take_run_input(struct keel_vcpu *vcpu)
 {
 	int err = keel_sync_regs_in(vcpu);
@@ -381,7 +383,10 @@ long keel_run(struct keel_vcpu *vcpu, void *arg)
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 	give_run_output(vcpu);
 	unmask_signals(vcpu);
-	/* Have the kernel restart the call; changing the mask would clear it again. */
+	/*
+	 * TIF_SIGPENDING makes the kernel restart the call. Set it last:
+	 * unmask_signals() would clear it.
+	 */
 	if (r == -ERESTARTNOHAND)
 		set_thread_flag(TIF_SIGPENDING);
 	return r;
@@ -433,7 +438,10 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 
 static const struct vm_operations_struct vcpu_vm_ops = { .fault = vcpu_fault };
 
-/* A private copy of the ring would be of no use; executing it, of the wrong one. */
+/*
+ * Refuse a private mapping of the dirty ring, which userspace could not reset,
+ * and an executable one.
+ */
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct keel_vcpu *vcpu = file->private_data;
@@ -536,7 +544,7 @@ static struct keel_vcpu *alloc_vcpu(struct keel_vm *vm, int id)
 		goto free_msrs;
 	keel_cpuid_init(vcpu);
 	reset(vcpu);
-	/* Others may have been told before this one could be. */
+	/* The other vCPUs may have got REQ_LOG before this one was in the table. */
 	keel_make_request(vcpu, REQ_LOG);
 	return vcpu;
 
@@ -578,9 +586,9 @@ static int vcpu_fd(struct keel_vcpu *vcpu)
 }
 
 /*
- * The vCPU is in the table before its file exists, so that no request misses
- * it. If there is no file after all it goes again, once nobody looks at it who
- * has found it in the table: keel_vcpu_from() says how.
+ * Put the vCPU into the table before its file exists, so that no request misses
+ * it. If the file cannot be made, remove it and wait until no one that has
+ * found it in the table uses it: see keel_vcpu_from().
  */
 static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 {
@@ -595,7 +603,7 @@ static long add_vcpu(struct keel_vm *vm, struct keel_vcpu *vcpu)
 		synchronize_rcu();
 		return fd;
 	}
-	/* Once it can be used: keel_vcpu_from() looks one further. */
+	/* Count it last: keel_vcpu_from() also looks at index nr_vcpus. */
 	WRITE_ONCE(vm->nr_vcpus, vm->nr_vcpus + 1);
 	keel_debugfs_add_vcpu(vcpu);
 	return fd;
@@ -636,7 +644,7 @@ long keel_create_vcpu(struct keel_vm *vm, void *arg)
 	return fd;
 }
 
-/* Once, and before the first vCPU: then it is settled. */
+/* The limit can be set once, and only before the first vCPU. */
 long keel_limit_vcpu_ids(struct keel_vm *vm, const u64 *args)
 {
 	long err = 0;

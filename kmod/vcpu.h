@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The life of a vCPU, loading it on a CPU, and KVM_RUN. */
+/* Creation and end of a vCPU, loading it on a CPU, and KVM_RUN. */
 #ifndef KEEL_VCPU_H
 #define KEEL_VCPU_H
 
@@ -12,10 +12,10 @@ struct keel_vcpu;
 long keel_create_vcpu(struct keel_vm *vm, void *id);
 /* KVM_CAP_MAX_VCPU_ID: ids are below args[0]. */
 long keel_limit_vcpu_ids(struct keel_vm *vm, const u64 *args);
-/* All vCPUs of a VM that nobody can reach any more. */
+/* Destroy all vCPUs of a VM that is no longer reachable. */
 void keel_destroy_vcpus(struct keel_vm *vm);
 
-/* Between the two the vCPU's hardware state can be read and written. vcpu->mutex held. */
+/* The vCPU's hardware state can be read and written between the two. vcpu->mutex held. */
 void keel_vcpu_load(struct keel_vcpu *vcpu);
 void keel_vcpu_put(struct keel_vcpu *vcpu);
 

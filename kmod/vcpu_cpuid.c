@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Binds CPUID tables to a vCPU - what is derived from them, the exit and the
- * ioctls - and to the host's processor, from which the supported features
- * come. What a table means is not decided here.
+ * Binds CPUID tables to a vCPU (values derived from them, the exit and the
+ * ioctls) and to the host's processor, the source of the supported features.
+ * cpuid.c interprets the tables.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -15,7 +15,7 @@
 #include "exit.h"
 #include "keel.h"
 
-/* Control bits that need no feature bit; the rest follows CPUID. */
+/* CR4 bits that need no feature bit; cr4_features[] has the rest. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |		\
 			 X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE |	\
 			 X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT)
@@ -67,7 +67,7 @@ static void query_host(u32 function, u32 index, struct cpuid_regs4 *out)
 	cpuid_count(function, index, &out->eax, &out->ebx, &out->ecx, &out->edx);
 }
 
-/* A feature counts if the kernel has not disabled it. */
+/* Features as boot_cpu_data has them, without those that the kernel has disabled. */
 static void describe_host(struct cpuid_host *host)
 {
 	static const u8 leaf[CPUID_WORDS] = {
@@ -105,7 +105,7 @@ static u64 legal_cr4(const struct cpuid_table *t)
 	return legal & (vmx_caps.cr4_fixed1 | (vmx_caps.umip_by_exits ? X86_CR4_UMIP : 0));
 }
 
-/* As the processor counts them: what memory encryption takes is the host's matter. */
+/* Read CPUID, not boot_cpu_data, from which the kernel subtracts bits used by memory encryption. */
 static int host_maxphyaddr(void)
 {
 	return cpuid_eax(0x80000008) & 0xff;
@@ -207,8 +207,8 @@ static struct cpuid_table *alloc_table(u32 nr)
 }
 
 /*
- * Make @t the vCPU's table, or free it. Once the vCPU has run only the table
- * that it has is accepted: the guest has seen it.
+ * Make @t the vCPU's table, or free it. Once the vCPU has run, accept only a
+ * table that equals the present one, as the guest may have read it.
  */
 static long install(struct keel_vcpu *vcpu, struct cpuid_table *t)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VM: creation, the file, and the end. Memory is memory.c's and mmu/'s,
- * vCPUs are vcpu.c's.
+ * The VM: creation, its file, and its end, in the order that its parts need.
+ * Owns no part: memory.c and mmu/ have the VM's memory, vcpu.c its vCPUs.
  */
 #include <linux/anon_inodes.h>
 #include <linux/fs.h>
@@ -33,7 +33,7 @@ void keel_vm_kill(struct keel_vm *vm)
 static void destroy_vm(struct keel_vm *vm)
 {
 	keel_debugfs_remove_vm(vm);
-	/* First who flushes their TLBs: afterwards nobody but us knows the vCPUs. */
+	/* Shrinker and mmu notifier flush the vCPUs' TLBs: stop them before the vCPUs are freed. */
 	mmu_shrink_end(vm);
 	memory_release(vm);
 	keel_destroy_vcpus(vm);

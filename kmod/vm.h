@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The life of a VM. */
+/* Creation and end of a VM. */
 #ifndef KEEL_VM_H
 #define KEEL_VM_H
 
@@ -13,7 +13,7 @@ static inline void keel_vm_get(struct keel_vm *vm)
 	refcount_inc(&vm->users);
 }
 
-/* The last one destroys the VM and its vCPUs. */
+/* Drop a reference; the last one destroys the VM and its vCPUs. */
 void keel_vm_put(struct keel_vm *vm);
 
 #endif
