@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The writer of keel-demo: adds, deletes and moves memory slots under the running
- * guest, publishes which answers are legal, and watches memory that was taken away
- * for writes that should not reach it any more.
+ * guest, publishes which answers are legal, and checks that nothing writes to
+ * memory whose slot was deleted.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void poison(struct churn *churn, __u32 slot)
 					 __ATOMIC_SEQ_CST);
 }
 
-/* Since the slot was deleted nobody may have written to its memory. */
+/* Count the writes to the memory of a slot since it was deleted: there must be none. */
 static void check_poison(struct churn *churn, __u32 slot)
 {
 	__u32 page, cpu;
@@ -61,7 +61,7 @@ static void check_poison(struct churn *churn, __u32 slot)
 	__atomic_fetch_add(&churn->wrong, wrong, __ATOMIC_RELAXED);
 }
 
-/* Before the request: the old backing and the new one are both legal. */
+/* Call before the request: the old backing and the new one are both legal. */
 static void announce(struct demo *demo, __u32 window, __u32 new)
 {
 	struct churn *churn = &demo->churn;
@@ -72,7 +72,7 @@ static void announce(struct demo *demo, __u32 window, __u32 new)
 			 __ATOMIC_SEQ_CST);
 }
 
-/* After it has returned: only the new one. */
+/* Call after the request has returned: only the new backing is legal. */
 static void settle(struct demo *demo, __u32 window, __u32 new)
 {
 	struct churn *churn = &demo->churn;
@@ -228,7 +228,7 @@ void churn_stop(struct demo *demo)
 	churn->started = false;
 }
 
-/* After the VM is gone: its slots point here. */
+/* Call after the VM is destroyed: its slots use this memory. */
 void churn_destroy(struct demo *demo)
 {
 	__u32 i;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The module's counters of one VM, as debugfs shows them: a directory per VM with
- * a file per counter, and one below it per vCPU. Reads only; a missing file means
- * that the module, or this user, has no such counter.
+ * a file per counter, and one below it per vCPU. If a file is missing, the module
+ * does not have the counter, or this user must not read it.
  */
 #include <glob.h>
 #include <stdlib.h>

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * keel-demo: what its host and its guest agree on, and what the host's files
+ * keel-demo: the layout of memory and the protocol that its host and its guest
  * share.
  *
  * The guest sees WINDOWS ranges side by side. At any time each is either backed
  * by one of SLOTS memory slots or is MMIO, and the host changes that all the time.
  * Every page of a slot holds the slot's identity, and the host answers an MMIO
- * read with the window's, so the guest can tell from a value where it came from.
+ * read with the window's identity, so a value tells the guest where it came from.
  *
- * A state word per window, in memory both sides see, tells which answers are
+ * A state word per window, in memory that both sides see, says which answers are
  * legal. The host writes it twice per update, before the request and after it
- * has returned, with the window's sequence number growing by one each time:
+ * has returned, and increments the window's sequence number each time:
  *
  *	before	both the old and the new backing may answer
  *	after	only the new one may
  *
- * The guest reads the word, accesses the window, and reads the word again. What
- * it got must be explained by one of the two words. If the host was faster than
- * that, every answer that names this window or any slot is accepted.
+ * The guest reads the word, accesses the window, and reads the word again. One of
+ * the two words must explain the value. If the host has made too many updates in
+ * between, the guest accepts every value that names this window or any slot.
  */
 #ifndef _KEEL_DEMO_H
 #define _KEEL_DEMO_H
@@ -39,7 +39,7 @@
 #define RAM_SIZE	0x100000ull
 #define WINDOWS_GPA	0x10000000ull
 
-/* In a page: the identity, then a word per vCPU to write to. */
+/* Layout of a page: the identity, then a word for each vCPU to write to. */
 #define IDENTITY_OFFSET	0u
 #define WRITE_OFFSET(cpu)	(64u + 8u * (cpu))
 
@@ -71,7 +71,7 @@ static inline __u32 state_new(__u64 word)
 #define IDENTITY_RAM	0x52000000u
 #define WRITE_TAG	0x57ull
 
-/* The value that a read of @page of @window gives when @backing answers. */
+/* The value of a read of @page of @window if @backing answers. */
 static inline __u64 identity(__u32 backing, __u32 window, __u32 page)
 {
 	__u64 low = backing == BACKING_MMIO ? IDENTITY_MMIO | window << 16 | page :
@@ -80,7 +80,7 @@ static inline __u64 identity(__u32 backing, __u32 window, __u32 page)
 	return low | (~low & 0xffffffff) << 32;
 }
 
-/* The value that a vCPU writes: by whom, where, and a count that makes it unique. */
+/* The value that a vCPU writes: its number, the window, and a count that makes it unique. */
 static inline __u64 write_value(__u32 cpu, __u32 window, __u64 count)
 {
 	return WRITE_TAG << 56 | (__u64)cpu << 48 | (__u64)window << 40 | (count & 0xffffffff);

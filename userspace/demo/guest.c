@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The guest of keel-demo. This code is copied out of the program into a VM and
- * runs there in 64-bit mode without libraries, interrupts or data of its own:
- * everything it knows comes in registers and lies in struct shared.
+ * runs there in 64-bit mode without libraries, interrupts or data of its own: all
+ * its input is in registers and in struct shared.
  */
 #include "guest.h"
 
 #define WRITE_MASK	3	/* every fourth operation is a write */
 
-/* Drivers come back to the same register: so do we, before we go elsewhere. */
+/* Operations on one page in a row: drivers also access the same register repeatedly. */
 #define BURST		8u
 
-/* Two words that are no further apart name every backing there was in between. */
+/* Two state words whose sequences differ by at most this name every backing in between. */
 #define MAX_DISTANCE	3
 
 static __guest __u64 load(const __u64 *p)
@@ -19,7 +19,7 @@ static __guest __u64 load(const __u64 *p)
 	return __atomic_load_n(p, __ATOMIC_SEQ_CST);
 }
 
-/* One instruction per access, whatever the compiler thinks of it. */
+/* The asm makes each access exactly one instruction. */
 static __guest __u64 read64(__u64 address)
 {
 	__u64 value;
@@ -99,7 +99,7 @@ static __guest void do_read(struct shared *shared, struct guest_cpu *cpu, struct
 		report(cpu, op);
 }
 
-/* RAM that was there all the time must have taken the write. */
+/* If the window was RAM all the time, the write must be there. */
 static __guest void do_write(struct shared *shared, struct guest_cpu *cpu, struct operation *op,
 			     __u64 address, __u64 value)
 {

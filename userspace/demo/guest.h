@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The guest's code as the host finds it: one section of the program, entered at
- * guest_main(). Everything the guest calls must carry __guest.
+ * The guest's code: one section of the program, entered at guest_main(). Every
+ * function that the guest calls must carry __guest.
  */
 #ifndef _KEEL_DEMO_GUEST_H
 #define _KEEL_DEMO_GUEST_H

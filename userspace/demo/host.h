@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The host side of keel-demo: main.c prints, vm.c runs the guest, churn.c changes
- * its memory, counters.c reads what the kernel module counted.
+ * its memory, counters.c reads the counters of the kernel module.
  */
 #ifndef _KEEL_DEMO_HOST_H
 #define _KEEL_DEMO_HOST_H
@@ -22,8 +22,8 @@ struct demo_cpu {
 	pthread_t thread;
 	bool started;
 	int stats_fd;		/* open for keelstat(1) to borrow */
-	__u64 mmio;		/* accesses that came to the host */
-	__u64 wrong;		/* of those, with a value that is not the guest's */
+	__u64 mmio;		/* MMIO accesses that the host handled */
+	__u64 wrong;		/* writes with a value that the guest did not write */
 	int result;		/* of keel_vcpu_run() */
 };
 
@@ -35,7 +35,7 @@ struct churn {
 	bool started;
 	bool stop;
 	unsigned int pause_us;	/* between updates */
-	int error;		/* of an update that the kernel refused */
+	int error;		/* errno of an update that the kernel refused */
 	__u64 updates[UPDATE_KINDS];
 	__u64 wrong;		/* writes that reached memory after its removal */
 	__u64 total_ns, longest_ns;
@@ -59,7 +59,7 @@ struct demo {
 /* vm.c */
 int vm_build(struct demo *demo, const char *device);
 int vm_start(struct demo *demo);
-/* False if a vCPU had to be forced or ended in any way but HLT. */
+/* False if a vCPU had to be kicked or did not end with HLT. */
 bool vm_stop(struct demo *demo);
 void vm_destroy(struct demo *demo);
 __u64 vm_mmio(const struct demo *demo);
@@ -83,10 +83,13 @@ enum counter {
 	COUNTERS
 };
 
-/* Call the first before the VM exists and the second after: the new one is ours. */
+/*
+ * Call counters_before() before the VM is created and counters_after()
+ * afterwards: the new directory is that of the VM.
+ */
 void counters_before(void);
 void counters_after(void);
-/* False if the module does not count that. */
+/* False if the module does not have this counter. */
 bool counters_read(enum counter counter, __u64 *value);
 
 #endif /* _KEEL_DEMO_HOST_H */

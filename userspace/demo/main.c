@@ -16,7 +16,7 @@
 
 #define HEADER_EVERY	20
 
-/* Time for the guest between updates, so that what it caches is of use to it. */
+/* Microseconds between updates, so that the guest also uses what is cached. */
 #define DEFAULT_PAUSE	500
 #define MAX_PAUSE	999999
 
@@ -36,7 +36,7 @@ struct options {
 	unsigned int pause_us;
 };
 
-/* Counters seen at one moment, to be subtracted from those seen at the next. */
+/* Counters at one moment; a row shows the differences of two samples. */
 struct sample {
 	__u64 ns;
 	__u64 mmio, operations, updates, wrong;
@@ -74,7 +74,7 @@ static void print_counter(const struct sample *now, const struct sample *last, i
 		printf(" %*s", width, "-");
 }
 
-/* Rates by the clock: a row may have taken longer than its second. */
+/* Divide by the elapsed time: a row may take longer than a second. */
 static __u64 rate(__u64 now, __u64 last, __u64 ns)
 {
 	return ns ? (now - last) * 1000000000ull / ns : 0;
@@ -182,7 +182,7 @@ static int print_summary(const struct demo *demo, bool stopped)
 		printf("an update failed: %s\n", strerror(-churn->error));
 	if (end.wrong || !stopped || churn->error)
 		return EXIT_WRONG;
-	/* A guest or a writer that did nothing proved nothing. */
+	/* A run without MMIO or without updates proves nothing. */
 	return end.mmio && end.updates ? EXIT_RIGHT : EXIT_WRONG;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The virtual machine of keel-demo: its fixed RAM, its vCPUs and their threads,
- * and the answers to its MMIO. What lies in the windows is churn.c's business.
+ * and the answers to its MMIO. churn.c owns what is in the windows.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "guest.h"
 #include "host.h"
 
-#define RAM_SLOT	SLOTS	/* after those that come and go */
+#define RAM_SLOT	SLOTS	/* after the slots of the windows */
 #define STOP_SECONDS	20
 
 static int on_mmio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque)
@@ -44,7 +44,7 @@ static void *run_cpu(void *arg)
 	return NULL;
 }
 
-/* The System V calling convention, with the stack as a call would leave it. */
+/* Use the System V calling convention, with the stack as a call would leave it. */
 static int enter_guest_main(struct keel_vcpu *vcpu, unsigned int i)
 {
 	__u64 offset = (const char *)guest_main - __start_keelguest;
@@ -125,7 +125,7 @@ int vm_start(struct demo *demo)
 	return 0;
 }
 
-/* The guest stops by itself once told to; a vCPU that does not has lost something. */
+/* The guest halts by itself when told to stop; a vCPU that does not is stuck. */
 static bool stop_cpu(struct demo_cpu *cpu, const struct timespec *deadline)
 {
 	if (!cpu->started)

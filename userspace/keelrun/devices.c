@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The few devices of a keelrun machine: debug port, serial port, CMOS, exit port
- * and reset. Everything else answers as an empty bus does: reads give ones,
- * writes vanish. Owns the console; decides nothing about vCPUs beyond calling
- * machine_end().
+ * and reset. All other addresses behave like an empty bus: reads give ones,
+ * writes are ignored. Owns the console; ends or saves the machine only by
+ * machine_end() and machine_save().
  */
 #include <string.h>
 #include <time.h>
@@ -21,9 +21,9 @@
 
 #define KEYBOARD_PULSE_RESET	0xfe
 #define RESET_CPU		0x04
-#define DEBUG_PRESENT		0xe9	/* what a guest reads to see that the port is there */
+#define DEBUG_PRESENT		0xe9	/* the value by which a guest detects the port */
 
-/* The registers of a 16550, by offset, and the bits that matter. */
+/* Registers of a 16550, by offset, and the bits in use. */
 #define UART_DATA	0
 #define UART_IER	1
 #define UART_IIR	2
@@ -57,7 +57,7 @@
 #define STATUS_B_24H	0x02
 #define STATUS_D_POWER	0x80
 
-/* A write that stdout refuses is lost; the guest must not hang on it. */
+/* Output that stdout refuses is lost: the guest must not block on it. */
 void console_flush(struct console *console)
 {
 	size_t done = 0;
@@ -123,7 +123,7 @@ static void uart_write(struct machine *machine, unsigned int offset, __u8 value)
 		console_put(machine, value);
 }
 
-/* The receiver stays empty: there is no keyboard. */
+/* The receiver is always empty: there is no input. */
 static __u8 uart_read(struct machine *machine, unsigned int offset)
 {
 	__u8 *reg = uart_register(&machine->uart, offset);
@@ -244,7 +244,7 @@ static void port_write(struct machine *machine, __u16 port, __u8 value)
 	}
 }
 
-/* A wide access is one byte on each of the ports it covers, as on an 8-bit bus. */
+/* Split a wide access into one byte for each port, as an 8-bit bus does. */
 static void ports_access(struct machine *machine, struct keel_access *access)
 {
 	__u32 i, shift;
@@ -268,14 +268,14 @@ int devices_pio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque
 	if (!machine->ended)
 		ports_access(machine, access);
 	ended = machine->ended;
-	/* To be saved: not one instruction further than this. */
+	/* If the machine is to be saved, stop this vCPU right after this instruction. */
 	if (machine->saving)
 		keel_vcpu_kick(vcpu);
 	pthread_mutex_unlock(&machine->lock);
 	return ended;
 }
 
-/* There is nothing on the memory bus: the library's all ones are the answer. */
+/* The memory bus has no devices: leave the all ones that the library has filled in. */
 int devices_mmio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque)
 {
 	(void)vcpu;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory layout and images. Decides where RAM lies, copies a flat binary, ELF
- * segments or a BIOS into it, and says where the vCPUs start. An image is hostile
+ * Memory layout and images. Decides where RAM is, copies a flat binary, ELF
+ * segments or a BIOS into it, and sets where the vCPUs start. An image is hostile
  * input: every offset in it is checked against the file and against RAM.
  */
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #define REAL_LOAD	0x7c00ull
 #define FLAT_LOAD	MIB
-#define REAL_END	0x10000ull	/* start_real() reaches this far with cs = 0 */
+#define REAL_END	0x10000ull	/* keel_vcpu_start_real() reaches up to here with cs = 0 */
 
 #define VGA_START	0xa0000ull
 #define SHADOW_START	0xc0000ull
@@ -26,7 +26,7 @@
 
 enum slot { SLOT_RAM, SLOT_SHADOW, SLOT_HIGH, SLOT_BIOS };
 
-/* A file in memory of our own: whoever changes it meanwhile changes nothing here. */
+/* A private copy of a file: later changes of the file have no effect on it. */
 struct file {
 	unsigned char *data;
 	size_t size;
@@ -41,7 +41,7 @@ static int read_all(int fd, struct file *file)
 		n = read(fd, file->data + done, file->size - done);
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* It has become shorter. */
+		/* The file has become shorter. */
 		if (!n)
 			return -ENOEXEC;
 		if (n < 0)
@@ -56,7 +56,7 @@ static void file_free(struct file *file)
 	munmap(file->data, file->size);
 }
 
-/* In whole pages, since a slot may expose it to the guest. */
+/* Read into whole pages: a slot may expose them to the guest. */
 static int load_open(int fd, struct file *file)
 {
 	struct stat st;
@@ -77,7 +77,7 @@ static int load_open(int fd, struct file *file)
 	return ret;
 }
 
-/* Not to wait for a writer: a FIFO is no image. */
+/* O_NONBLOCK: do not wait for the writer of a FIFO, which is no image. */
 static int file_load(const char *path, struct file *file)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
@@ -102,7 +102,7 @@ static int add_ram(struct machine *machine, enum slot slot, __u64 gpa, __u64 siz
 	return ret;
 }
 
-/* The RAM at [gpa, gpa + size), if that is all RAM and free for an image. */
+/* Find the RAM at [gpa, gpa + size); NULL if it is not all RAM that an image may use. */
 static void *usable(struct machine *machine, __u64 gpa, __u64 size)
 {
 	if (gpa > machine->image_end || size > machine->image_end - gpa)
@@ -124,8 +124,8 @@ static int place(struct machine *machine, __u64 gpa, const void *data, __u64 siz
 }
 
 /*
- * One block of RAM. Outside real mode, where an image brings its own stack, page
- * tables take the end of it and stacks the space below them.
+ * Lay out one block of RAM. Page tables take the end of it and stacks the space
+ * below them; in real mode there is neither: an image brings its own stack.
  */
 static int lay_out(struct machine *machine)
 {
@@ -161,7 +161,7 @@ static int load_flat(struct machine *machine, const struct file *file)
 	return ret ? ret : place(machine, machine->entry, file->data, file->size);
 }
 
-/* The fields of a program header that count, whatever the ELF class. */
+/* The fields of a program header that are used, for both ELF classes. */
 struct segment {
 	__u64 offset, address, file_size, memory_size;
 	__u32 type;
@@ -209,7 +209,7 @@ static int load_segment(struct machine *machine, const struct file *file,
 			 segment->address);
 		return -ENOEXEC;
 	}
-	/* RAM is zeroed already: what the file does not fill is .bss. */
+	/* RAM is zero already: .bss needs no copy. */
 	return place(machine, segment->address, file->data + segment->offset,
 		     segment->file_size);
 }
@@ -268,7 +268,7 @@ static int load_elf(struct machine *machine, const struct file *file)
 	return ret;
 }
 
-/* The image as it lies in ROM, read-only where the device can do that. */
+/* Map the image as ROM, read-only if the device supports that. */
 static int add_bios_rom(struct machine *machine, const struct file *file)
 {
 	__u32 flags = 0;
@@ -284,9 +284,9 @@ static int add_bios_rom(struct machine *machine, const struct file *file)
 }
 
 /*
- * As a PC has it: RAM with the VGA hole, ROM at the end and its shadow below 1 MiB.
- * A PC shows the last 128 KiB there until the BIOS has told the chipset to copy the
- * rest; there is no chipset to tell, so the whole shadow area is copied at once.
+ * Lay out memory as in a PC: RAM with the VGA hole, ROM at the end of 4 GiB and its
+ * shadow below 1 MiB. A PC shows the last 128 KiB there until the BIOS has told the
+ * chipset to copy the rest; there is no chipset, so copy the whole shadow area.
  */
 static int load_bios(struct machine *machine, const struct file *file)
 {
@@ -329,7 +329,7 @@ int image_load(struct machine *machine)
 	if (ret)
 		return ret;
 	if (machine->options->kind == IMAGE_BIOS) {
-		/* Run from where it is: it goes with the machine. */
+		/* The guest runs the BIOS in place: keep it as long as the machine. */
 		machine->rom = file.data;
 		machine->rom_size = file.size;
 		return load_bios(machine, &file);

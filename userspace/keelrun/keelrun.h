@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * keelrun: what its files share. One machine per process: main.c fills the
- * options, image.c lays out memory or saved.c brings it back, devices.c answers the
- * guest, machine.c runs the vCPUs and decides how it ended.
+ * Shared by the files of keelrun. There is one machine per process: main.c fills
+ * the options, image.c lays out memory or saved.c restores it, devices.c emulates
+ * the devices, machine.c runs the vCPUs and decides how the machine ended.
  */
 #ifndef _KEELRUN_H
 #define _KEELRUN_H
@@ -21,7 +21,7 @@
 #define PAGE_SIZE	4096ull
 #define MAX_CPUS	64
 #define MAX_MEMORY	(3 * GIB)
-#define STACK_SIZE	(16 * KIB)	/* of a vCPU, for images that bring none */
+#define STACK_SIZE	(16 * KIB)	/* per vCPU, for images without a stack of their own */
 
 /* Exit statuses; 0 to STATUS_GUEST_MAX belong to the guest. */
 enum status {
@@ -29,11 +29,11 @@ enum status {
 	STATUS_GUEST_MAX = 119,
 	STATUS_RESET = 120,		/* the guest asked for a reset */
 	STATUS_TRIPLE_FAULT = 121,
-	STATUS_INTERNAL = 122,		/* the hypervisor could not go on */
-	STATUS_UNEXPECTED = 123,	/* an exit keelrun has no answer to */
+	STATUS_INTERNAL = 122,		/* the hypervisor could not continue */
+	STATUS_UNEXPECTED = 123,	/* an exit that keelrun does not handle */
 	STATUS_TIMEOUT = 124,
-	STATUS_HOST = 125,		/* keelrun itself failed: options, files, device */
-	STATUS_SAVED = 126,		/* the machine is in a file now */
+	STATUS_HOST = 125,		/* keelrun failed: options, files, device */
+	STATUS_SAVED = 126,		/* the machine was saved to a file */
 	STATUS_SIGNAL = 130,		/* SIGINT or SIGTERM */
 };
 
@@ -43,7 +43,7 @@ enum start_mode { START_RESET, START_REAL, START_FLAT32, START_LONG };
 struct options {
 	const char *device;
 	const char *image;
-	const char *until;		/* end with success once a line of output holds this */
+	const char *until;		/* end with success after a line that holds this */
 	enum image_kind kind;
 	enum start_mode mode;		/* of a flat image */
 	__u64 load_address;
@@ -96,9 +96,9 @@ struct machine {
 	enum start_mode mode;
 	__u64 entry;
 	__u64 stack_top;
-	__u64 image_end;		/* an image may not reach beyond */
+	__u64 image_end;		/* an image must end below this */
 	__u64 tables;
-	void *rom;			/* a BIOS, for as long as there is a VM */
+	void *rom;			/* memory of a BIOS image; freed after the VM */
 	size_t rom_size;
 
 	pthread_mutex_t lock;		/* protects all below */
@@ -106,36 +106,39 @@ struct machine {
 	struct uart uart;
 	struct cmos cmos;
 	unsigned int running;
-	bool saving;			/* vCPUs are to stop between two instructions */
+	bool saving;			/* vCPUs must stop between two instructions */
 	bool ended;
 	enum status status;
-	char why[256];			/* printed at the end; empty if there is nothing to say */
+	char why[256];			/* printed at the end, unless it is empty */
 };
 
-/* devices.c: callbacks of keel_vcpu_run(); the machine's lock is taken inside. */
+/* devices.c: callbacks of keel_vcpu_run(), which take the machine's lock. */
 void devices_init(struct machine *machine);
 int devices_pio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 int devices_mmio(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 void console_flush(struct console *console);
 
-/* image.c: give the VM its memory and the image. Prints why it fails. */
+/* image.c: give the VM its memory and the image. Prints the reason of a failure. */
 int image_load(struct machine *machine);
-/* After the VM is gone. */
+/* Call after the VM is destroyed. */
 void image_unload(struct machine *machine);
 
-/* saved.c: the machine to or from the file that the options name. Prints why it fails. */
+/*
+ * saved.c: save the machine to, or restore it from, the file that the options
+ * name. Prints the reason of a failure.
+ */
 int saved_write(struct machine *machine);
 int saved_read(struct machine *machine);
 
 /* machine.c */
 enum status machine_run(struct machine *machine);
-/* Save it and end, unless it ends before that. Needs the machine's lock. */
+/* Save the machine and end it, unless it ends before that. Needs the machine's lock. */
 void machine_save(struct machine *machine);
-/* Say how it ended; the first to say so wins. Needs the machine's lock. */
+/* End the machine with this status; only the first call counts. Needs the machine's lock. */
 void machine_end(struct machine *machine, enum status status, const char *format, ...)
 	__printf(3, 4);
 
-/* main.c: to stderr, with the program's name. */
+/* main.c: print to stderr, after the program's name. */
 void complain(const char *format, ...) __printf(1, 2);
 
 #endif /* _KEELRUN_H */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A keelrun machine from creation to exit status: VM and vCPUs, one thread each,
- * the time limit, and the verdict on how it ended. The main thread only waits.
+ * the time limit, and the decision how it ended. The main thread only waits for
+ * signals.
  */
 #include <errno.h>
 #include <signal.h>
@@ -37,7 +38,7 @@ void machine_save(struct machine *machine)
 	kill(getpid(), SIGNAL_ENDED);
 }
 
-/* Time for all vCPUs to come back, to end or to be saved. */
+/* True if all vCPUs must stop, because the machine ends or is to be saved. */
 static bool has_to_stop(struct machine *machine)
 {
 	bool stop;
@@ -82,7 +83,7 @@ static void print_registers(struct keel_vcpu *vcpu)
 		s.cr4, s.efer);
 }
 
-/* A halt ends the vCPU: nothing in this machine could ever interrupt it. */
+/* Decide how a run ended. A halt ends the vCPU: this machine has nothing to interrupt it. */
 static void judge(struct machine *machine, struct cpu *cpu, int result)
 {
 	unsigned int id = keel_vcpu_id(cpu->vcpu);
@@ -110,7 +111,7 @@ static void *run_cpu(void *arg)
 	struct machine *machine = cpu->machine;
 	int result;
 
-	/* A signal that is not a kick, a debugger's say, is nobody's end. */
+	/* Continue after a signal that is not a kick, such as a debugger's. */
 	do {
 		result = keel_vcpu_run(cpu->vcpu, &run_ops, cpu);
 	} while (result == -EINTR && !has_to_stop(machine));
@@ -142,7 +143,7 @@ static int start_state(struct machine *machine, struct keel_vcpu *vcpu, unsigned
 	return 0;
 }
 
-/* edi (di, rdi) tells a vCPU its number, where the start is not the reset vector. */
+/* Put the number of the vCPU into its rdi, unless it starts at the reset vector. */
 static int tell_number(struct machine *machine, struct keel_vcpu *vcpu, unsigned int i)
 {
 	struct kvm_regs regs;
@@ -175,7 +176,7 @@ static int add_cpu(struct machine *machine, unsigned int i)
 	return ret;
 }
 
-/* Kept open to the end, for keelstat(1) to borrow; a device without them is fine. */
+/* Keep the counters open for keelstat(1) to borrow; a device may have none. */
 static void open_stats(struct machine *machine)
 {
 	unsigned int i;
@@ -185,7 +186,7 @@ static void open_stats(struct machine *machine)
 		machine->cpus[i].stats_fd = keel_vcpu_stats_fd(machine->cpus[i].vcpu);
 }
 
-/* A machine that holds the image and is about to start. */
+/* Build a machine with the image, ready to start. */
 static int build_new(struct machine *machine)
 {
 	int ret = keel_vm_create(machine->keel, &machine->vm);
@@ -203,7 +204,7 @@ static int build_new(struct machine *machine)
 	return ret;
 }
 
-/* As keel_open() finds it, to be named if it is not there. */
+/* The device that keel_open() would choose, to be named in messages. */
 static const char *device_path(const struct options *options)
 {
 	const char *path = secure_getenv("KEEL_DEVICE");
@@ -275,7 +276,7 @@ static __s64 now_ms(void)
 	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
-/* That moment, or 0 for never. */
+/* The time in @ms, or 0 for never. */
 static __s64 in_ms(unsigned int ms)
 {
 	return ms ? now_ms() + ms : 0;
@@ -286,7 +287,7 @@ static __s64 earlier(__s64 a, __s64 b)
 	return a && (!b || a < b) ? a : b;
 }
 
-/* A signal number, or 0 when the time is over; @deadline 0 waits for ever. */
+/* Wait for a signal, or return 0 at the deadline; without one (0) wait for ever. */
 static int wait_signal(const sigset_t *set, __s64 deadline)
 {
 	struct timespec ts;
@@ -339,7 +340,7 @@ static void stop_threads(struct machine *machine)
 			pthread_join(machine->cpus[i].thread, NULL);
 }
 
-/* All vCPUs have stopped. */
+/* Save the machine if that is due. All vCPUs must have stopped. */
 static void save_if_asked(struct machine *machine)
 {
 	if (!machine->saving || machine->ended)
@@ -350,14 +351,14 @@ static void save_if_asked(struct machine *machine)
 		machine_end(machine, STATUS_SAVED, "saved to %s", machine->options->save);
 }
 
-/* Until vCPUs run there is nothing to put in order, and a file may let us wait. */
+/* Exit at once: before vCPUs run nothing needs cleaning up, and reading a FIFO may block. */
 static void on_early_signal(int sig)
 {
 	(void)sig;
 	_exit(STATUS_SIGNAL);
 }
 
-/* Keep what can wait; SIGINT and SIGTERM end the process at once. */
+/* Block the signals that can wait; SIGINT and SIGTERM still end the process at once. */
 static void expect_signals(const struct options *options, sigset_t *set)
 {
 	sigemptyset(set);
@@ -371,7 +372,7 @@ static void expect_signals(const struct options *options, sigset_t *set)
 
 static void run(struct machine *machine, sigset_t *set)
 {
-	/* Blocked in all threads; the main thread takes them one by one. */
+	/* Block the signals in all threads; the main thread takes them by sigtimedwait(). */
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, set, NULL);

@@ -224,7 +224,7 @@ static int parse_one(int c, struct options *options)
 	}
 }
 
-/* Options that say what a machine is like; a saved one is as it was. */
+/* Options that define the machine: a saved machine keeps its own. */
 static bool shapes(int c)
 {
 	return c == 'b' || c == 'f' || c == 'm' || c == 'c' || c == OPT_MODE || c == OPT_LOAD;
@@ -251,7 +251,7 @@ static int check(const struct options *options, int images, bool shaped)
 	return 0;
 }
 
-/* 1: all said and done, e.g. --help. */
+/* Return 1 if there is nothing more to do, as after --help. */
 static int parse(int argc, char **argv, struct options *options)
 {
 	bool shaped = false;

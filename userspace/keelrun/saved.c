@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A machine in a file. The library writes memory and vCPUs; what keelrun itself
- * knows of the machine - its devices, the line that is being printed, which
- * vCPUs have halted - goes with it as a note, which is hostile when it comes
- * back. When a machine is saved is said by machine.c.
+ * Save the machine to a file and restore it. The library handles memory and
+ * vCPUs; keelrun's own state - its devices, the line that is being printed, which
+ * vCPUs have halted - goes with them as a note, which is hostile input when it is
+ * read. machine.c decides when to save.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +82,7 @@ static int save_to(struct machine *machine, int fd)
 	return keel_snapshot_save(&snapshot, fd);
 }
 
-/* The folder that @path lies in, to be told that names in it have changed. */
+/* Open the folder of @path, for fsync() after a rename in it. */
 static int open_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -98,7 +98,7 @@ static int error_of(int failed)
 	return failed ? -errno : 0;
 }
 
-/* On the disk before it gets its name, and that on the disk before we say so. */
+/* Sync the file before it gets its name, and the folder before success is reported. */
 static int write_named(struct machine *machine, const char *part, int fd, int folder)
 {
 	int ret = save_to(machine, fd);
@@ -115,8 +115,8 @@ static int write_named(struct machine *machine, const char *part, int fd, int fo
 }
 
 /*
- * A file of our own and of a new name first, which nobody else can read: what was
- * there stays until all is well, and no link leads elsewhere.
+ * Write to a new file beside the target, which only its owner can read: an old
+ * target stays until the new file is complete, and no symbolic link is followed.
  */
 static int write_beside(struct machine *machine, int folder)
 {
@@ -152,7 +152,7 @@ int saved_write(struct machine *machine)
 
 /* --- in -------------------------------------------------------------------- */
 
-/* Fields not checked here can have any value: guests set them as they like. */
+/* The other fields can have any value: guests can set them freely. */
 static bool note_valid(const struct note *note)
 {
 	return !memcmp(note->magic, NOTE_MAGIC, sizeof(note->magic)) &&
@@ -179,7 +179,7 @@ static int take_note(struct machine *machine, const struct keel_snapshot *snapsh
 	return 0;
 }
 
-/* From here on the machine owns them, whatever comes. */
+/* Give VM and vCPUs to the machine, which owns them even if this fails. */
 static int take_vcpus(struct machine *machine, const struct keel_snapshot *snapshot)
 {
 	__u32 i;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * keelstat: watch the counters of a running virtual machine of another process.
+ * keelstat: show the counters of a running virtual machine of another process.
  *
- * The counters come from the files that KVM_GET_STATS_FD makes, on Keel or KVM
- * alike. Such a file says of itself what it holds, so this program knows no counter
- * by name. Only the owner of a VM can make them, so they are borrowed from it: it
- * must have them open, and we must have the right to trace it.
+ * The counters come from the files that KVM_GET_STATS_FD creates, on Keel or KVM
+ * alike. Such a file describes its own contents, so keelstat knows no counter by
+ * name. Only the owner of a VM can create these files, so keelstat borrows them: the
+ * owner must have them open, and keelstat needs the right to trace it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,14 +20,14 @@
 #include <unistd.h>
 #include <linux/keel.h>
 
-#define PREFIX		"anon_inode:"	/* of what /proc/PID/fd says */
+#define PREFIX		"anon_inode:"	/* of the links in /proc/PID/fd */
 #define MAX_SOURCES	256
 #define MAX_STATS	4096	/* in one source; more means a bad header */
 #define MAX_NAME	256
 
 enum exit_status { EXIT_OK = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2, EXIT_NOTHING = 4 };
 
-/* A VM or a vCPU: its stats file, read through the descriptors at its start. */
+/* A VM or a vCPU: its stats file, and the descriptors read from the file. */
 struct source {
 	char name[128];
 	int fd;
@@ -62,7 +62,7 @@ static bool read_at(int fd, void *buffer, size_t size, off_t offset)
 	return pread(fd, buffer, size, offset) == (ssize_t)size;
 }
 
-/* A read that fails, because the VM is gone, leaves the old values. */
+/* If a read fails because the VM is gone, the old value stays. */
 static void read_values(struct source *source)
 {
 	__u32 i;
@@ -100,7 +100,7 @@ static void free_source(struct source *source)
 	memset(source, 0, sizeof(*source));
 }
 
-/* The kernel names them kvm-vm-stats and kvm-vcpu-stats:0, Keel the same with keel. */
+/* KVM names the files kvm-vm-stats and kvm-vcpu-stats:0; Keel has keel in place of kvm. */
 static bool is_stats_file(const char *target)
 {
 	return !strncmp(target, PREFIX, strlen(PREFIX)) && strstr(target, "-stats");
@@ -164,7 +164,7 @@ static void print_source(const struct source *source, const struct options *opti
 	for (i = 0; i < source->header.num_desc; i++) {
 		desc = descriptor(source, i);
 		delta = source->now[i] - source->last[i];
-		/* Histograms have more than one value: not for a table. */
+		/* A histogram has more than one value and does not fit into the table. */
 		if (desc->size != 1 || (!options->all && !source->now[i]))
 			continue;
 		printf("%-20s %-32.*s %16llu", source->name, (int)source->header.name_size,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Exits in words, for traces and error messages. Reads a shared page and writes
- * into the caller's buffer; owns nothing.
+ * Format exits as text, for traces and error messages. Reads a shared page and
+ * writes into the caller's buffer; owns nothing.
  */
 #include <stdio.h>
 
@@ -40,7 +40,7 @@ KEEL_API const char *keel_exit_name(__u32 reason)
 	return exit_names[reason];
 }
 
-/* The low 8 bytes of what was written, or nothing for a read. */
+/* Format the first 8 bytes of a write, or nothing for a read. */
 static void format_data(char *buf, size_t size, const void *data, __u32 len, bool is_write)
 {
 	const unsigned char *bytes = data;

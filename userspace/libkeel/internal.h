@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the files of libkeel: the handles, and the one way
- * to issue an ioctl. Not installed; nothing outside this folder includes it.
+ * Shared by the files of libkeel: the handles, and the wrappers of ioctl(2). Not
+ * installed; nothing outside this folder includes it.
  */
 #ifndef _KEEL_INTERNAL_H
 #define _KEEL_INTERNAL_H
@@ -13,7 +13,7 @@
 #define KEEL_PAGE_SIZE	4096u
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Marks what the symbol map exports; everything else is hidden. */
+/* Marks the functions that the symbol map exports; all others are hidden. */
 #define KEEL_API	__attribute__((visibility("default")))
 
 struct keel {
@@ -52,13 +52,13 @@ struct keel_vcpu {
 	pthread_mutex_t kick_lock;	/* protects the three below */
 	pthread_t thread;		/* valid while running */
 	bool running;
-	bool kicked;			/* immediate_exit is set on purpose */
+	bool kicked;			/* keel_vcpu_kick() has set immediate_exit */
 };
 
 /*
- * A structure of the caller's that begins with its size, into @out of @known bytes.
- * @min: what it had when it first came. -EINVAL: smaller; -E2BIG: it says more than
- * this library knows of.
+ * Copy a structure of the caller that begins with its size to @out, of @known
+ * bytes. @min: its size in the first release. -EINVAL: it is smaller; -E2BIG: a
+ * byte after the first @known is not 0.
  */
 int keel_struct_in(void *out, size_t known, const void *in, size_t min);
 
@@ -66,21 +66,21 @@ int keel_struct_in(void *out, size_t known, const void *in, size_t min);
 int keel_ioctl(int fd, unsigned long request, const void *arg);
 int keel_ioctl_value(int fd, unsigned long request, unsigned long arg);
 
-/* The slot, or NULL if it is not in use. Of a VM that nobody changes now. */
+/* Find a slot; NULL if it is not in use. Takes no lock: no other thread may use the VM. */
 const struct keel_slot *keel_mem_find(struct keel_vm *vm, __u32 id);
 
-/* state.c: all of a vCPU, in memory to be released with free(). */
+/* state.c: the state of a vCPU. Release @data with free(). */
 struct keel_block {
 	unsigned char *data;
 	size_t size;
 };
 
-/* @block: empty. What is in it afterwards counts on success only. */
+/* @block: empty. Valid on success only, but always to be released. */
 int keel_state_get(struct keel_vcpu *vcpu, struct keel_block *block);
-/* Into a vCPU that has not run. -EBADMSG: no such block was ever got. */
+/* The vCPU must not have run yet. -EBADMSG: the block is malformed. */
 int keel_state_set(struct keel_vcpu *vcpu, const struct keel_block *block);
 
-/* Give back what @vm mapped and forget all slots. */
+/* Unmap the memory that keel_mem_alloc() mapped for @vm, and free the slot tables. */
 void keel_mem_release(struct keel_vm *vm);
 
 /* Install the handler of the kick signal, once per process. */

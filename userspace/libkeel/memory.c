@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory. Owns the table of slots, which mirrors what the kernel was told
- * so that a slot can be deleted or moved by its number alone and set-up code can
- * find guest memory in this process. The kernel stays the judge of ranges.
+ * Guest memory. Owns the slot tables, which mirror the slots of the kernel so
+ * that a slot can be deleted or moved by its number alone and set-up code can
+ * find guest memory in this process. The kernel checks the ranges.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ static int submit(const struct keel_vm *vm, __u32 id, const struct keel_slot *sl
 	return keel_ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-/* The slot if it is in use. Needs the slot lock. */
+/* Find a slot in use. Needs slots_lock, or a VM that no other thread uses. */
 static struct keel_slot *find(struct keel_vm *vm, __u32 id)
 {
 	__u32 as = id >> KEEL_SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK;
@@ -47,7 +47,7 @@ const struct keel_slot *keel_mem_find(struct keel_vm *vm, __u32 id)
 	return find(vm, id);
 }
 
-/* Make room in the table for @id. Needs the slot lock. */
+/* Make room in the table for @id. Needs slots_lock. */
 static int reserve(struct keel_vm *vm, __u32 id, struct keel_slot **out)
 {
 	__u32 as = id >> KEEL_SLOT_AS_SHIFT, nr = id & SLOT_ID_MASK, count;
@@ -76,7 +76,7 @@ static int add(struct keel_vm *vm, __u32 id, const struct keel_slot *new)
 	struct keel_slot *slot;
 	int ret;
 
-	/* To the kernel a region without size is a deletion. */
+	/* The kernel takes a region of size 0 as a deletion. */
 	if (!vm || !new->size)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->slots_lock);
@@ -179,7 +179,7 @@ KEEL_API int keel_mem_set_flags(struct keel_vm *vm, __u32 slot, __u32 flags)
 	return change(vm, slot, NULL, &flags);
 }
 
-/* Written so that no sum can overflow. */
+/* No sum here can overflow. */
 static bool contains(const struct keel_slot *slot, __u64 gpa, __u64 len)
 {
 	return gpa >= slot->gpa && gpa - slot->gpa < slot->size &&

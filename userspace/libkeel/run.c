@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running a vCPU: the loop around KVM_RUN, the hand-over of accesses to the
+ * Running a vCPU: the loop around KVM_RUN, the delivery of accesses to the
  * caller's callbacks, and the kick that ends a run from another thread.
  *
- * The kick is a flag and a signal. The flag (immediate_exit) stops a KVM_RUN that
- * has not begun; the signal stops one that has. The flag alone says that there
- * was a kick, so it does not matter when the signal arrives, and it is cleared
- * only by a run that returns -EINTR to its caller.
+ * A kick is a flag and a signal. The flag (immediate_exit) stops a KVM_RUN that
+ * has not begun; the signal interrupts one that has. Only the flag records the
+ * kick, so the signal may arrive at any time. Only a run that returns -EINTR to
+ * its caller clears the flag.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,10 +14,10 @@
 
 #include "internal.h"
 
-/* The callbacks that were there when the structure got its size. */
+/* Size of struct keel_run_ops in the first release in which it had a size. */
 #define RUN_OPS_MIN	(offsetof(struct keel_run_ops, trace) + sizeof(void *))
 
-#define KICK_OFFSET	6	/* from SIGRTMIN: clear of what C libraries and debuggers use */
+#define KICK_OFFSET	6	/* from SIGRTMIN: not used by C libraries and debuggers */
 
 static pthread_mutex_t kick_init_lock = PTHREAD_MUTEX_INITIALIZER;
 static int kick_signal;		/* 0: the default, not chosen yet */
@@ -36,7 +36,7 @@ static int install_handler(void)
 		kick_signal = SIGRTMIN + KICK_OFFSET;
 	if (sigaction(kick_signal, NULL, &action))
 		return -errno;
-	/* An application that handles the signal keeps its handler. */
+	/* Keep the handler of an application that has one. */
 	if ((action.sa_flags & SA_SIGINFO) ||
 	    (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN))
 		return 0;
@@ -64,7 +64,7 @@ KEEL_API int keel_set_kick_signal(int signal)
 	struct sigaction action;
 	int ret = 0;
 
-	/* The C library keeps some for itself, and says so only when it is asked. */
+	/* sigaction() fails for the signals that the C library reserves. */
 	if (signal == SIGKILL || signal == SIGSTOP || sigaction(signal, NULL, &action))
 		return -EINVAL;
 	pthread_mutex_lock(&kick_init_lock);
@@ -88,7 +88,7 @@ KEEL_API int keel_vcpu_kick(struct keel_vcpu *vcpu)
 	pthread_mutex_lock(&vcpu->kick_lock);
 	vcpu->kicked = true;
 	set_immediate_exit(vcpu, true);
-	/* The lock keeps the thread inside its run, hence alive. */
+	/* run_end() needs kick_lock, so the thread is still in its run and alive. */
 	if (vcpu->running)
 		pthread_kill(vcpu->thread, kick_signal);
 	pthread_mutex_unlock(&vcpu->kick_lock);
@@ -124,7 +124,7 @@ static int enter(struct keel_vcpu *vcpu)
 
 typedef int (*access_fn)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 
-/* One element: @data is where the kernel left or expects the bytes. */
+/* Deliver one element; @data: where the kernel has put or expects the bytes. */
 static int deliver(struct keel_vcpu *vcpu, access_fn fn, struct keel_access *access, void *data,
 		   void *opaque)
 {
@@ -150,8 +150,8 @@ static int handle_pio(struct keel_vcpu *vcpu, access_fn fn, void *opaque)
 	int ret = 0, one;
 
 	/*
-	 * All elements are delivered even if one says stop: the kernel believes
-	 * the whole block answered. The first answer that is not 0 counts.
+	 * Deliver all elements even if a callback stops the run: the kernel takes
+	 * the whole block as answered. Return the first result that is not 0.
 	 */
 	for (i = 0; i < run->io.count; i++, data += run->io.size) {
 		access.addr = run->io.port;
@@ -176,7 +176,7 @@ static int handle_mmio(struct keel_vcpu *vcpu, access_fn fn, void *opaque)
 	return deliver(vcpu, fn, &access, run->mmio.data, opaque);
 }
 
-/* 0: go on. Otherwise *@result is what the run returns. */
+/* Return 0 to continue; otherwise the run returns *@result. */
 static int dispatch(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque,
 		    int *result)
 {
@@ -221,7 +221,7 @@ KEEL_API int keel_vcpu_run(struct keel_vcpu *vcpu, const struct keel_run_ops *op
 
 #ifdef KEEL_SHARED
 
-/* As it was before 0.2: the callbacks without the size in front of them. */
+/* struct keel_run_ops of version 0.1: the callbacks without the size. */
 struct run_ops_0_1 {
 	typeof(((struct keel_run_ops *)NULL)->pio) pio;
 	typeof(((struct keel_run_ops *)NULL)->mmio) mmio;
@@ -265,7 +265,7 @@ KEEL_API int keel_vcpu_complete(struct keel_vcpu *vcpu)
 
 	if (!vcpu)
 		return -EINVAL;
-	/* Short, since the guest does not run: a kick may wait for it. */
+	/* A kick may wait for this lock: with immediate_exit KVM_RUN returns soon. */
 	pthread_mutex_lock(&vcpu->kick_lock);
 	set_immediate_exit(vcpu, true);
 	ret = enter(vcpu);

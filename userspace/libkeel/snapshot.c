@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A machine in a file, and back. Owns the format: a header, then records - the
- * slots and what is in them, the clock, the vCPUs, the caller's note - and at
- * the end a checksum of everything, so that a file that was cut short or has
- * been damaged is not taken for a machine. A file is hostile input. What a
- * vCPU is made of is said by state.c.
+ * Save a machine to a file and restore it. Owns the format: a header, then
+ * records - the slots and their contents, the clock, the vCPUs, the caller's note -
+ * and at the end a checksum of everything, so that a truncated or damaged file is
+ * refused. A file is hostile input. state.c owns the contents of a vCPU.
  *
- * Numbers are those of the machine that writes; sizes count bytes; contents are
- * padded with zeros to 8 bytes. Pages of zeros are left out.
+ * Numbers are in the byte order of the machine that writes; sizes are in bytes;
+ * contents are padded with zeros to 8 bytes. Pages of zeros are left out.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@
 #define MAX_RUN		(1u << 20)	/* bytes of memory in one record */
 #define MAX_BLOCK	(1u << 20)	/* bytes of a vCPU, of a note */
 
-/* The members that were there when the structure came. */
+/* Size of struct keel_snapshot in its first release. */
 #define SNAPSHOT_MIN	(offsetof(struct keel_snapshot, note_size) + sizeof(size_t))
 
 struct header {
@@ -45,13 +44,13 @@ struct slot {
 
 /* --- bytes ----------------------------------------------------------------- */
 
-/* A file on its way out or in, and the sum of what has passed. */
+/* A file being written or read, and the checksum of its bytes so far. */
 struct stream {
 	int fd;
 	__u64 sum;
 };
 
-/* Tells accidents, not malice. All that passes comes in words. */
+/* Add to the checksum, which detects accidents, not malice. @size is a multiple of 8. */
 static void sum_up(struct stream *s, const void *data, size_t size)
 {
 	const unsigned char *p = data;
@@ -121,7 +120,7 @@ static int put_record(struct stream *s, enum record_type type, __u32 id, const v
 	return put(s, last, sizeof(last));
 }
 
-/* Contents of a record as they lie in the file, in memory of their own. */
+/* Read the contents of a record into allocated memory. */
 static int get_contents(struct stream *s, const struct record *record, struct keel_block *out)
 {
 	int ret;
@@ -138,7 +137,7 @@ static int get_contents(struct stream *s, const struct record *record, struct ke
 	return ret;
 }
 
-/* A structure of just this size. */
+/* Read a structure of exactly this size. */
 static int get_exactly(struct stream *s, const struct record *record, void *out, size_t size)
 {
 	return record->size == size ? get(s, out, size) : -EBADMSG;
@@ -151,7 +150,7 @@ static bool is_zero(const unsigned char *page)
 	return !*page && !memcmp(page, page + 1, KEEL_PAGE_SIZE - 1);
 }
 
-/* Bytes from @at on that belong together: pages that are not zero, up to MAX_RUN. */
+/* Bytes of the run of nonzero pages from @at on, up to MAX_RUN. */
 static __u64 run_length(const struct keel_slot *slot, __u64 at)
 {
 	const unsigned char *p = slot->hva;
@@ -212,7 +211,7 @@ static int get_slot(struct stream *s, const struct record *record, struct keel_v
 	return ret ? ret : keel_mem_alloc(vm, record->id, in.gpa, in.size, in.flags, NULL);
 }
 
-/* The VM is known to no other thread yet, so that the slot stays as it is. */
+/* No other thread knows the VM yet, so the slot needs no lock. */
 static int get_pages(struct stream *s, const struct record *record, struct keel_vm *vm)
 {
 	const struct keel_slot *slot = keel_mem_find(vm, record->id);
@@ -242,7 +241,7 @@ static int put_clock(struct stream *s, struct keel_vm *vm)
 	return ret ? ret : put_record(s, TYPE_CLOCK, 0, &clock, sizeof(clock));
 }
 
-/* The guest has not lived in between: its clock goes on from where it was. */
+/* The clock continues from its saved value: the time in between is not added. */
 static int get_clock(struct stream *s, const struct record *record, struct keel_vm *vm)
 {
 	struct kvm_clock_data in, clock = { 0 };
@@ -312,7 +311,7 @@ static int get_note(struct stream *s, const struct record *record, struct keel_s
 
 /* --- the whole -------------------------------------------------------------- */
 
-/* An access that is half done may end in memory: finish it before that is written. */
+/* Complete half-done accesses before memory is written: they may change it. */
 static int complete_all(const struct keel_snapshot *snapshot)
 {
 	int ret = 0;
@@ -366,7 +365,7 @@ KEEL_API int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd)
 	return save(&known, fd);
 }
 
-/* 1: that was the end, and all is as it was written. */
+/* Return 1 at the end of the snapshot, if the checksum is right. */
 static int get_end(struct stream *s, const struct record *record, __u64 sum)
 {
 	__u64 written;
@@ -423,7 +422,7 @@ static void give_up(struct keel_snapshot *out)
 	free(out->note);
 }
 
-/* As much as the caller has room for, and zeros where the caller knows more. */
+/* Copy as much as the caller has room for; clear members that only the caller knows. */
 static void give_out(struct keel_snapshot *out, struct keel_snapshot *new)
 {
 	size_t size = out->size;

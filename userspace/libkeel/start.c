@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Start states: real mode, flat 32-bit, long mode. Owns the segment values and
- * the page tables they need, and touches nothing else of a vCPU.
+ * the page tables they need; sets segments, control registers and general
+ * registers, and nothing else of a vCPU.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,7 +38,7 @@
 #define GDT_CODE64	0x00af9b000000ffffull
 #define GDT_DATA	0x00cf93000000ffffull
 
-/* Where things lie in the KEEL_LONG_TABLES_SIZE bytes. */
+/* Layout of the KEEL_LONG_TABLES_SIZE bytes. */
 #define OFF_PML4	0x0000u
 #define OFF_PDPT	0x1000u
 #define OFF_PD		0x2000u
@@ -55,7 +56,7 @@ static void set_all_data(struct kvm_sregs *sregs, const struct kvm_segment *data
 	sregs->ss = *data;
 }
 
-/* VM entry wants a usable busy TSS and an unusable LDT in every mode. */
+/* VM entry needs a usable busy TSS and an unusable LDT in every mode. */
 static void set_system(struct kvm_sregs *sregs)
 {
 	sregs->tr = (struct kvm_segment) {
@@ -95,7 +96,7 @@ KEEL_API int keel_vcpu_start_real(struct keel_vcpu *vcpu, __u16 cs, __u16 ip)
 	segment.type = TYPE_CODE;
 	sregs.cs = segment;
 	set_system(&sregs);
-	/* The interrupt vector table of real mode. */
+	/* The size of the interrupt vector table of real mode. */
 	sregs.idt.limit = 0x3ff;
 	sregs.cr0 = CR0_ET;
 	sregs.cr3 = 0;
@@ -135,7 +136,7 @@ KEEL_API int keel_vcpu_start_flat32(struct keel_vcpu *vcpu, __u32 eip, __u32 esp
 	return apply(vcpu, &sregs, eip, esp);
 }
 
-/* Accessed and dirty are set in advance, so that no walk has to write. */
+/* Set the accessed and dirty bits in advance, so that no page walk needs to write. */
 static void build_tables(void *area, __u64 gpa)
 {
 	const __u64 link = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All of a vCPU's state as one block of parts, and back. Owns what the parts
- * are and the order in which the kernel wants them; where a block is kept is
- * snapshot.c's business. A block is hostile input: every length in it is
- * checked here, every value by the kernel.
+ * Get and set all state of a vCPU as one block of parts. Owns the list of parts
+ * and the order in which the kernel needs them; snapshot.c stores the blocks. A
+ * block is hostile input: its lengths are checked here, its values by the kernel.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,12 +23,12 @@ enum kind {
 };
 
 #define BIT(kind)	(1u << (kind))
-/* Without these there is no vCPU; of the others a device may lack some. */
+/* Parts that every block must have; a device may lack some of the others. */
 #define NEEDED		(BIT(PART_CPUID) | BIT(PART_MSRS) | BIT(PART_REGS))
 
 struct head {
 	__u32 kind;
-	__u32 size;		/* of what follows, padded to 8 bytes */
+	__u32 size;		/* of the data that follows, which is padded to 8 bytes */
 };
 
 /* --- blocks --------------------------------------------------------------- */
@@ -56,7 +55,7 @@ static int add(struct keel_block *block, __u32 kind, const void *data, __u32 siz
 	return 0;
 }
 
-/* Where each part lies; @size is 0 for one that is not there. */
+/* Position of each part; @size is 0 for one that is missing. */
 struct index {
 	const unsigned char *data[PART_END];
 	__u32 size[PART_END];
@@ -90,8 +89,8 @@ static int find_parts(const struct keel_block *block, struct index *index)
 
 struct part {
 	enum kind kind;
-	int cap;		/* there if the device has it; 0: always */
-	int unless;		/* another part that serves better */
+	int cap;		/* the part exists if the device has this; 0: always */
+	int unless;		/* ... and does not have this, which brings a better part */
 	unsigned long get, set;
 	__u32 size;
 	int (*get_special)(struct keel_vcpu *vcpu, struct keel_block *block);
@@ -112,7 +111,7 @@ static int get_plain(struct keel_vcpu *vcpu, const struct part *part, struct kee
 	return ret;
 }
 
-/* A copy: nothing says that the block is aligned. */
+/* Copy the data first: in the block it may not be aligned. */
 static int set_plain(struct keel_vcpu *vcpu, const struct part *part, const void *from,
 		     __u32 size)
 {
@@ -126,7 +125,7 @@ static int set_plain(struct keel_vcpu *vcpu, const struct part *part, const void
 		return -ENOMEM;
 	memcpy(data, from, size);
 	ret = keel_ioctl(vcpu->fd, part->set, data);
-	/* Without an interrupt controller in the kernel each run takes CR8 from the page. */
+	/* Without an interrupt controller in the kernel, KVM_RUN takes CR8 from the page. */
 	if (!ret && part->kind == PART_SREGS)
 		vcpu->run->cr8 = ((struct kvm_sregs *)data)->cr8;
 	if (!ret && part->kind == PART_SREGS2)
@@ -182,7 +181,7 @@ static int get_tsc_khz(struct keel_vcpu *vcpu, struct keel_block *block)
 	return khz < 0 ? khz : add(block, PART_TSC_KHZ, &value, sizeof(value));
 }
 
-/* A device that cannot scale the counter refuses another rate than its own. */
+/* A device that cannot scale the TSC refuses any rate but its own. */
 static int set_tsc_khz(struct keel_vcpu *vcpu, const void *data, __u32 size)
 {
 	__u64 value;
@@ -211,7 +210,7 @@ static int set_mcg_cap(struct keel_vcpu *vcpu, const void *data, __u32 size)
 	return keel_ioctl(vcpu->fd, KVM_X86_SETUP_MCE, &value);
 }
 
-/* Whatever is listed and can be read; some devices list what they then refuse. */
+/* Read all listed MSRs that can be read, and the banks: some devices list MSRs that they refuse. */
 static __u32 read_msrs(struct keel_vcpu *vcpu, const struct kvm_msr_list *list, __u32 banks,
 		       struct kvm_msr_entry *out)
 {
@@ -276,7 +275,7 @@ static int set_msrs(struct keel_vcpu *vcpu, const void *data, __u32 size)
 #define PLAIN(kind, NAME, type)						\
 	PART_##kind, .get = KVM_GET_##NAME, .set = KVM_SET_##NAME, .size = sizeof(struct type)
 
-/* In the order of setting: what depends on something comes after it, what is pending last. */
+/* In the order of setting: each part after those it depends on, pending events last. */
 static const struct part parts[] = {
 	{ PART_CPUID, .get_special = get_cpuid, .set_special = set_cpuid },
 	{ PART_TSC_KHZ, .cap = KVM_CAP_GET_TSC_KHZ,
@@ -302,13 +301,16 @@ static bool present(const struct keel_vcpu *vcpu, const struct part *part)
 	return !part->cap || keel_vm_check_extension(vcpu->vm, part->cap) > 0;
 }
 
-/* A host without XSAVE has no extended control registers, whatever the capability says. */
+/* A host without XSAVE has no extended control registers, even if it has the capability. */
 static bool optional(const struct part *part, int error)
 {
 	return part->kind == PART_XCRS && error == -EINVAL;
 }
 
-/* Backwards: to report an event may be to let it take effect, and the registers show that. */
+/*
+ * Get the parts in reverse order: KVM_GET_VCPU_EVENTS may let an event take
+ * effect, which shows in the registers.
+ */
 int keel_state_get(struct keel_vcpu *vcpu, struct keel_block *block)
 {
 	const struct part *part;

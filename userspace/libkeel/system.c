@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device: opening it, proving that it speaks the KVM API, and the requests
+ * The device: opening it, checking that it speaks the KVM API, and the requests
  * that need no VM. Owns struct keel and the ioctl wrappers of the library; knows
- * nothing of VMs.
+ * nothing about VMs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #define KEEL_API_VERSION	12
 
-/* A first guess at the length of a list, and where guessing ends. */
+/* First and largest length to try for a list. */
 #define LIST_FIRST		128
 #define LIST_LIMIT		16384
 
@@ -117,7 +117,7 @@ KEEL_API int keel_check_extension(const struct keel *keel, int cap)
 	return keel_ioctl_value(keel->fd, KVM_CHECK_EXTENSION, cap);
 }
 
-/* The kernel says -E2BIG for a list that is too short: ask again with a longer one. */
+/* The kernel returns -E2BIG for a list that is too short: try again with a longer one. */
 KEEL_API int keel_supported_cpuid(const struct keel *keel, struct kvm_cpuid2 **out)
 {
 	struct kvm_cpuid2 *list;
@@ -143,7 +143,7 @@ KEEL_API int keel_supported_cpuid(const struct keel *keel, struct kvm_cpuid2 **o
 	return -E2BIG;
 }
 
-/* Here the kernel writes the right length back together with -E2BIG. */
+/* This request returns the right length together with -E2BIG. */
 KEEL_API int keel_msr_index_list(const struct keel *keel, struct kvm_msr_list **out)
 {
 	struct kvm_msr_list probe_list = { .nmsrs = 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of a vCPU and the requests that move its state. Owns struct
- * keel_vcpu; running it is run.c's business, start states are start.c's.
+ * Create and destroy vCPUs, get and set their state. Owns struct keel_vcpu; run.c
+ * runs it, start.c sets start states.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -174,7 +174,7 @@ KEEL_API int keel_vcpu_set_msrs(struct keel_vcpu *vcpu, const struct kvm_msr_ent
 	return transfer_msrs(vcpu, KVM_SET_MSRS, entries, NULL, count);
 }
 
-/* KVM reports how many entries it took; none of one means a refusal. */
+/* KVM returns how many entries it accepted: 0 of 1 is a refusal. */
 static int one_or_error(int taken)
 {
 	if (taken < 0)
@@ -211,7 +211,10 @@ KEEL_API int keel_vcpu_set_cpuid(struct keel_vcpu *vcpu, const struct kvm_cpuid2
 #define LEAF1_ECX_X2APIC	0x00200000u
 #define LEAF1_ECX_TSC_DEADLINE	0x01000000u
 
-/* The leaves come with the ids of the CPU that happened to be asked. */
+/*
+ * The leaves have the APIC ids of the CPU that answered: set those of this vCPU,
+ * and clear the features that need a local APIC in the kernel.
+ */
 static void personalise(struct kvm_cpuid_entry2 *entry, __u32 id)
 {
 	switch (entry->function) {

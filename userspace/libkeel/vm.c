@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The life of a VM. Owns struct keel_vm except for its slot table, which is
- * memory.c's.
- */
+/* Create and destroy VMs. Owns struct keel_vm except for its slot tables, which are memory.c's. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,8 +8,8 @@
 
 /*
  * A CPU without unrestricted guest runs real mode in virtual-8086 mode with
- * paging and needs a TSS and an identity page table to do so. Where that is not
- * needed the two requests change nothing.
+ * paging, for which it needs a TSS and an identity page table. On other CPUs the
+ * two requests change nothing.
  */
 static int reserve_real_mode_pages(int fd)
 {

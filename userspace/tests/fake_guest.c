@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests for a keelrun that is linked with the stand-in for the kernel: the
- * environment variable FAKE_GUEST says how the guest behaves, FAKE_LOG where what
- * is done to files is noted. Lets a script test
- * command line, images and exit statuses where there is no VMX.
+ * Guests for a keelrun that is linked with the stand-in for the kernel. The
+ * environment variable FAKE_GUEST selects the behaviour of the guest; FAKE_LOG
+ * names a log of the operations on files. So a script can test command line,
+ * images and exit statuses without VMX.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ int __real_rename(const char *from, const char *to);
 int __wrap_fsync(int fd);
 int __wrap_rename(const char *from, const char *to);
 
-/* Log the steps that keep a file to the one that FAKE_LOG names. */
+/* Log the steps that make a file durable to FAKE_LOG. */
 static void note(const char *what)
 {
 	const char *path = getenv("FAKE_LOG");
@@ -48,8 +48,8 @@ int __wrap_rename(const char *from, const char *to)
 	return __real_rename(from, to);
 }
 
-static const char *text = "";	/* still to be printed on the debug port */
-static int exit_code = -1;	/* to be written to the exit port after that */
+static const char *text = "";	/* text not yet printed on the debug port */
+static int exit_code = -1;	/* status to write to the exit port after that */
 
 static int out(struct kvm_run *run, unsigned short port, char value)
 {

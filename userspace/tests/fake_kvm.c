@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A stand-in for the kernel behind ioctl(2), so that the library can be tested
- * where there is no VMX. Answers as the KVM API documents; runs no guest.
+ * without VMX. Answers as the KVM API documents; runs no guest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ static int create_vcpu(void)
 
 	if (fd < 0 || ftruncate(fd, FAKE_RUN_SIZE))
 		return -ENOMEM;
-	/* That of the vCPU before. */
+	/* Unmap the page of the previous vCPU. */
 	if (run_page)
 		munmap(run_page, FAKE_RUN_SIZE);
 	run_page = mmap(NULL, FAKE_RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -108,7 +108,7 @@ static int translate(struct kvm_translation *walk)
 	return 0;
 }
 
-/* Requests that give back what was set. */
+/* Pairs of requests: get returns what set has stored. */
 static const struct {
 	unsigned long get, set;
 	void *where;

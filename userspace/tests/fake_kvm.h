@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A stand-in for the kernel: what it answers and what it was asked. One VM and
- * one vCPU at a time.
+ * A stand-in for the kernel: the answers it gives and the requests it has
+ * received. One VM and one vCPU at a time.
  */
 #ifndef _KEEL_TESTS_FAKE_KVM_H
 #define _KEEL_TESTS_FAKE_KVM_H
@@ -16,7 +16,7 @@ struct fake_kvm {
 	int memory_error;	/* positive errno that the next slot update gives */
 	unsigned int cpuid_entries;
 	unsigned int msrs_taken;	/* how many entries GET/SET_MSRS accept */
-	/* Plays the guest; 0 or -errno. */
+	/* Acts as the guest in KVM_RUN; returns 0 or -errno. */
 	int (*run)(struct kvm_run *run);
 
 	unsigned int memory_calls;
@@ -26,7 +26,7 @@ struct fake_kvm {
 	struct kvm_cpuid_entry2 cpuid[2];	/* the first entries that were set */
 	unsigned int cpuid_asked;		/* nent of the last request */
 
-	int has_state;		/* offer the requests below, by capability */
+	int has_state;		/* support the requests below, by capability */
 	struct fake_state {
 		struct kvm_sregs2 sregs2;
 		struct kvm_xcrs xcrs;
@@ -37,7 +37,7 @@ struct fake_kvm {
 		struct kvm_clock_data clock;
 		__u64 mcg_cap;
 		__u64 tsc_khz;
-		__u64 msr_sum;	/* of what was set */
+		__u64 msr_sum;	/* of the MSRs that were set */
 	} state;
 	struct kvm_fpu fpu;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the targets for libFuzzer: files in memory, seeds that are put into the
- * corpus at the start, and a page without access behind each mapping, for the address
- * sanitizer knows nothing of those.
+ * Shared by the targets for libFuzzer: files in memory, seeds that are put into
+ * the corpus at the start, and an inaccessible page behind each mapping, since
+ * the address sanitizer does not check mappings.
  */
 #ifndef _KEEL_TESTS_FUZZ_H
 #define _KEEL_TESTS_FUZZ_H
@@ -55,7 +55,7 @@ static inline int fuzz_file(const void *data, size_t size)
 	return fd;
 }
 
-/* Into the first folder that the program was given, if any. */
+/* Write a seed into the first folder on the command line, if there is one. */
 static inline void fuzz_seed(int argc, char **argv, const char *name, const void *data,
 			     size_t size)
 {

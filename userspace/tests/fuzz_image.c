@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that libFuzzer thinks up, taken for images: flat, ELF and BIOS, in machines
- * of some sizes. The first two bytes say what machine it is. Whatever is
- * accepted starts in RAM or at the reset vector.
+ * Fuzz images: flat, ELF and BIOS, in machines of several sizes, selected by the
+ * first two bytes. Every accepted image must start in RAM or at the reset vector.
  */
 #include <linux/elf.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 static struct keel *keel;
 
-/* Of what is wrong with an image nothing needs to be read here. */
+/* Drop the messages about bad images. */
 void complain(const char *format, ...)
 {
 	(void)format;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that libFuzzer thinks up, taken for saved machines. Each is tried as it is,
- * and with a checksum that fits: what is restored is whole, and nothing is left of
- * what is not.
+ * Fuzz saved machines. Each file is tried as it is and with a correct checksum: a
+ * machine that is restored must be whole, and a failed restore must leave nothing
+ * behind.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static void destroy(struct keel_snapshot *s)
 	free(s->note);
 }
 
-/* The kernel, too, can write where it should not: into the page behind. */
+/* -EFAULT fails the test: a system call would have used the inaccessible page. */
 static void judge(int ret, const struct keel_snapshot *s)
 {
 	if (ret > 0 || ret == -EFAULT)

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The checksum that ends a snapshot, so that a file which was changed is whole again.
- */
+/* Renew the checksum at the end of a snapshot, so that a changed file is accepted as whole. */
 #ifndef _KEEL_TESTS_SEAL_H
 #define _KEEL_TESTS_SEAL_H
 
 #include <linux/types.h>
 #include <string.h>
 
-#define END_SIZE	24	/* of the last record: head and checksum */
+#define END_SIZE	24	/* of the last record: its head and the checksum */
 
 /* @size: a multiple of 8 */
 static inline void seal(unsigned char *file, size_t size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The library's contract, tested against a stand-in for the kernel: results,
- * NULL handling, the slot table, the run loop, kicks, start states.
+ * Test the library's contract against a stand-in for the kernel: results, NULL
+ * handling, the slot table, the run loop, kicks, start states.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 #include "fake_kvm.h"
 #include "tap.h"
 
-#define DEVICE	"/dev/null"	/* any node will do: ioctl(2) is ours */
+#define DEVICE	"/dev/null"	/* any node works: the tests replace ioctl(2) */
 #define PAGE	0x1000ull
 
 static struct keel *keel;
@@ -132,7 +132,7 @@ static void test_null_vcpu(void)
 	EQUAL(keel_vcpu_get_msr(vcpu, 0, NULL), -EINVAL);
 	EQUAL(keel_vcpu_set_cpuid(vcpu, NULL), -EINVAL);
 	EQUAL(keel_vcpu_translate(vcpu, 0, NULL), -EINVAL);
-	/* An error of the kernel's comes through as it is. */
+	/* An error of the kernel is returned unchanged. */
 	EQUAL(keel_vcpu_nmi(vcpu), -ENOTTY);
 	teardown();
 }
@@ -291,7 +291,7 @@ static void test_pio_out(void)
 	EQUAL(seen[0].is_write, 1);
 	EQUAL(seen[0].value, 0x0201);
 	EQUAL(seen[2].value, 0x0605);
-	/* Stopping does not lose elements. */
+	/* All elements are delivered although the callback stops the run. */
 	start_run(play_pio_out);
 	answer = 1;
 	EQUAL(keel_vcpu_run(vcpu, &ops, &seen), KEEL_RUN_STOPPED);
@@ -363,7 +363,7 @@ static void test_mmio(void)
 	EQUAL(seen[0].size, 8);
 	EQUAL(seen[1].size, 4);
 	EQUAL(seen[1].is_write, 0);
-	/* Only as many bytes as were asked for. */
+	/* Only the bytes of the access are written. */
 	CHECK(!memcmp(keel_vcpu_page(vcpu)->mmio.data, read_data, 8));
 	teardown();
 }
@@ -384,13 +384,16 @@ static void test_exit_callback(void)
 	setup();
 	start_run(play_pio_out);
 	EQUAL(keel_vcpu_run(vcpu, &with_exit, &seen), -ECANCELED);
-	/* MMIO is never given to the callback of the other exits. */
+	/* The callback for other exits never gets MMIO. */
 	start_run(play_mmio);
 	EQUAL(keel_vcpu_run(vcpu, &with_exit, &seen), KVM_EXIT_MMIO);
 	teardown();
 }
 
-/* Of another library's header: smaller, or larger with and without a word in what is new. */
+/*
+ * struct keel_run_ops of other versions: smaller, or larger with and without a
+ * nonzero new member.
+ */
 static void test_ops_size(void)
 {
 	struct {
@@ -441,7 +444,7 @@ static void test_complete(void)
 	EQUAL(keel_vcpu_complete(vcpu), 0);
 	EQUAL(keel_vcpu_page(vcpu)->immediate_exit, 0);
 	EQUAL(keel_vcpu_enter(vcpu), KVM_EXIT_HLT);
-	/* A kick survives it. */
+	/* keel_vcpu_complete() does not clear a kick. */
 	keel_vcpu_kick(vcpu);
 	EQUAL(keel_vcpu_complete(vcpu), 0);
 	EQUAL(keel_vcpu_enter(vcpu), -EINTR);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The library on a real device: start states, exits, memory, kicks, state. Skipped
- * where there is no device ($KEEL_DEVICE or /dev/keel). Guests are a few
- * instructions each, copied to CODE and told nothing else.
+ * Test the library on a real device: start states, exits, memory, kicks, state.
+ * Skipped without a device ($KEEL_DEVICE or /dev/keel). Guests are a few
+ * instructions each, copied to CODE.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -64,8 +64,8 @@ static void teardown(void)
 /* Accesses of the guest, in order. */
 static struct keel_access seen[8];
 static unsigned int seen_count;
-static int answer;		/* of the callback */
-static __u64 read_value;	/* what reads get */
+static int answer;		/* result of the callback */
+static __u64 read_value;	/* value given to reads */
 
 static int record(struct keel_vcpu *v, struct keel_access *access, void *opaque)
 {
@@ -199,7 +199,7 @@ static void test_read_only(void)
 	teardown();
 }
 
-/* The slot comes, moves away and goes, each time between two runs of the code. */
+/* Add, move and delete a slot, each between two runs of the code. */
 static void test_memory_changes(void)
 {
 	void *p = NULL;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shared library as programs see it that were linked with a release before:
- * what has changed its meaning since keeps the old one for them.
+ * Test the shared library as a program sees it that was linked with an earlier
+ * release: a function whose meaning has changed keeps the old one for that
+ * program.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 #include "fake_kvm.h"
 #include "tap.h"
 
-/* As <keel/libkeel.h> had it in 0.1. */
+/* struct keel_run_ops of version 0.1. */
 struct run_ops_0_1 {
 	int (*pio)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
 	int (*mmio)(struct keel_vcpu *vcpu, struct keel_access *access, void *opaque);
@@ -23,7 +24,7 @@ struct run_ops_0_1 {
 int run_0_1(struct keel_vcpu *vcpu, const struct run_ops_0_1 *ops, void *opaque);
 __asm__(".symver run_0_1, keel_vcpu_run@KEEL_0.1");
 
-/* The library calls that of the program before the C library's. */
+/* Overrides ioctl(2): the library calls this instead of the C library's. */
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Snapshots against a stand-in for the kernel: what was saved comes back, and
- * nothing else does - not a file that was cut short, damaged or made up.
+ * Test snapshots against a stand-in for the kernel: a saved machine is restored
+ * unchanged, and a file that is truncated, damaged or invented is refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static void destroy(struct keel_snapshot *s)
 		free(s->note);
 }
 
-/* All bytes of it differ. */
+/* Fill the state with bytes that differ. */
 static void fill_state(void)
 {
 	unsigned char *p = (unsigned char *)&fake.state;
@@ -79,7 +79,7 @@ static int save(const struct keel_snapshot *s)
 	return ret;
 }
 
-/* Of the first @size bytes. A machine that comes back is destroyed unless @out wants it. */
+/* Restore from the first @size bytes. Destroy the machine unless @out wants it. */
 static int restore(size_t size, struct keel_snapshot *out)
 {
 	struct keel_snapshot s = { .size = sizeof(s) };
@@ -140,7 +140,7 @@ static void test_round_trip(void)
 	memset(&fake.state, 0, sizeof(fake.state));
 	memset(&fake.regs, 0, sizeof(fake.regs));
 	EQUAL(restore(file_size, &s), 0);
-	/* The clock goes on; nothing else of what was got with it is given back. */
+	/* Only the value of the clock is restored, none of its other fields. */
 	EQUAL(fake.state.clock.clock, before.clock.clock);
 	EQUAL(fake.state.clock.flags, 0);
 	SAME(sregs2);
@@ -150,7 +150,7 @@ static void test_round_trip(void)
 	SAME(mp_state);
 	SAME(events);
 	SAME(tsc_khz);
-	/* The stand-in answers for a register with its number and one. */
+	/* fake_kvm.c returns the number of an MSR plus one as its value. */
 	EQUAL(fake.state.mcg_cap, 0x179 + 1);
 	CHECK(fake.state.msr_sum > 0x10 + 1 + 0x174 + 1 + 0xc0000080ull + 1);
 	EQUAL(fake.regs.rip, 0x1234);
@@ -160,7 +160,7 @@ static void test_round_trip(void)
 	keel_close(keel);
 }
 
-/* A device with the first requests of the API and no more. */
+/* A device with only the first requests of the API. */
 static void test_old_device(void)
 {
 	struct keel_snapshot s;
@@ -183,7 +183,7 @@ static void test_zero_pages_are_left_out(void)
 {
 	setup();
 	save_one();
-	/* Three pages of memory, one of extended state. */
+	/* The file holds three pages of memory and one of extended state. */
 	CHECK(file_size > 4 * PAGE);
 	CHECK(file_size < 8 * PAGE);
 	keel_close(keel);
@@ -212,7 +212,7 @@ static void test_damaged(void)
 	for (at = 0; at < file_size; at++) {
 		unsigned char old = file[at];
 
-		/* Within memory and registers one byte is like the other. */
+		/* Skip most bytes within memory and registers: they are all alike. */
 		if (at % PAGE > 256 && at % 61)
 			continue;
 		file[at] ^= 1u << at % 8;
@@ -229,7 +229,7 @@ static void test_damaged(void)
 	keel_close(keel);
 }
 
-/* Many wrong words at a time: whatever comes of it, it is refused. */
+/* Change many words at once: every such file must be refused. */
 static void test_made_up(void)
 {
 	static unsigned char good[MAX_FILE];
@@ -263,7 +263,7 @@ static void test_made_up(void)
 #define PART_MCG_CAP	3
 #define PART_REGS	12
 
-/* Two words, a type and an id or a kind and a size, from @at on. */
+/* Find two words, a type and an id or a kind and a size, from @at on. */
 static unsigned char *find_words(size_t at, __u32 first, __u32 second)
 {
 	__u32 words[2] = { first, second };
@@ -288,7 +288,7 @@ static void test_wrong_but_whole(void)
 	EQUAL(restore(file_size, NULL), -EBADMSG);
 	file[VCPUS_AT]--;
 	vcpu = find_words(0, TYPE_VCPU, 5);
-	/* Padded it is as long as before. */
+	/* With its padding the part is as long as before. */
 	part = find_words(vcpu - file, PART_REGS, sizeof(struct kvm_regs));
 	part[4] -= 4;
 	seal(file, file_size);
@@ -324,7 +324,10 @@ static void test_busy(void)
 	keel_close(keel);
 }
 
-/* Of another library's header: smaller, or larger with and without a word in what is new. */
+/*
+ * struct keel_snapshot of other versions: smaller, or larger with and without a
+ * nonzero new member.
+ */
 static void test_sizes(void)
 {
 	struct {
@@ -381,7 +384,7 @@ static void test_errors(void)
 	EQUAL(restore(file_size, &none), 0);
 	CHECK(!none.note && !none.note_size);
 	destroy(&none);
-	/* The device has the last word on what it takes. */
+	/* An error of the device is returned unchanged. */
 	fake.memory_error = EOPNOTSUPP;
 	EQUAL(restore(file_size, NULL), -EOPNOTSUPP);
 	keel_close(keel);

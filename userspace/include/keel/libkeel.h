@@ -2,26 +2,26 @@
 /*
  * libkeel: virtual machines on /dev/keel (or /dev/kvm) from C and C++.
  *
- * This header is the whole public face of the library. It declares handles and
- * functions; the structures that travel through them are those of the KVM API.
+ * This header is the whole public interface of the library. It declares handles,
+ * functions and a few structures; all other structures are those of the KVM API.
  *
  * Results	Functions that return int give 0 (or a documented value >= 0) on
  *		success and a negative errno on failure. -EINVAL also stands for
  *		a NULL handle or a NULL result pointer. Result pointers are
  *		written on success only. errno itself is not part of the contract.
- * Manners	The library never prints, never exits and never aborts. It installs
+ * Effects	The library never prints, never exits and never aborts. It installs
  *		one signal handler (see keel_set_kick_signal()).
  * Threads	Every function may be called from any thread, with these limits:
  *		only one thread at a time may use one vCPU, except for
- *		keel_vcpu_kick(), and nobody may use a handle while or after
- *		another thread destroys it. The slot table of a VM has a lock of
- *		its own, so memory may change while vCPUs run.
+ *		keel_vcpu_kick(), and no thread may use a handle while or after
+ *		another destroys it. The slot table of a VM has its own lock, so
+ *		memory may change while vCPUs run.
  * Lifetimes	Handles are destroyed in the reverse order of their creation:
  *		vCPUs, then the VM, then the system handle.
  * Units	Addresses and sizes are bytes; gpa is a guest physical address.
- * Growth	A structure of the library's own that may grow begins with its size,
- *		which the caller fills in. What the library knows beyond it counts as
- *		0; what the caller knows beyond the library must be 0 (-E2BIG).
+ * Growth	A structure of the library that may grow begins with its size, which
+ *		the caller fills in. Members beyond that size count as 0; bytes that
+ *		this library does not know must be 0 (-E2BIG).
  */
 #ifndef _KEEL_LIBKEEL_H
 #define _KEEL_LIBKEEL_H
@@ -65,13 +65,13 @@ int keel_check_extension(const struct keel *keel, int cap);
 
 /**
  * keel_supported_cpuid() - the CPUID leaves that the device can give a guest.
- * @out: a block to be released with free()
+ * @out: allocated by the library; release it with free()
  */
 int keel_supported_cpuid(const struct keel *keel, struct kvm_cpuid2 **out);
 
 /**
  * keel_msr_index_list() - the MSRs that make up a vCPU's state.
- * @out: a block to be released with free()
+ * @out: allocated by the library; release it with free()
  */
 int keel_msr_index_list(const struct keel *keel, struct kvm_msr_list **out);
 
@@ -81,10 +81,10 @@ int keel_msr_index_list(const struct keel *keel, struct kvm_msr_list **out);
  * keel_vm_create() - create a VM without memory and without vCPUs.
  *
  * Reserves the four pages from KEEL_RESERVED_GPA that a CPU without
- * unrestricted-guest support needs to run real mode; a guest that has no
- * business there never notices.
+ * unrestricted-guest support needs to run real mode. This does not affect a
+ * guest that does not use the range.
  *
- * Return: 0 or -errno of KVM_CREATE_VM (-EBUSY: VMX belongs to somebody else;
+ * Return: 0 or -errno of KVM_CREATE_VM (-EBUSY: VMX is in use by another module;
  * -EOPNOTSUPP or -EIO: the CPU cannot).
  */
 int keel_vm_create(struct keel *keel, struct keel_vm **out);
@@ -104,14 +104,15 @@ int keel_vm_fd(const struct keel_vm *vm);
 /**
  * keel_vm_stats_fd() - a file with the counters of the VM (KVM_GET_STATS_FD).
  *
- * Whoever can borrow the descriptor can read it: keelstat(1) does, from outside.
+ * Another process that can borrow the descriptor can read it, as keelstat(1)
+ * does.
  *
- * Return: a descriptor for the caller to close(2); -ENOTTY if the device counts
- * nothing.
+ * Return: a descriptor, which the caller closes; -ENOTTY if the device has no
+ * counters.
  */
 int keel_vm_stats_fd(const struct keel_vm *vm);
 
-/** keel_vm_check_extension() - keel_check_extension() for this very VM. */
+/** keel_vm_check_extension() - as keel_check_extension(), for this VM. */
 int keel_vm_check_extension(const struct keel_vm *vm, int cap);
 
 /* ---- memory ------------------------------------------------------------- */
@@ -137,20 +138,20 @@ int keel_mem_add(struct keel_vm *vm, __u32 slot, __u64 gpa, void *hva, __u64 siz
 
 /**
  * keel_mem_alloc() - map zeroed memory and keel_mem_add() it.
- * @hva: where it was mapped; may be NULL. Unmapped again when the slot is
- *	deleted or the VM destroyed.
+ * @hva: address of the mapping; may be NULL. The memory is unmapped when the
+ *	slot is deleted or the VM destroyed.
  */
 int keel_mem_alloc(struct keel_vm *vm, __u32 slot, __u64 gpa, __u64 size, __u32 flags, void **hva);
 
 /**
- * keel_mem_delete() - take a slot away; its range becomes MMIO.
+ * keel_mem_delete() - delete a slot; its range becomes MMIO.
  *
  * Return: 0; -ENOENT if @slot is not in use.
  */
 int keel_mem_delete(struct keel_vm *vm, __u32 slot);
 
 /**
- * keel_mem_move() - let a slot appear at another guest physical address.
+ * keel_mem_move() - move a slot to another guest physical address.
  *
  * Return: as keel_mem_add(); -ENOENT if @slot is not in use.
  */
@@ -160,17 +161,17 @@ int keel_mem_move(struct keel_vm *vm, __u32 slot, __u64 gpa);
  * keel_mem_set_flags() - change the KVM_MEM_* flags of a slot.
  *
  * Return: as keel_mem_add(); -ENOENT if @slot is not in use. KVM_MEM_READONLY
- * can not be changed (-EINVAL).
+ * cannot be changed (-EINVAL).
  */
 int keel_mem_set_flags(struct keel_vm *vm, __u32 slot, __u32 flags);
 
 /**
- * keel_mem_ptr() - where this process sees guest memory of address space 0.
+ * keel_mem_ptr() - find guest memory of address space 0 in this process.
  * @gpa: start
  * @len: the whole of [gpa, gpa + len) must lie in one slot
  *
- * Looks through all slots: meant for set-up, not for hot paths. The pointer is
- * good until the slot is deleted or moved.
+ * Searches all slots: meant for set-up, not for hot paths. The pointer is
+ * valid until the slot is deleted or moved.
  *
  * Return: the pointer; NULL if there is no such memory.
  */
@@ -186,7 +187,7 @@ void *keel_mem_ptr(struct keel_vm *vm, __u64 gpa, __u64 len);
  */
 int keel_vcpu_create(struct keel_vm *vm, __u32 id, struct keel_vcpu **out);
 
-/** keel_vcpu_destroy() - close a vCPU that nobody runs. NULL is ignored. */
+/** keel_vcpu_destroy() - close a vCPU, which must not be running. NULL is ignored. */
 void keel_vcpu_destroy(struct keel_vcpu *vcpu);
 
 /** keel_vcpu_fd() - the file descriptor, still owned by @vcpu. */
@@ -202,8 +203,8 @@ __u32 keel_vcpu_id(const struct keel_vcpu *vcpu);
 struct kvm_run *keel_vcpu_page(struct keel_vcpu *vcpu);
 
 /*
- * State. Each moves one KVM structure; a vCPU that stopped in the middle of a
- * PIO or MMIO access should finish it first, see keel_vcpu_complete().
+ * State. Each function gets or sets one KVM structure. If a vCPU stopped in the
+ * middle of a PIO or MMIO access, complete that first: see keel_vcpu_complete().
  */
 int keel_vcpu_get_regs(struct keel_vcpu *vcpu, struct kvm_regs *regs);
 int keel_vcpu_set_regs(struct keel_vcpu *vcpu, const struct kvm_regs *regs);
@@ -221,7 +222,7 @@ int keel_vcpu_set_mp_state(struct keel_vcpu *vcpu, const struct kvm_mp_state *st
  * @entries: index in, data out
  * @count: at most KEEL_MAX_MSRS
  *
- * Return: how many were read before the first that could not be; -E2BIG.
+ * Return: how many were read before the first that failed; -E2BIG.
  */
 int keel_vcpu_get_msrs(struct keel_vcpu *vcpu, struct kvm_msr_entry *entries, __u32 count);
 
@@ -236,13 +237,13 @@ int keel_vcpu_get_msr(struct keel_vcpu *vcpu, __u32 index, __u64 *value);
 /** keel_vcpu_set_msr() - write one; -EINVAL for an unknown MSR or a bad value. */
 int keel_vcpu_set_msr(struct keel_vcpu *vcpu, __u32 index, __u64 value);
 
-/** keel_vcpu_set_cpuid() - what CPUID says in the guest; before the first run. */
+/** keel_vcpu_set_cpuid() - set the guest's CPUID; call this before the first run. */
 int keel_vcpu_set_cpuid(struct keel_vcpu *vcpu, const struct kvm_cpuid2 *cpuid);
 
 /**
  * keel_vcpu_set_host_cpuid() - give the guest all that the device supports,
- * with the APIC ids of this vCPU and without what needs a local APIC in the
- * kernel (x2APIC mode, the TSC deadline timer).
+ * with the APIC ids of this vCPU and without features that need a local APIC in
+ * the kernel (x2APIC mode, the TSC deadline timer).
  */
 int keel_vcpu_set_host_cpuid(struct keel_vcpu *vcpu);
 
@@ -250,11 +251,11 @@ int keel_vcpu_set_host_cpuid(struct keel_vcpu *vcpu);
  * keel_vcpu_interrupt() - queue an external interrupt.
  * @vector: 0-255
  *
- * One at a time. Keel lets it wait until the guest takes interrupts; on KVM it is to
- * be given while kvm_run says ready_for_interrupt_injection, and a second replaces
- * the first.
+ * Only one can be queued. Keel holds it until the guest accepts interrupts. On KVM,
+ * call this only while kvm_run has ready_for_interrupt_injection set: there a second
+ * interrupt replaces the first.
  *
- * Return: 0; -EEXIST if one is waiting or under way; -EINVAL for a bad @vector.
+ * Return: 0; -EEXIST if one is queued or being delivered; -EINVAL for a bad @vector.
  */
 int keel_vcpu_interrupt(struct keel_vcpu *vcpu, __u32 vector);
 
@@ -263,7 +264,7 @@ int keel_vcpu_nmi(struct keel_vcpu *vcpu);
 
 /**
  * keel_vcpu_translate() - walk the guest's page tables.
- * @gpa: where guest virtual address @gva leads
+ * @gpa: the guest physical address of @gva
  *
  * Return: 0; -EFAULT if @gva is not mapped.
  */
@@ -274,10 +275,9 @@ int keel_vcpu_translate(struct keel_vcpu *vcpu, __u64 gva, __u64 *gpa);
 /**
  * struct keel_snapshot - a machine that is not running
  * @size: sizeof(struct keel_snapshot)
- * @vm: with its memory
+ * @vm: the VM, with its memory
  * @vcpus, @count: all vCPUs of @vm
- * @note: what the caller wants kept with them, such as the state of its devices;
- *	up to 1 MiB
+ * @note: data of the caller, such as the state of its devices; up to 1 MiB
  */
 struct keel_snapshot {
 	size_t size;
@@ -290,39 +290,38 @@ struct keel_snapshot {
 
 /**
  * keel_snapshot_save() - write a machine to a file.
- * @snapshot: nobody runs its vCPUs or changes its slots meanwhile
- * @fd: written from where it stands
+ * @snapshot: no thread may run its vCPUs or change its slots meanwhile
+ * @fd: written from its current position
  *
- * The machine is unharmed and may go on. A vCPU that a kick stopped is between
- * two instructions; otherwise see keel_vcpu_complete().
+ * The machine can continue afterwards. A half-done access is completed first, as
+ * by keel_vcpu_complete(); a vCPU that a kick stopped is between two instructions.
  *
- * Return: 0; -EBUSY if a vCPU's instruction goes on with another access, which
- * is now in its shared page; -errno.
+ * Return: 0; -EBUSY if a vCPU's instruction needs another access, which is now
+ * in its shared page; -errno.
  */
 int keel_snapshot_save(const struct keel_snapshot *snapshot, int fd);
 
 /**
- * keel_snapshot_restore() - make a machine of such a file.
- * @fd: read from where it stands, to the end of the machine and not further
- * @out: with its size filled in. vm and vCPUs are to be destroyed as usual, vcpus
- *	and note blocks to be released with free(); vCPUs are in the order in which
- *	they were saved
+ * keel_snapshot_restore() - create a machine from such a file.
+ * @fd: read from its current position to the end of the snapshot, not further
+ * @out: the caller fills in its size. Destroy vm and vCPUs as usual, release vcpus
+ *	and note with free(). The vCPUs are in the order in which they were saved
  *
- * The TSC and the clock of the guest go on from where they were. Slots become
- * memory as of keel_mem_alloc().
+ * The guest's TSC and clock continue from their saved values. Memory is allocated
+ * as by keel_mem_alloc().
  *
- * Return: 0; -EBADMSG if the file is no snapshot, is cut short or damaged;
- * -EPROTONOSUPPORT for a version of another time; -errno where the device does
- * not take what is in it.
+ * Return: 0; -EBADMSG if the file is not a snapshot, is truncated or damaged;
+ * -EPROTONOSUPPORT for another version of the format; -errno if the device refuses
+ * the state.
  */
 int keel_snapshot_restore(struct keel *keel, int fd, struct keel_snapshot *out);
 
 /* ---- start states ------------------------------------------------------- */
 
 /*
- * Each sets segments, control registers, instruction and stack pointer, clears
- * the other general registers and disables interrupts. There is no GDT in real
- * and 32-bit mode: the segments work as they are until the guest loads its own.
+ * Each function sets segments, control registers, instruction and stack pointer,
+ * clears the other general registers and disables interrupts. There is no GDT in
+ * real and 32-bit mode: the loaded segments are valid until the guest loads others.
  */
 
 /** keel_vcpu_start_real() - 16-bit real mode at @cs:@ip, ds, es and ss = @cs, sp = 0. */
@@ -335,7 +334,7 @@ int keel_vcpu_start_flat32(struct keel_vcpu *vcpu, __u32 eip, __u32 esp);
  * keel_vcpu_start_long() - 64-bit mode, the first 4 GiB mapped one to one.
  * @tables: gpa of KEEL_LONG_TABLES_SIZE bytes of page-aligned RAM below 4 GiB,
  *	for page tables (2 MiB pages, writable, supervisor) and a GDT with
- *	code 0x08 and data 0x10. vCPUs may share one place if none runs yet.
+ *	code 0x08 and data 0x10. vCPUs may share it if none runs yet.
  *
  * Return: 0; -EFAULT if there is no RAM at @tables.
  */
@@ -348,10 +347,10 @@ int keel_vcpu_start_long(struct keel_vcpu *vcpu, __u64 tables, __u64 rip, __u64 
 /**
  * struct keel_access - one port or memory-mapped access of the guest.
  * @addr: port number or gpa
- * @value: what the guest wrote; on a read, to be filled in by the callback.
- *	Little endian, zero-extended; all ones on entry of a read, which is what
- *	an absent device answers.
- * @size: 1, 2 or 4 bytes, and for MMIO any number up to 8
+ * @value: the value that the guest wrote; for a read, the callback fills it in.
+ *	Little endian, zero-extended. A read begins with all ones, the answer of
+ *	an absent device.
+ * @size: 1, 2 or 4 bytes; for MMIO any number up to 8
  * @is_write: 0 read, 1 write
  */
 struct keel_access {
@@ -362,16 +361,16 @@ struct keel_access {
 };
 
 /**
- * struct keel_run_ops - who takes the exits of a running vCPU.
+ * struct keel_run_ops - callbacks for the exits of a running vCPU.
  * @size: sizeof(struct keel_run_ops)
  * @pio: a port access; a string instruction gives one call per element
  * @mmio: an access to guest physical memory in no slot, or a write to a
  *	read-only one
  * @exit: any other exit
- * @trace: sees every exit before anybody else does
+ * @trace: called for every exit, before the other callbacks
  *
- * All run on the thread that called keel_vcpu_run(). Each may be NULL. Callbacks
- * return 0 to go on; another value ends the run, as keel_vcpu_run() says.
+ * All run on the thread that called keel_vcpu_run(). Each may be NULL. A callback
+ * returns 0 to continue; any other value ends the run, see keel_vcpu_run().
  */
 struct keel_run_ops {
 	size_t size;
@@ -385,7 +384,7 @@ struct keel_run_ops {
 #define KEEL_RUN_STOPPED	0x10000
 
 /**
- * keel_vcpu_run() - run the guest until somebody says stop.
+ * keel_vcpu_run() - run the guest until a callback, a kick or an unhandled exit ends it.
  *
  * Return: always one of
  *   KVM_EXIT_*		an exit that has no callback in @ops (@ops may be NULL):
@@ -397,14 +396,14 @@ struct keel_run_ops {
  *   negative		what a callback returned
  *   -EINTR		keel_vcpu_kick(), or a signal to this thread
  *   -errno		of KVM_RUN; -EINVAL, -E2BIG for the size of @ops
- * After KEEL_RUN_STOPPED, or a negative value from a callback, the access that
- * was being handled is answered but not yet completed in the guest's registers:
- * the next run does that, or keel_vcpu_complete().
+ * After KEEL_RUN_STOPPED, or a negative value from a callback, the access has its
+ * answer, but the guest's instruction is not completed yet: the next run does that,
+ * or keel_vcpu_complete().
  */
 int keel_vcpu_run(struct keel_vcpu *vcpu, const struct keel_run_ops *ops, void *opaque);
 
 /**
- * keel_vcpu_enter() - KVM_RUN once, no callbacks.
+ * keel_vcpu_enter() - call KVM_RUN once, without callbacks.
  *
  * Return: the KVM_EXIT_* number; -EINTR; -errno.
  */
@@ -413,20 +412,20 @@ int keel_vcpu_enter(struct keel_vcpu *vcpu);
 /**
  * keel_vcpu_complete() - finish a half-done PIO or MMIO access.
  *
- * Runs no guest instruction beyond the one at hand. Use it before reading or
- * saving registers after keel_vcpu_run() or keel_vcpu_enter() stopped.
+ * Runs no guest instruction after that one. Call it before reading or saving
+ * registers after keel_vcpu_run() or keel_vcpu_enter() stopped.
  *
- * Return: 0; KVM_EXIT_IO or KVM_EXIT_MMIO if the instruction goes on with
- * another access, which is now in the shared page; -errno.
+ * Return: 0; KVM_EXIT_IO or KVM_EXIT_MMIO if the instruction needs another
+ * access, which is now in the shared page; -errno.
  */
 int keel_vcpu_complete(struct keel_vcpu *vcpu);
 
 /**
- * keel_vcpu_kick() - make a vCPU come back to its caller.
+ * keel_vcpu_kick() - make a run of a vCPU return.
  *
- * The current run returns -EINTR soon; if there is none the next one does so at
- * once. Kicks do not add up. May be called from any thread, not from a signal
- * handler.
+ * The current run returns -EINTR soon; if there is none, the next one does so at
+ * once. Several kicks count as one until a run has returned -EINTR. May be called
+ * from any thread, but not from a signal handler.
  */
 int keel_vcpu_kick(struct keel_vcpu *vcpu);
 
@@ -436,8 +435,8 @@ int keel_vcpu_kick(struct keel_vcpu *vcpu);
  *	-EINVAL if it cannot be caught.
  *
  * An empty SA_RESTART handler is installed when the first vCPU is created,
- * unless the process has a handler of its own for the signal by then. To be
- * called before that; -EBUSY afterwards.
+ * unless the process has its own handler for the signal by then. Call this
+ * before that; -EBUSY afterwards.
  */
 int keel_set_kick_signal(int signal);
 
