@@ -129,7 +129,7 @@ struct builder {
 	struct kvm_cpuid_entry2 *entry;
 	int nr, max;
 	bool full;
-	struct kvm_cpuid_entry2 scratch;	/* takes what does not fit */
+	struct kvm_cpuid_entry2 scratch;	/* entries beyond @max go here */
 };
 
 /* Append an entry that is all zero. */

@@ -181,7 +181,10 @@ struct cpuid_table {
 	struct kvm_cpuid_entry2 entry[];
 };
 
-/* Remove from @word what a guest of this host must not see. */
+/*
+ * Remove from @word the features that a guest of this host must not see, and
+ * add those that Keel provides.
+ */
 void cpuid_filter(u32 word[CPUID_WORDS], const struct cpuid_host *host);
 /* Fill in the entries that this host offers. Return their number, or -E2BIG if over @max. */
 int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *entry, int max);

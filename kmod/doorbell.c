@@ -182,7 +182,7 @@ static struct doorbells *make_set(struct keel_vm *vm, int bus)
 
 	if (set)
 		return set;
-	/* Zeroed, the buckets are empty. */
+	/* Zeroed buckets are empty. */
 	set = kvzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
 	if (set)
 		rcu_assign_pointer(vm->doorbells[bus], set);

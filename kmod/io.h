@@ -34,7 +34,7 @@ int keel_ram_note(struct keel_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned i
 
 /* Start the instruction again: replay the first @answered fragments. */
 void keel_mmio_rewind(struct keel_vcpu *vcpu, unsigned int answered);
-/* Begin or end a rehearsal: ask and queue nothing; what is not known reads as zeros. */
+/* Begin or end a rehearsal: ask and queue nothing; reads without known bytes return zeros. */
 void keel_mmio_rehearse(struct keel_vcpu *vcpu, bool begin);
 /* Drop all fragments, for a new instruction. */
 void keel_mmio_reset(struct keel_vcpu *vcpu);

@@ -55,7 +55,10 @@ void keel_event_over(struct keel_vcpu *vcpu, bool delivered);
 /* True if KVM_INTERRUPT would be accepted and injected at the next entry. */
 bool keel_irq_ready(struct keel_vcpu *vcpu);
 
-/* KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT: what KVM_GET/SET_VCPU_EVENTS carry. */
+/*
+ * KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_TRIPLE_FAULT_EVENT: add fields to
+ * KVM_GET/SET_VCPU_EVENTS.
+ */
 long keel_enable_payloads(struct keel_vm *vm, const u64 *args);
 long keel_enable_triple_faults(struct keel_vm *vm, const u64 *args);
 

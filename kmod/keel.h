@@ -92,12 +92,12 @@ enum keel_bus {
 struct keel_vm {
 	struct mm_struct *mm;		/* the only process that may use it */
 	refcount_t users;		/* one for each VM, vCPU and statistics fd */
-	bool dead;			/* broken invariant: -EIO ever after */
+	bool dead;			/* an invariant was broken: ioctls return -EIO */
 	u32 id;				/* names it in debugfs and traces */
 
 	struct mutex lock;		/* vCPU creation, VM-wide settings */
-	struct xarray vcpus;		/* by index of creation; @lock to write */
-	int nr_vcpus;			/* also index of the next one */
+	struct xarray vcpus;		/* by @index of the vCPU; @lock to write */
+	int nr_vcpus;			/* also the index of the next one */
 	u64 tsc_khz;			/* default of new vCPUs */
 	struct keel_vm_tsc tsc;		/* the offset that the vCPUs' counters agree on */
 	struct keel_vm_clock clock;
@@ -156,13 +156,13 @@ struct keel_events {
 		u8 nr;
 	} interrupt;
 	struct {
-		u8 pending;		/* 0..2, as the hardware latches */
+		u8 pending;		/* 0..2: see NMI_LATCH */
 		bool injected;
 	} nmi;
 	u32 insn_len;			/* length of the instruction of the injected soft event */
 	bool in_flight;			/* the next entry carries an event */
 	u8 window_wanted;		/* request_interrupt_window as last read */
-	bool smm;			/* state only: selects address space 1 */
+	bool smm;			/* SMM: selects address space 1, nothing else is emulated */
 	bool smm_inside_nmi;
 	bool smi_pending;
 	bool triple_fault;

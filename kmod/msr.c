@@ -2,8 +2,9 @@
 /*
  * Owns the table of the guest's model-specific registers. A row names the
  * functions that read and write a register, the feature that it belongs to, and
- * whether userspace must save it. These functions check every value: what vmx/
- * is given can be loaded into the CPU. The ioctls are in msr_io.c.
+ * whether userspace must save it. These functions check each value, so that
+ * vmx/ gets only values that can be loaded into the CPU. The ioctls are in
+ * msr_io.c.
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
@@ -35,7 +36,7 @@
 
 #define MISC_ENABLE_READ_ONLY	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
 				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
-#define GUEST_ADDRESS_BITS	48		/* of virtual ones */
+#define GUEST_ADDRESS_BITS	48		/* width of a virtual address */
 #define RESET_SMBASE		0x30000
 
 /* Immunities of the host that hold for a guest too, and bits about its use of IA32_SPEC_CTRL. */

@@ -310,7 +310,7 @@ long keel_translate(struct keel_vcpu *vcpu, void *data)
 
 /* --- registers in kvm_run ------------------------------------------------ */
 
-/* Copy what userspace shares, so that the values used are those validated. */
+/* Copy userspace's values out of the shared page, so that those used are those validated. */
 static int take_sregs(struct keel_vcpu *vcpu, const struct kvm_sync_regs *shared)
 {
 	struct kvm_sregs s;

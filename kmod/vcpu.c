@@ -40,7 +40,10 @@ static DEFINE_PER_CPU(struct cpumask, kick_mask);
 
 void keel_make_request(struct keel_vcpu *vcpu, enum keel_request req)
 {
-	/* Order what the request is about before the request; pairs with take_request(). */
+	/*
+	 * Order the writes that the request is about before the request; pairs
+	 * with take_request().
+	 */
 	smp_wmb();
 	set_bit(req, &vcpu->requests);
 }

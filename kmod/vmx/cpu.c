@@ -48,7 +48,7 @@ module_param_named(umip, wants.umip, bool, 0444);
 MODULE_PARM_DESC(umip, "offer UMIP where the CPU lacks it, by exits (default: if the CPU can)");
 
 static DEFINE_MUTEX(hardware_lock);
-static int hardware_users;		/* VMs; @hardware_lock and cpus_read_lock to write */
+static int hardware_users;		/* VMs; write under @hardware_lock and cpus_read_lock */
 static enum cpuhp_state hotplug_state;
 
 noinline void vmx_insn_failed(const char *insn, u64 operand)

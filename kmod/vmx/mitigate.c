@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Flushes the L1 data cache before an entry on CPUs that let a guest read what
- * the host left in it (L1TF). The other mitigations are single instructions in
- * vmenter.S, chosen by the kernel's CPU feature flags.
+ * Flushes the L1 data cache before an entry on CPUs where a guest could read
+ * the host's data in it (L1TF). The other mitigations are single instructions
+ * in vmenter.S, chosen by the kernel's CPU feature flags.
  */
 #include <linux/gfp.h>
 #include <linux/hardirq.h>

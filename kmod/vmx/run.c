@@ -55,10 +55,7 @@ static u16 loadable(u16 sel)
 	return sel & 7 ? 0 : sel;
 }
 
-/*
- * Write only what has changed: a thread that runs its vCPU repeatedly has the
- * same values each time.
- */
+/* Write only changed values: a thread that runs its vCPU repeatedly has the same ones each time. */
 static void write_host_segments(struct vmx_vcpu *v)
 {
 	u16 fs = loadable(v->host_fs_sel), gs = loadable(v->host_gs_sel);

@@ -184,8 +184,8 @@ static u32 access_rights(enum vmx_seg seg, const struct kvm_segment *s)
 	if (s->unusable || !s->present)
 		ar |= VMX_AR_UNUSABLE_MASK;
 	/*
-	 * Unrestricted guests may start with data segments and CS not marked
-	 * accessed; VM entry insists on the bit wherever the segment is usable.
+	 * An unrestricted guest may start with segments not marked accessed,
+	 * but VM entry demands the bit wherever a segment is usable.
 	 */
 	if (vmx_caps.unrestricted && seg != SEG_LDTR && seg != SEG_TR)
 		ar |= VMX_AR_TYPE_ACCESSES_MASK;

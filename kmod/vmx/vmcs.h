@@ -53,9 +53,9 @@ void vmcs_free(struct vmcs *vmcs);
 int vmcs_setup(void);
 void vmcs_teardown(void);
 
-/* Fill in everything that does not change while the vCPU lives. VMCS current. */
+/* Write all fields that are constant for the life of the vCPU. VMCS current. */
 void vmcs_write_constants(struct vmx_vcpu *v);
-/* Host state that differs from CPU to CPU. VMCS current. */
+/* Write the host state that differs from CPU to CPU. VMCS current. */
 void vmcs_write_host_cpu(struct vmx_vcpu *v);
 
 /* Write the secondary controls from vmx_caps and the state of @v. VMCS current. */

@@ -53,11 +53,12 @@ struct vmx_perf;
  *		vmenter.S. gpr[GPR_RSP] is a copy of a VMCS field: use
  *		vmx_rsp() and vmx_set_rsp().
  *
- * Private to vmx/ but for @gpr. Protected by the vCPU's mutex.
+ * Private to vmx/, except @gpr, @cr2, @on_code, @on_data and @logging. Protected
+ * by the vCPU's mutex.
  */
 struct vmx_vcpu {
 	unsigned long gpr[GPR_COUNT];
-	unsigned long host_rsp;		/* what HOST_RSP holds; vmenter.S */
+	unsigned long host_rsp;		/* value of HOST_RSP in the VMCS; vmenter.S */
 	u64 spec_ctrl;			/* guest's IA32_SPEC_CTRL; vmenter.S */
 	u64 owns_spec_ctrl;		/* guest accesses it without exits; vmenter.S */
 	unsigned long cr2;
@@ -67,11 +68,11 @@ struct vmx_vcpu {
 	u32 dirty;			/* VMX_CACHED_*: VMCS must be written */
 
 	struct vmcs *vmcs;
-	struct list_head loaded_link;	/* on the list of the CPU that holds it */
+	struct list_head loaded_link;	/* in vmx_cpu.loaded of the CPU @cpu */
 	int cpu;			/* CPU on which the VMCS is active, or -1 */
 	bool launched;
-	bool fresh;			/* never been loaded */
-	bool host_switched;		/* guest MSRs and segments are in place */
+	bool fresh;			/* VMCS has never been loaded: vmx_load() clears it first */
+	bool host_switched;		/* guest MSRs are loaded, host segments saved */
 	bool l1d_unsafe;		/* the host's data may be in the L1D */
 	bool need_flush;		/* drop cached translations before entry */
 	u16 vpid;
@@ -98,7 +99,7 @@ struct vmx_vcpu {
 	u32 proc_ctl, entry_ctl;	/* controls that change while the vCPU runs */
 	u32 exception_bitmap;
 	struct vmx_perf *perf;		/* perf.c */
-	u32 perf_count;			/* MSRs in its lists, as the VMCS has it */
+	u32 perf_count;			/* MSRs in its lists; value of the counts in the VMCS */
 	u64 *write_log;			/* PML log: a page, or NULL without PML */
 	bool all_msrs_exit;
 	bool logging;
@@ -154,13 +155,15 @@ int vmx_setup(void);
 void vmx_teardown(void);
 
 /*
- * VMX operation, on all CPUs while at least one VM exists. Process context.
- * -EBUSY: another hypervisor owns VMX on some CPU; -EIO: VMXON failed.
+ * Enter VMX operation on all CPUs while at least one VM exists. Process
+ * context. -EBUSY: another hypervisor owns VMX on some CPU, or the machine
+ * reboots; -EOPNOTSUPP: the firmware has locked VMX off on some CPU; -EIO:
+ * VMXON failed.
  */
 int vmx_hardware_get(void);
 void vmx_hardware_put(void);
 
-/* vCPU life: process context, vCPU not loaded. */
+/* Create and free a vCPU: process context, vCPU not loaded. */
 int vmx_vcpu_init(struct vmx_vcpu *v);
 void vmx_vcpu_free(struct vmx_vcpu *v);
 
@@ -174,7 +177,7 @@ void vmx_reset(struct vmx_vcpu *v);
 /* Load the guest's MSRs and save the host's segments; vmx_put() undoes it. Preemption off. */
 void vmx_switch_to_guest(struct vmx_vcpu *v);
 
-/* Enter the guest and come back. Interrupts off. */
+/* Enter the guest, and fill in @exit at the VM exit. Interrupts off. */
 void vmx_run(struct vmx_vcpu *v, struct keel_exit *exit);
 
 /*
@@ -421,7 +424,7 @@ u64 vmx_pending_debug(struct vmx_vcpu *v);
 void vmx_log_writes(struct vmx_vcpu *v, bool on);
 unsigned int vmx_take_log(struct vmx_vcpu *v, const u64 **gpas);
 
-/* Rate-limited dump of the state that made an entry fail. */
+/* Log the state that made an entry fail, rate-limited. */
 void vmx_dump(struct vmx_vcpu *v, const struct keel_exit *exit);
 
 #endif
