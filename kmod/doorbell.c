@@ -6,7 +6,7 @@
  * number. io.c offers the writes, and handles those that ring no doorbell.
  *
  * RCU and not SRCU, as no reader sleeps here: a vCPU that sleeps in another
- * kind of access delays the freeing of no doorbell.
+ * kind of access does not delay the freeing of a doorbell.
  */
 #include <linux/err.h>
 #include <linux/hashtable.h>

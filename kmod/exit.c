@@ -168,7 +168,7 @@ static int handle_monitor_trap(struct keel_vcpu *vcpu, const struct keel_exit *e
 
 /*
  * True if the guest has enabled alignment checks. Without split-lock detection
- * every #AC is of these.
+ * there is no other #AC.
  */
 static bool is_guests_alignment_check(struct keel_vcpu *vcpu)
 {
@@ -189,8 +189,8 @@ static int exception_exit(struct keel_vcpu *vcpu, u8 vector, u32 error)
 }
 
 /*
- * A split lock is reported to the host: it warns and lets the thread go on, or
- * userspace gets KVM_EXIT_EXCEPTION.
+ * #AC of a split lock: the host warns and lets the thread go on, or userspace
+ * gets KVM_EXIT_EXCEPTION.
  */
 static int handle_alignment_check(struct keel_vcpu *vcpu, const struct keel_exit *exit)
 {

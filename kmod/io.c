@@ -237,7 +237,7 @@ static int translate_operand(struct keel_vcpu *vcpu, struct gva_span *span)
 
 /*
  * An iteration traps like an instruction. RF keeps a code breakpoint from
- * firing again before the next.
+ * firing again on the next iteration.
  */
 static void iterated(struct keel_vcpu *vcpu)
 {

@@ -192,9 +192,9 @@ static long get_vcpu_mmap_size(void *data)
 }
 
 /*
- * KVM needs this place, and that of the identity map, to run real mode on CPUs
- * without unrestricted guests. Keel puts nothing there and only accepts the
- * calls.
+ * KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR name guest memory that KVM
+ * needs to run real mode on CPUs without unrestricted guest. Keel puts nothing
+ * there and only accepts the calls.
  */
 static long set_tss_addr(struct keel_vm *vm, void *data)
 {

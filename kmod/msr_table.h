@@ -13,7 +13,7 @@
  * @feature:	exists for the guest only if it has this (@has_feature)
  * @host_only:	does not exist for the guest
  * @saved:	part of the state that userspace saves: in the index list
- * @get, @set:	NULL: #GP. @index is within the row.
+ * @get, @set:	NULL: -ENOENT, which is #GP to a guest. @index is within the row.
  */
 struct msr_row {
 	u32 first;
