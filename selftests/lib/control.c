@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads the counters that KVM_GET_STATS_FD describes, and the debugfs files of
- * a test build. Decides nothing: what a counter should be is the test's.
+ * Read the counters that KVM_GET_STATS_FD describes, and the debugfs files of a
+ * test build. The tests decide what a counter should be.
  */
 #include <sched.h>
 #include "control.h"
@@ -88,7 +88,7 @@ bool mmio_counts_add_up(const struct mmio_counts *c)
 	return c->misconfig == c->hit + c->stale + c->in_window + c->uncached;
 }
 
-/* The VM's directory carries its number; its statistics do so too: "kvm-5". */
+/* The number of the VM, which names its directory, is also in its statistics id: "kvm-5". */
 static bool debugfs_path(struct vm *vm, const char *file, char *path, size_t size)
 {
 	unsigned int number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The device under test and the two tiers of ioctl helpers. KEEL_DEVICE names
- * another node, so that the same tests run on upstream's /dev/kvm. Owns no VM.
+ * another node, so that the same tests run on /dev/kvm. Owns no VM.
  */
 #include <stdarg.h>
 #include "keel_test.h"

@@ -15,7 +15,7 @@ struct guest_fixup {
 extern const struct guest_fixup __start_guest_fixup[];
 extern const struct guest_fixup __stop_guest_fixup[];
 
-/* The sections' bounds exist only if some program has an entry. */
+/* One empty entry, since the linker defines the bounds only for a section that exists. */
 asm(".pushsection guest_fixup, \"a\"\n"
 	".quad 0, 0\n"
 	".popsection\n");

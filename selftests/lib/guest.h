@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The guest half of the helper library: what a function that runs inside the
- * guest may call. It must not call libc. Descriptor tables and memory are
- * built by vm.c.
+ * The guest half of the helper library: functions and macros for code that runs
+ * inside the guest and must not call libc. vm.c builds descriptor tables and
+ * memory.
  */
 #ifndef KEEL_TEST_GUEST_H
 #define KEEL_TEST_GUEST_H
@@ -23,7 +23,7 @@ struct guest_trap {
 typedef void (*guest_handler_t)(struct guest_trap *trap);
 
 extern const char guest_trap_stubs[];
-/* The guest's own copy; a vector without handler ends the test. */
+/* Handlers, in the guest's own copy; a vector without a handler ends the test. */
 extern guest_handler_t guest_handler[256];
 
 static inline void guest_call(uint16_t port, uint64_t a, uint64_t b, uint64_t c)
@@ -51,8 +51,8 @@ static inline void guest_done(void)
 #define GUEST_ASSERT(cond) GUEST_ASSERT_EQ(!!(cond), 1)
 
 /*
- * An instruction that may trap: vector + 1 lands in @trap, or zero, and the
- * guest goes on behind it.
+ * Execute an instruction that may trap: @trap becomes vector + 1, or 0, and the
+ * guest continues after the instruction.
  */
 #define GUEST_TRY(insn)							\
 	"xorl %%r11d, %%r11d\n"						\
@@ -140,7 +140,7 @@ GUEST_ACCESSORS(16)
 GUEST_ACCESSORS(32)
 GUEST_ACCESSORS(64)
 
-/* Small blocks of 16-bit code, to be put anywhere with vm_load(). */
+/* Define a small block of 16-bit code, which vm_load() can copy anywhere. */
 #define GUEST_CODE16(name, body)					\
 extern const char name[], name##_end[];					\
 asm(".pushsection .rodata\n"						\
@@ -150,7 +150,7 @@ asm(".pushsection .rodata\n"						\
 	".code64\n"								\
 	".popsection\n")
 
-/* 32-bit code runs where it lies in the copied program. */
+/* Define a block of 32-bit code, which runs at its address in the copied program. */
 #define GUEST_CODE32(name, body)					\
 extern const char name[];						\
 asm(".pushsection .rodata\n"						\

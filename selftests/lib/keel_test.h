@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The host half of the helper library: open the device, build a VM with a
- * known layout, put guest code into it, run it and say what it exited with.
- * Helpers come in two tiers: vm_ioctl() ends the test on failure, __vm_ioctl()
- * returns -errno. The guest half is guest.h; test cases and their verdicts
- * belong to the framework's kselftest_harness.h.
+ * The host half of the helper library: open the device, build a VM with a known
+ * layout, put guest code into it, run it and interpret its exits. Helpers come in
+ * two tiers: vm_ioctl() ends the test on failure, __vm_ioctl() returns -errno.
+ * The guest half is guest.h; test cases and results belong to the framework's
+ * kselftest_harness.h.
  */
 #ifndef KEEL_TEST_H
 #define KEEL_TEST_H
@@ -34,7 +34,7 @@ typedef uint64_t u64;
 struct vm {
 	int fd;			/* of the VM */
 	int dev;		/* of the device */
-	u8 *mem;		/* what slot 0 shows at guest physical 0 */
+	u8 *mem;		/* memory of slot 0, at guest physical 0 */
 	size_t mem_size;
 	u64 next_table;		/* next free page for page tables */
 	size_t run_size;	/* of the page shared by KVM_RUN */
@@ -48,13 +48,13 @@ struct vcpu {
 	u64 arg[3];		/* of the last guest call, see vcpu_next() */
 };
 
-/* What vcpu_next() returns besides KVM_EXIT_*. */
+/* Return values of vcpu_next() besides KVM_EXIT_*. */
 enum {
 	GUEST_SYNC = 0x1000,	/* guest_sync(a, b, c): arg[] holds them */
 	GUEST_DONE,		/* guest_done() */
 };
 
-/* End the whole test program's case at once, from any thread. */
+/* End the test case at once, from any thread. */
 void __attribute__((noreturn, format(printf, 3, 4)))
 test_fail(const char *file, int line, const char *fmt, ...);
 
@@ -63,18 +63,18 @@ test_fail(const char *file, int line, const char *fmt, ...);
 		test_fail(__FILE__, __LINE__, "%s: " fmt, #cond, ##__VA_ARGS__);\
 } while (0)
 
-/* TEST_CASE in the environment names the only case that is to be run: for mutants. */
+/* The environment variable TEST_CASE selects a single case to run, for mutants. */
 bool test_is_wanted(const char *name);
 
-/* A feature the device may lack turns the case into a SKIP. */
+/* SKIP the case if the device lacks a feature. */
 #define REQUIRE(cond) do {						\
 	if (!(cond))							\
 		SKIP(return, "needs %s", #cond);			\
 } while (0)
 
 /*
- * main() of every program: without a device, all of it is skipped. With
- * TEST_PATIENCE=N a case may take N times as long as it says: for slow kernels.
+ * main() of every program: skip all cases if there is no device. TEST_PATIENCE=N
+ * multiplies the time limits of the cases by N, for slow kernels.
  */
 #define KEEL_TEST_MAIN							\
 static void be_patient(const char *times)				\
@@ -102,7 +102,7 @@ int dev_probe(void);		/* 0 or -errno of open() */
 int dev_open(void);
 bool dev_is_keel(void);
 
-/* Returns the ioctl's value, or -errno. */
+/* Return the value of the ioctl, or -errno. */
 int xioctl(int fd, unsigned long cmd, unsigned long arg);
 /* The same, but a failure ends the test. */
 int xioctl_ok(int fd, unsigned long cmd, unsigned long arg, const char *what,
@@ -120,7 +120,7 @@ int xioctl_ok(int fd, unsigned long cmd, unsigned long arg, const char *what,
 
 /* vm.c */
 struct vm *vm_create_bare(void);	/* no memory */
-struct vm *vm_create(void);		/* layout.h, this program included */
+struct vm *vm_create(void);		/* memory as in layout.h, with this program */
 void vm_free(struct vm *vm);
 bool vm_has(struct vm *vm, long cap);
 void *anon_alloc(size_t size);
@@ -130,7 +130,7 @@ void vm_set_slot(struct vm *vm, u32 slot, u32 flags, u64 gpa, u64 size,
 		 void *hva);
 void *vm_hva(struct vm *vm, u64 gpa);
 void vm_map(struct vm *vm, u64 gva, u64 gpa, u64 flags);
-/* Where the entry is that maps the 4 KiB page @gva, which vm_map() has mapped. */
+/* The gpa of the entry that maps the 4 KiB page @gva, which vm_map() has mapped. */
 u64 vm_pte_gpa(struct vm *vm, u64 gva);
 void vm_load(struct vm *vm, u64 gpa, const void *from, const void *end);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where everything lies in a test guest, shared by the host half and the guest
- * half. Guest virtual equals guest physical below 4 GiB; RAM is one slot from
- * zero to the end of the copied program, everything above is MMIO.
+ * The memory layout of a test guest, shared by the host half and the guest half.
+ * Guest virtual addresses equal guest physical ones below 4 GiB; RAM is one slot
+ * from 0 to the end of the copied program, and everything above is MMIO.
  */
 #ifndef KEEL_TEST_LAYOUT_H
 #define KEEL_TEST_LAYOUT_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest that obeys orders, and the host's side of it. A vCPU's order is in
- * the guest's copy of @order.
+ * The guest that executes orders, and the host's side of it. The order of a vCPU
+ * is in the guest's copy of @order.
  */
 #include "order.h"
 #include "guest.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Missing memory, and calls that may sleep in it or wait for one that does. The
- * faults are left to the kernel's queue: a test says when it has seen one, and
- * when the page is to come. A thread that answers by itself is backing_test's.
+ * Missing memory, and calls that may sleep on it or wait for a thread that does.
+ * Faults stay in the kernel's queue: the test decides when to read one and when
+ * to supply the page. backing_test has a thread that answers by itself.
  */
 #define _GNU_SOURCE
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory that is missing until the test supplies it (userfaultfd): whoever
- * touches it sleeps, for as long as the test likes.
+ * Memory that is missing until the test supplies it (userfaultfd): a thread that
+ * touches it sleeps until then.
  */
 #ifndef KEEL_TEST_PENDING_H
 #define KEEL_TEST_PENDING_H
@@ -14,18 +14,19 @@ struct pending {
 	u64 size;
 };
 
-/* @pages of missing memory. False: the kernel has no userfaultfd. */
+/* Create @pages of missing memory. False if the kernel has no userfaultfd. */
 bool pending_open(struct pending *p, u64 pages);
-/* The memory goes, and whoever sleeps in it wakes up. */
+/* Unmap the memory; wakes the threads that sleep on it. */
 void pending_close(struct pending *p);
-/* Wait until somebody sleeps in it. */
+/* Wait until a thread sleeps on the memory. */
 void pending_wait(struct pending *p);
-/* All of it is there from now on, and each page begins with @value. */
+/* Supply all pages; each begins with @value. */
 void pending_serve(struct pending *p, u64 value);
 
 /*
- * Call @fn(@arg) in a thread: does it return within five seconds? pending_join()
- * waits until it has, which the test may have to make possible first.
+ * Call @fn(@arg) in a thread. pending_returns() waits up to five seconds for its
+ * return; pending_join() waits until it has returned, which the test may have to
+ * make possible first.
  */
 struct pending_call {
 	void (*fn)(void *arg);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest that accesses registers, and its orders, which are in its own copy
- * of the variables.
+ * The guest that accesses MSRs, and its orders, which are in its own copy of the
+ * variables. A trap is reported to the test and does not end it.
  */
 #include "guest.h"
 #include "rdmsr.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Getting, setting and comparing a vCPU's whole state: what a VMM does that
- * moves a guest. The order of the setters is the one that KVM's clients use.
+ * Get, set and compare the whole state of a vCPU, as a VMM does that migrates a
+ * guest. The setters are in the order that clients of KVM use.
  */
 #include "kselftest.h"
 #include "keel_test.h"
@@ -28,7 +28,7 @@ static void add_msr(struct vcpu_state *s, u32 index)
 	s->msrs.entry[s->msrs.head.nmsrs++].index = index;
 }
 
-/* The registers that the device lists, and as many banks as there are. */
+/* Get the MSRs that the device lists, and the machine-check banks that exist. */
 static void get_msrs(struct vcpu *vcpu, struct vcpu_state *s)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + 1000 * sizeof(u32));
@@ -56,7 +56,7 @@ struct vcpu_state *state_get(struct vcpu *vcpu)
 	s->cpuid.head.nent = STATE_CPUID;
 	vcpu_ioctl(vcpu, KVM_GET_CPUID2, &s->cpuid);
 	s->tsc_khz = vcpu_ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
-	/* Before all else: what it reports may take effect with it. */
+	/* Get the events first: getting them may let one take effect, which changes registers. */
 	vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &s->events);
 	vcpu_ioctl(vcpu, KVM_GET_REGS, &s->regs);
 	vcpu_ioctl(vcpu, KVM_GET_SREGS2, &s->sregs);
@@ -83,9 +83,9 @@ void state_set(struct vcpu *vcpu, struct vcpu_state *s)
 	vcpu_ioctl(vcpu, KVM_SET_MP_STATE, &s->mp);
 	vcpu_ioctl(vcpu, KVM_SET_DEBUGREGS, &s->debugregs);
 	vcpu_ioctl(vcpu, KVM_SET_REGS, &s->regs);
-	/* Last: what is pending belongs to these registers. */
+	/* Set the events last: what is pending belongs to these registers. */
 	vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &s->events);
-	/* Without an interrupt controller in the kernel every run takes CR8 from here. */
+	/* Without an interrupt controller in the kernel, KVM_RUN takes CR8 from the page. */
 	vcpu->run->cr8 = s->sregs.cr8;
 }
 

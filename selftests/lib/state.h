@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All that a vCPU is, got in one go, set in the order the API asks for, and
- * compared. Memory, and what a VM has besides, is the test's to carry.
+ * The whole state of a vCPU: get it, set it in the order that the API needs,
+ * compare it. The tests handle memory and the other state of a VM.
  */
 #ifndef KEEL_TEST_STATE_H
 #define KEEL_TEST_STATE_H
@@ -32,15 +32,15 @@ struct vcpu_state {
 };
 
 /*
- * Finish what the last exit left half done, without running on. 0, or -EBUSY:
- * the instruction asks for more, and the exit is in kvm_run.
+ * Complete the instruction of the last exit without running another. Return 0, or
+ * -EBUSY if the instruction needs another access, which is in kvm_run.
  */
 int vcpu_complete(struct vcpu *vcpu);
 
 struct vcpu_state *state_get(struct vcpu *vcpu);
-/* Of a vCPU that has not run. */
+/* The vCPU must not have run yet. */
 void state_set(struct vcpu *vcpu, struct vcpu_state *s);
-/* The first part that differs, or NULL. The time stamp counter of @b may be ahead. */
+/* Name the first part that differs, or NULL. The TSC of @b may be ahead. */
 const char *state_differs(const struct vcpu_state *a, const struct vcpu_state *b);
 
 #endif

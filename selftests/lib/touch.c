@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The guest that touches memory, and the thread that runs it while it counts.
- * A vCPU's orders and its progress are in the guest's copy of @order.
+ * Order and progress of a vCPU are in the guest's copy of @order.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -10,7 +10,7 @@
 
 enum { READ, WRITE, SUM, COUNT };
 
-/* What one vCPU is to do; @stop and @rounds: see touch_count(). */
+/* The order of one vCPU; @stop and @rounds: see touch_count(). */
 static struct order {
 	u64 what, gpa, value, pages;
 	u64 stop, rounds;
@@ -128,7 +128,7 @@ int touch_try_write(struct vcpu *vcpu, u64 gpa, u64 value)
 
 /* --- counting ------------------------------------------------------------ */
 
-/* No exit but the guest's last word is in order, so none may be MMIO. */
+/* The only legal exit is the final one of the guest: none may be for MMIO. */
 static void *run_counting(void *arg)
 {
 	struct vcpu *vcpu = arg;

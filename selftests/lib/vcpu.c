@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A test vCPU: entry state for each processor mode, KVM_RUN, and what an exit
- * means to the test. The memory those states point to is vm.c's.
+ * A test vCPU: entry state for each processor mode, KVM_RUN, and the
+ * interpretation of exits. vm.c owns the memory that those states point to.
  */
 #include "keel_test.h"
 #include "guest.h"
@@ -137,7 +137,7 @@ static void set_tables(struct vcpu *vcpu, struct kvm_sregs *sregs)
 	u64 tss = TSS_GPA + vcpu->id % 16 * 256;
 	u64 *gdt = vm_hva(vcpu->vm, GDT_GPA);
 
-	/* No I/O permission map: it would begin behind the limit. */
+	/* No I/O permission map: its base is beyond the limit. */
 	*(u16 *)vm_hva(vcpu->vm, tss + 0x66) = 0x68;
 	gdt[SEL_TSS / 8] = 0x0000890000000067ULL | (tss & 0xffffff) << 16;
 	sregs->gdt = (struct kvm_dtable) { .base = GDT_GPA, .limit = GDT_SIZE - 1 };
@@ -172,7 +172,7 @@ void vcpu_set_long(struct vcpu *vcpu, void (*fn)(void))
 	sregs.cs.l = 1;
 	set_tables(vcpu, &sregs);
 	vcpu_set_sregs(vcpu, &sregs);
-	/* As after a call: the ABI wants rsp + 8 aligned to 16. */
+	/* As after a call: the ABI needs rsp + 8 aligned to 16. */
 	set_entry(vcpu, (unsigned long)fn, stack - 8);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A test VM: its memory, the copy of this program in it, descriptor tables and
- * page tables as layout.h draws them. Knows no vCPU state.
+ * page tables as in layout.h. Knows no vCPU state.
  */
 #include <elf.h>
 #include <sys/auxv.h>
@@ -20,7 +20,7 @@ struct gate {
 
 void *anon_alloc(size_t size)
 {
-	/* Aligned to a huge page, so that slots can use one. */
+	/* Align to a huge page, so that slots can use one. */
 	size_t span = size + HUGE;
 	char *p = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *q;
@@ -87,8 +87,8 @@ void vm_load(struct vm *vm, u64 gpa, const void *from, const void *end)
 }
 
 /*
- * Guest functions and their data are this program's, at the same addresses:
- * where they end, and on demand their copy into the guest.
+ * Find the end of this program, and on demand copy it into the guest: guest
+ * functions and their data are at the same addresses there.
  */
 static u64 program_end(struct vm *vm, bool copy)
 {
@@ -165,7 +165,7 @@ struct vm *vm_create(void)
 
 	vm->mem_size = (program_end(vm, false) + HUGE - 1) & ~(HUGE - 1);
 	vm->mem = anon_alloc(vm->mem_size);
-	/* Mapping a test's own pages must not depend on huge pages. */
+	/* Tests that map their own pages must not depend on huge pages. */
 	madvise(vm->mem, vm->mem_size, MADV_NOHUGEPAGE);
 	program_end(vm, true);
 	build_page_tables(vm);
