@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CPUID table: what a host's processor becomes when it is offered to a
- * guest, how the instruction looks into a guest's table, and the bits that
- * follow the state of the vCPU. The hosts are made up: one has everything.
+ * Test the CPUID table: the leaves that a host's processor offers to a guest, the
+ * lookup of an instruction in a guest's table, and the bits that follow the state
+ * of the vCPU. The hosts are invented: one of them has every feature.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 #define MAX_ENTRIES	256
 
-/* A processor that sets every bit; leaves 4 and 0xd are as real ones are. */
+/* A processor that sets every bit, except that leaves 4 and 0xd are realistic. */
 static void query_all_ones(u32 function, u32 index, struct cpuid_regs4 *out)
 {
 	*out = (struct cpuid_regs4) { ~0u, ~0u, ~0u, ~0u };
@@ -64,7 +64,7 @@ static struct cpuid_table *new_table(int nr)
 	return t;
 }
 
-/* A table as userspace would set it: all that @host offers. */
+/* Make a table as userspace would: with all that @host offers. */
 static struct cpuid_table *table_of(const struct cpuid_host *host)
 {
 	struct cpuid_table *t = new_table(MAX_ENTRIES);
@@ -250,7 +250,7 @@ static void test_amd_and_empty(void)
 	free(empty);
 }
 
-/* Against a search that knows no buckets. */
+/* Compare lookups with a linear search. */
 static void test_lookup_at_random(void)
 {
 	static const u32 bases[] = { 0, 0x40000000, 0x80000000, 0xc0000000 };

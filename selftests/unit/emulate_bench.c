@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The bench's memory behaves as a processor's would behind paging: an access
- * is checked as a whole before any byte moves, and the fault names the first
- * byte that could not be reached.
+ * Memory of the bench, which behaves as a processor's behind paging: an access is
+ * checked as a whole before any byte moves, and a fault names the first byte that
+ * cannot be accessed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ u8 *bench_at(struct bench *b, u64 linear)
 	return offset < BENCH_SIZE ? &b->memory[offset] : NULL;
 }
 
-/* @code: what the access is, in terms of a page fault's error code. */
+/* Check the access to one byte; @code: error code of the page fault, for this kind of access. */
 static enum emu_result check_byte(struct bench *b, u64 linear, u32 code)
 {
 	u8 rights;
@@ -78,7 +78,7 @@ static bool is_io(struct bench *b, u64 linear)
 	return b->rights[offset_of(b, linear) / BENCH_PAGE] == BENCH_IO;
 }
 
-/* A place in the table that is the processor's own; NULL: the access is an ordinary one. */
+/* Find the address in the processor's private table; NULL for an ordinary access. */
 static u8 *table_at(struct bench *b, u64 linear, unsigned int size, unsigned int access)
 {
 	u64 offset = linear - b->table.base;
@@ -227,7 +227,7 @@ void bench_settle_x87(struct bench *b)
 	u16 fcw;
 
 	x87_run_on(&b->fx, 0xd9, 7 << 3, &fcw);
-	/* Not every processor keeps these. */
+	/* Not every processor saves these. */
 	b->fx.fip = before.fip;
 	b->fx.fdp = before.fdp;
 	b->fx.fop = before.fop;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A bench to run the instruction emulator on: a small linear memory with
- * rights per page, vector registers, and an emu_ctx ready to go. Shared by the
- * emulator's native tests.
+ * A bench for the instruction emulator: a small linear memory with rights per
+ * page, vector registers, and an initialized emu_ctx. Shared by the native tests
+ * of the emulator.
  */
 #ifndef KEEL_UNIT_EMULATE_BENCH_H
 #define KEEL_UNIT_EMULATE_BENCH_H
@@ -32,30 +32,29 @@ enum bench_page {
 	BENCH_ABSENT,
 	BENCH_READ_ONLY,
 	BENCH_WRITABLE,
-	BENCH_IO,		/* reads need userspace until one is answered */
+	BENCH_IO,		/* a read is EMU_IO until it is answered */
 };
 
 /*
  * struct bench - one emulated processor and its memory
  * @origin:	linear address of memory[0]
- * @user, @implicit: whose access it is, for page faults
- * @outside:	an access left the memory altogether, or the 4 GiB that there are
- *		outside 64-bit code
- * @reads, @writes, @fetches: calls of the callbacks; @fetched bytes given
+ * @user, @implicit: kind of access, for the error code of page faults
+ * @outside:	an access was outside the memory, or above 4 GiB outside 64-bit code
+ * @reads, @writes, @fetches: calls of the callbacks; @fetched: bytes returned
  * @read_access: of the last read
  * @split_lock:	a locked access crossed a cache line
- * @io_answer, @io_answers: value for reads of BENCH_IO pages, and how many
- *		answers are there; without one a read is EMU_IO
- * @table:	memory that only the processor itself reads and writes; NULL: its
- *		tables are in the memory of everybody. @last: where, the last time
+ * @io_answer, @io_answers: value for reads of BENCH_IO pages, and the number of
+ *		answers left; without one a read is EMU_IO
+ * @table:	memory for EMU_SYSTEM accesses only; NULL: descriptor tables are in
+ *		the ordinary memory. @last: offset of the last access
  * @gdt, @idt, @cr, @dr, @msr: system state; a @msr of another number is #GP
- * @xcr, @random: more of it; a random number of 0 is none. @own_msr: those that
- *		the processor reads, by the low four bits of their numbers
- * @lacks:	a bit for each enum emu_feature
+ * @xcr, @random: more of it; a @random of 0 means that no number is ready
+ * @own_msr:	MSRs that the processor reads, by the low four bits of their numbers
+ * @lacks:	a bit for each missing enum emu_feature
  * @traps:	how often INT1 was executed
- * @port_value:	what the next IN gives; then what the last OUT gave, to @port
+ * @port_value:	the value for the next IN, or of the last OUT to @port
  * @invalidated: pages that INVLPG named
- * @change_on_cmpxchg: pretend that another processor was faster
+ * @change_on_cmpxchg: change the value first, as another processor would
  */
 struct bench {
 	struct emu_ctx ctx;
@@ -65,7 +64,7 @@ struct bench {
 	u8 rights[BENCH_PAGES];
 	u8 xmm[32][64];
 	u64 mask[8];
-	struct emu_fx fx;		/* but for its vector registers */
+	struct emu_fx fx;		/* except its vector registers */
 	bool user, implicit;
 	bool outside;
 	bool wrote_before_read, split_lock;
@@ -88,13 +87,13 @@ struct bench {
 	unsigned int invalidated;
 };
 
-/* Registers zero, flat segments, all pages writable, code to be at @rip. */
+/* Reset: all registers zero, flat segments, all pages writable, code at @rip. */
 void bench_reset(struct bench *b, enum emu_mode mode, u64 origin, u64 rip);
 
-/* Let the state of x87 be one that the processor could have. */
+/* Change the x87 state to one that a processor can have. */
 void bench_settle_x87(struct bench *b);
 
-/* Forget what the last instruction did to the counters. */
+/* Clear the counters of the last instruction. */
 void bench_clear_counters(struct bench *b);
 
 /* Pointer to the byte at linear address @linear, which must be in memory. */

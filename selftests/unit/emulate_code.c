@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random instructions: prefixes and opcodes as likely as there is something to
- * compare about them, and random bytes behind.
+ * Random instructions: prefixes and opcodes in proportion to what can be compared
+ * about them, followed by random bytes.
  */
 #include <string.h>
 #include "emulate_code.h"
@@ -35,7 +35,7 @@ static unsigned int put_prefixes(u8 *code, enum emu_mode mode)
 	return len;
 }
 
-/* One of those of opcode map @map that are executed here beyond general registers, mostly. */
+/* Mostly an opcode of map @map that is executed here and uses more than general registers. */
 static u8 vector_opcode(unsigned int map)
 {
 	static const u8 map1[] = { 0x12, 0x16, 0x90, 0x91, 0x92, 0x93, 0xc4, 0xf7 };
@@ -51,7 +51,7 @@ static u8 vector_opcode(unsigned int map)
 	return map == 2 ? map38[below(sizeof(map38))] : map3a[below(sizeof(map3a))];
 }
 
-/* Mostly a move with a prefix that is as it should be. */
+/* Mostly a move with a well-formed prefix. */
 static unsigned int put_evex(u8 *code, enum emu_mode mode, unsigned int len)
 {
 	static const u8 moves[] = {
@@ -78,7 +78,7 @@ static unsigned int put_evex(u8 *code, enum emu_mode mode, unsigned int len)
 	return len;
 }
 
-/* 0F 38 and 0F 3A, half of them with the prefix that vectors want. */
+/* 0F 38 and 0F 3A, half of them with the prefix that vector instructions need. */
 static unsigned int put_escaped(u8 *code, enum emu_mode mode, unsigned int len)
 {
 	unsigned int map = below(3) ? 2 : 3;
@@ -95,7 +95,7 @@ static unsigned int put_escaped(u8 *code, enum emu_mode mode, unsigned int len)
 	return len;
 }
 
-/* A prefix of two bytes or of three; vvvv is mostly not used. */
+/* A VEX prefix of two or three bytes; vvvv is mostly unused. */
 static unsigned int put_vex(u8 *code, unsigned int len)
 {
 	unsigned int map = 1 + below(3);
@@ -146,7 +146,7 @@ void random_code(u8 *code, enum emu_mode mode)
 		code[len] = below(3) ? random64() >> 32 : below(16);
 }
 
-/* Few elements, or all but a few, as often as any. */
+/* A mask of few elements, of all but a few, or of any. */
 u64 random_mask(void)
 {
 	switch (below(3)) {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Random numbers, and random instructions made of them.
- */
+/* Random numbers, and random instructions made from them. */
 #ifndef KEEL_UNIT_EMULATE_CODE_H
 #define KEEL_UNIT_EMULATE_CODE_H
 
@@ -12,12 +10,12 @@ extern u64 random_state;
 
 u64 random64(void);
 
-/* One of 0 ... @bound - 1. */
+/* A random number from 0 to @bound - 1. */
 unsigned int below(unsigned int bound);
 
 u64 random_mask(void);
 
-/* All but the pointers, MXCSR and the vector registers. */
+/* Fill all but the pointers, MXCSR and the vector registers. */
 void random_x87(struct emu_fx *fx);
 
 /* Fill @code, of EMU_INSN_MAX bytes. */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator against the processor that this runs on: random instructions
- * with random operands are executed by both, and every register, flag, byte
- * of memory and fault is compared. Left out are only what the architecture
- * leaves undefined, and what AMD's and Intel's processors do differently.
+ * Compare the emulator with the processor that this runs on: both execute random
+ * instructions with random operands, and every register, flag, byte of memory and
+ * fault is compared. Only what the architecture leaves undefined is left out, and
+ * what processors of AMD and Intel do differently.
  *
- * What this machine cannot run is left out and said to be skipped; and, with
- * the argument "bochs", what Bochs does wrong.
+ * What this machine cannot run is reported as skipped; so is, with the argument
+ * "bochs", what Bochs does wrong.
  *
  * FUZZ_SECONDS bounds the run, 10 by default; 0 means until interrupted, with
  * a progress line. FUZZ_CASES bounds it by number. FUZZ_SEED repeats one.
@@ -48,13 +48,13 @@ static bool loads_fs(const struct emu_insn *insn)
 	return false;
 }
 
-/* What is not comparable at all. */
+/* True if the instruction cannot be compared at all. */
 static bool excluded(const struct trial *t, const struct emu_insn *insn)
 {
 	if (!host_knows(&host, insn) || (host.bochs && bochs_errs(insn, t->mode, t->code)))
 		return true;
 	if (loads_fs(insn))
-		return true;		/* the C library wants its own back */
+		return true;		/* the C library needs its own FS */
 	switch (insn->op) {
 	case EMU_OP_CLFLUSH:
 		return true;		/* the emulator leaves paging to the owner */
@@ -89,7 +89,7 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 		       insn->addr_size == 4 && insn->rep && !(u32)t->gpr[EMU_RCX];
 	case EMU_OP_MOVS:
 	case EMU_OP_STOS ... EMU_OP_SCAS:
-		/* Intel cuts registers to 32 bits even if nothing is moved. */
+		/* Intel clears upper halves of registers even if nothing is moved. */
 		return t->mode == EMU_MODE_LONG64 && insn->addr_size == 4 && insn->rep &&
 		       !(u32)t->gpr[EMU_RCX];
 	case EMU_OP_PUSH_SREG:
@@ -101,7 +101,7 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 			(stack_linear(t) & 0xfff) > NATIVE_PAGE - 8);
 	case EMU_OP_MASKMOVDQU:
 	case EMU_OP_MASKMOVQ:
-		/* AMD wants to write all of it, whatever the mask. */
+		/* AMD checks all of the operand for writing, whatever the mask. */
 		return t->rflags & FLAG_AC || !is_writable(t, insn);
 	case EMU_OP_KMOV:
 	case EMU_OP_VINSERT ... EMU_OP_VEXTRACT:
@@ -121,17 +121,20 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	/* AMD lets a repeat prefix change the condition of LOOP. */
 	if (insn->op == EMU_OP_LOOP && (has_prefix(t, insn, 0xf2) || has_prefix(t, insn, 0xf3)))
 		return true;
-	/* Whether numbers of ten bytes and images are, and how, differs. */
+	/*
+	 * Processors differ in whether and how they check the alignment of
+	 * ten-byte numbers and images.
+	 */
 	if (insn->op >= EMU_OP_X87_LOAD && insn->op <= EMU_OP_FXRSTOR && t->rflags & FLAG_AC)
 		return true;
-	/* Whether unaligned vector moves are subject to alignment checks differs as well. */
+	/* Processors differ in whether unaligned vector moves are subject to alignment checks. */
 	if ((insn->flags & (ROW_VECTOR | ROW_ALIGNED)) == ROW_VECTOR && (t->rflags & FLAG_AC))
 		return true;
-	/* AMD takes the operand-size prefix of near branches seriously in 64-bit code. */
+	/* AMD obeys the operand-size prefix of near branches in 64-bit code. */
 	return (insn->flags & ROW_NEAR) && has_prefix(t, insn, 0x66);
 }
 
-/* Returns whether the vector registers are known. */
+/* Run the instruction on the processor; true if the vector registers are known. */
 static bool run_native(const struct trial *t, const void *xmm, const void *masks,
 		       const struct emu_fx *fx)
 {
@@ -148,7 +151,7 @@ static bool run_native(const struct trial *t, const void *xmm, const void *masks
 	return native_run(t->seg[EMU_CS].sel, segment_base(t, EMU_CS), bench.ctx.insn.length);
 }
 
-/* On the way through the kernel a null selector loses its low bits. */
+/* A null selector loses its low bits on its way through the kernel. */
 static bool other_selector(u16 a, u16 b)
 {
 	return a != b && (a >= 4 || b >= 4);
@@ -162,14 +165,14 @@ static bool segments_differ(const struct emu_ctx *ctx)
 	       other_selector(native_cpu.gs, ctx->seg[EMU_GS].sel);
 }
 
-/* Whether a bad stack or a bad instruction pointer is reported first differs. */
+/* Processors differ in whether they report a bad stack or a bad instruction pointer first. */
 static bool returns_to_nowhere(const struct emu_ctx *ctx)
 {
 	return ctx->insn.op == EMU_OP_IRET && native_cpu.trap >= 11 && native_cpu.trap <= 13 &&
 	       (!native_cpu.error || !ctx->fault.error_code);
 }
 
-/* Whether the last flat byte of 4 GiB may be followed by the first differs. */
+/* Processors differ in whether an access may wrap from the last byte of 4 GiB to the first. */
 static bool wraps_at_4g(const struct emu_ctx *ctx)
 {
 	if (ctx->seg[EMU_CS].l || ctx->fault.error_code ||
@@ -179,7 +182,7 @@ static bool wraps_at_4g(const struct emu_ctx *ctx)
 	       (native_cpu.trap == 14 && (u32)(native_cpu.cr2 + 32) < 64);
 }
 
-/* From 32-bit code the kernel hears of half a stack pointer only. */
+/* The kernel saves only 32 bits of the stack pointer of 32-bit code. */
 static bool registers_differ(const struct emu_ctx *ctx)
 {
 	u64 gpr[EMU_GPR_COUNT];
@@ -192,7 +195,7 @@ static bool registers_differ(const struct emu_ctx *ctx)
 	return memcmp(native_cpu.gpr, gpr, sizeof(gpr));
 }
 
-/* Where the last instruction was not every processor keeps. */
+/* Do not compare the pointers to the last instruction: not every processor saves them. */
 static bool x87_differs(void)
 {
 	const struct emu_fx *a = &native_cpu.fx, *b = &bench.fx;
@@ -201,7 +204,7 @@ static bool x87_differs(void)
 	       memcmp(a->st, b->st, sizeof(a->st));
 }
 
-/* As far as this processor has them. */
+/* Compare the vector registers that this processor has. */
 static bool vectors_differ(void)
 {
 	unsigned int i;
@@ -215,7 +218,7 @@ static bool vectors_differ(void)
 	return false;
 }
 
-/* FNSAVE and FNSTENV have stored pointers, which not every processor keeps: take its own. */
+/* FNSAVE and FNSTENV store pointers, which not every processor saves: copy the processor's. */
 static void take_pointers(const struct trial *t, const struct emu_insn *insn)
 {
 	unsigned int slot = insn->op_size == 2 ? 2 : 4;
@@ -290,8 +293,8 @@ static void report(const struct trial *t, const char *what, enum emu_result resu
 }
 
 /*
- * Where code may run on to: anywhere in the arena but the middle of the
- * instruction or of the way back. All else is breakpoints or not executable.
+ * True if code may continue at the new RIP: anywhere in the arena except inside
+ * the instruction or the jump back. The rest is breakpoints or not executable.
  */
 static bool lands_safely(const struct trial *t, enum emu_result result)
 {
@@ -305,7 +308,7 @@ static bool lands_safely(const struct trial *t, enum emu_result result)
 	return rip - NATIVE_ORIGIN < NATIVE_SIZE && (rip < start || rip >= end + NATIVE_TAIL);
 }
 
-/* All that a far return could pop is there. */
+/* True if all that a far return could pop is in memory. */
 static bool stack_is_good(const struct trial *t)
 {
 	u64 offset = stack_linear(t) - NATIVE_ORIGIN;
@@ -326,7 +329,10 @@ static bool masks_anything(const struct emu_insn *insn)
 	return mask & ((2ull << (insn->vector_size / insn->element - 1)) - 1);
 }
 
-/* Too long, and undefined before that: a VEX prefix after others, or without an immediate. */
+/*
+ * True if the instruction is both too long and undefined: a VEX prefix after
+ * others, or without its immediate.
+ */
 static bool too_long(const struct trial *t)
 {
 	bool odd = is_odd_at_page_end(t->code, sizeof(t->code));
@@ -350,22 +356,25 @@ static bool moves_pieces(unsigned int op)
 	return false;
 }
 
-/* Whether the processor can be asked, and can be expected to say the same. */
+/* True if the processor can run the trial and must give the same result. */
 static bool comparable(const struct trial *t, enum emu_result result, bool decoded)
 {
 	const struct emu_ctx *ctx = &bench.ctx;
 
 	if (result != EMU_OK && result != EMU_FAULT)
 		return false;
-	/* Kernels slow down who locks across cache lines, and some machines never get past it. */
+	/* Kernels slow down locked accesses that cross cache lines, and some machines hang. */
 	if (bench.split_lock)
 		return false;
-	/* The last descriptor is another on each CPU. */
+	/* The last descriptor differs between CPUs. */
 	if (bench.table.last == 8 * (NATIVE_GDT_ENTRIES - 1))
 		return false;
 	if (bench.outside || !lands_safely(t, result) || (ctx->rflags & BENCH_FLAG_TF))
 		return false;
-	/* How far a processor looks before it finds an instruction bad or short differs. */
+	/*
+	 * Processors differ in how far they read before they find an instruction
+	 * bad or truncated.
+	 */
 	if (!decoded && host.bochs && is_at_page_end(t))
 		return false;
 	if (!decoded && (is_locked_system(t->code, sizeof(t->code)) || too_long(t) ||
@@ -374,18 +383,21 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	if (!decoded)
 		return !is_at_page_end(t) ||
 		       (ctx->fault.vector == 14 && !is_odd_at_page_end(t->code, sizeof(t->code)));
-	/* AMD wants the offset into FS or GS canonical as well, and looks at it first. */
+	/* AMD first checks that the offset into FS or GS is canonical. */
 	if (ctx->mode == EMU_MODE_LONG64 && ctx->insn.seg <= EMU_GS && ctx->insn.seg >= EMU_FS &&
 	    ctx->fault.vector == 17)
 		return result == EMU_OK;
-	/* Whether zero extends to the upper half here is not written anywhere. */
+	/* It is not documented whether a source of zero clears the upper half. */
 	if (ctx->insn.op == EMU_OP_BSF || ctx->insn.op == EMU_OP_BSR)
 		return result != EMU_OK || !(ctx->rflags & BENCH_FLAG_ZF);
-	/* Whether a way into 64-bit code uses the stack before or after the change differs. */
+	/*
+	 * Processors differ in whether a transfer into 64-bit code uses the stack
+	 * before or after the change.
+	 */
 	if ((ctx->insn.op == EMU_OP_CALL_FAR || ctx->insn.op == EMU_OP_RET_FAR) &&
 	    t->mode != EMU_MODE_LONG64 && ctx->seg[EMU_CS].l)
 		return false;
-	/* In which order the stack is looked at, and how far, differs. */
+	/* Processors differ in the order in which they read the stack, and how far. */
 	if (ctx->insn.op == EMU_OP_RET_FAR || ctx->insn.op == EMU_OP_IRET)
 		return result == EMU_OK || (stack_is_good(t) && ctx->insn.opcode != 0xca);
 	/* Intel checks the target before it pushes. */
@@ -393,29 +405,41 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 		return result == EMU_OK || ctx->fault.vector != 13;
 	if (ctx->insn.op == EMU_OP_ENTER && ctx->insn.imm2 % 32 > 1)
 		return result == EMU_OK;
-	/* Bochs goes through memory from other ends. */
+	/* Bochs accesses the pieces in another order. */
 	if (host.bochs && moves_pieces(ctx->insn.op))
 		return result == EMU_OK;
-	/* In which order an image is looked at differs, and how far beyond what is loaded. */
+	/*
+	 * Processors differ in the order in which they read an image, and how far
+	 * past what they load.
+	 */
 	if (ctx->insn.op == EMU_OP_FXRSTOR)
 		return result == EMU_OK && !crosses_page(ctx, 512);
 	if (ctx->insn.op == EMU_OP_FNSAVE || ctx->insn.op == EMU_OP_FLDENV)
 		return result == EMU_OK || !crosses_page(ctx, ctx->insn.operand[0].size);
-	/* Whether a limit counts for elements masked off, beside a missing page, differs. */
+	/*
+	 * Processors differ in whether the limit applies to masked-off elements
+	 * if a page is missing too.
+	 */
 	if (ctx->insn.op == EMU_OP_VMOV_MASKED && result != EMU_OK && ctx->fault.vector == 13)
 		return false;
-	/* Intel cuts registers to 32 bits before it repeats anything. */
+	/* Intel clears upper halves of registers before the first iteration. */
 	if (ctx->insn.rep && ctx->insn.addr_size == 4 && t->mode == EMU_MODE_LONG64)
 		return result == EMU_OK;
-	/* Whether what does not change is written differs; and Bochs reads selectors first. */
+	/*
+	 * Processors differ in whether they write an unchanged operand; Bochs
+	 * reads selectors first.
+	 */
 	if (ctx->insn.op == EMU_OP_ARPL)
 		return result == EMU_OK;
 	if (host.bochs && ctx->insn.op >= EMU_OP_LOAD_FAR && ctx->insn.op <= EMU_OP_JMP_FAR)
 		return result == EMU_OK || ctx->fault.vector == 13;
-	/* It does not look at memory for what an exception keeps from being stored. */
+	/* Bochs does not check the memory if an exception suppresses the store. */
 	if (host.bochs && ctx->insn.op == EMU_OP_X87_STORE)
 		return result == EMU_OK;
-	/* Some push before they check the target, or read both bounds before they compare. */
+	/*
+	 * Some processors push before they check the target, or read both bounds
+	 * before they compare.
+	 */
 	if (ctx->insn.op == EMU_OP_CALL || ctx->insn.op == EMU_OP_CALL_IND)
 		return result == EMU_OK || ctx->fault.vector != 13;
 	if (ctx->insn.op == EMU_OP_BOUND)
@@ -423,14 +447,14 @@ static bool comparable(const struct trial *t, enum emu_result result, bool decod
 	/* AMD loads some of the registers before a fault. */
 	if (ctx->insn.op == EMU_OP_POPA)
 		return result == EMU_OK;
-	/* AMD does not look at the alignment of what a mask leaves nothing of. */
+	/* AMD does not check the alignment if the mask selects nothing. */
 	if (ctx->insn.flags & ROW_ALIGNED && ctx->insn.mask && !masks_anything(&ctx->insn))
 		return result == EMU_OK;
-	/* AMD checks alignment before the address as such. */
+	/* AMD checks the alignment before the address. */
 	return !needs_alignment(&ctx->insn) || result == EMU_OK || ctx->fault.vector != 12;
 }
 
-/* The emulator's half of a trial; @decoded says how far it got. */
+/* Run the trial in the emulator; @decoded tells whether decoding succeeded. */
 static enum emu_result run_emulated(struct trial *t, bool *decoded)
 {
 	enum emu_result result;
@@ -452,8 +476,8 @@ static enum emu_result run_emulated(struct trial *t, bool *decoded)
 }
 
 /*
- * Emulate first: what is not executed there, or leaves the arena, is not
- * tried on the processor. Returns whether the trial counted.
+ * Emulate first: an instruction that the emulator does not execute, or that
+ * leaves the arena, is not run on the processor. True if the trial counts.
  */
 static bool run_trial(struct trial *t)
 {
@@ -479,7 +503,7 @@ static bool run_trial(struct trial *t)
 	}
 	if (decoded && (!counts || what))
 		memcpy(bench.memory, native_memory(), NATIVE_SIZE);
-	bench.fx.mxcsr &= ~0x20000u;	/* AMD's way to let SSE be unaligned: not for the next */
+	bench.fx.mxcsr &= ~0x20000u;	/* AMD's MXCSR.MM allows unaligned SSE: clear it again */
 	remove_code(t);
 	return counts;
 }
@@ -491,7 +515,7 @@ static unsigned long setting(const char *name, unsigned long value)
 	return text ? strtoul(text, NULL, 0) : value;
 }
 
-/* Operations that have not been compared yet. */
+/* Number of operations that have not been compared yet. */
 static unsigned int missed_operations(bool tell)
 {
 	unsigned int op, missed = 0;
@@ -506,7 +530,7 @@ static unsigned int missed_operations(bool tell)
 	return missed;
 }
 
-/* Both bounds are moved, up to a point, until every operation has been met. */
+/* Extend each bound up to six times until every operation has been met. */
 static bool enough(unsigned long counted, unsigned long cases)
 {
 	if (!cases || counted < cases)
@@ -544,7 +568,7 @@ static unsigned long run_trials(unsigned long seconds, unsigned long cases)
 	return counted;
 }
 
-/* What is left out here may be compared where "make check" runs this in the emulated PC. */
+/* Report what is left out here; "make check" also runs this test in the emulated PC. */
 static void report_lacks(void)
 {
 	if (!host.flat32)

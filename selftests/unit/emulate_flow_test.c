@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator around single instructions: fetching, repetition, reads that
- * wait for userspace, atomicity, lazy segments, vector registers. Instruction
- * by instruction results are in emulate_test.c.
+ * Test the emulator around single instructions: fetching, repetition, reads that
+ * wait for userspace, atomicity, lazy segments, vector registers. emulate_test.c
+ * tests the results of instructions.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -11,7 +11,7 @@
 #define CODE_AT		0x1000u
 #define DATA		0x8000u
 
-/* Fetching never reaches into a page that the instruction does not reach into. */
+/* Fetching never accesses a page that the instruction does not extend into. */
 static void test_fetch(struct bench *b)
 {
 	bench_reset(b, EMU_MODE_LONG64, 0, 0x1ffe);
@@ -53,7 +53,7 @@ static void test_fetch(struct bench *b)
 	       "bytes that are there already are not fetched");
 }
 
-/* What was decoded last is used again for the same bytes in the same mode, and for nothing else. */
+/* The last decoded instruction is reused for the same bytes in the same mode only. */
 static void test_same_again(struct bench *b)
 {
 	bench_reset(b, EMU_MODE_LONG64, 0, CODE_AT);
@@ -153,7 +153,7 @@ static void test_io(struct bench *b)
 	       "a read-modify-write reads, then writes");
 }
 
-/* What is locked goes through compare and exchange, and through nothing else. */
+/* A locked access uses compare and exchange, and nothing else. */
 static void test_lock(struct bench *b)
 {
 	static const char * const codes[] = {
@@ -189,7 +189,7 @@ static void test_lock(struct bench *b)
 	       "a comparison that fails writes the old value back");
 }
 
-/* Linear addresses outside 64-bit code are 32 bits wide, in the middle of an operand too. */
+/* Outside 64-bit code linear addresses wrap at 32 bits, even within an operand. */
 static void test_wrap(struct bench *b)
 {
 	bench_reset(b, EMU_MODE_PROT32, 0xfffff000, CODE_AT);
@@ -214,7 +214,7 @@ static void load_seg(struct emu_ctx *ctx, unsigned int index)
 	ctx->seg[index].base = 0x100;
 }
 
-/* Segment registers are only asked for where they count. */
+/* Segment registers are loaded only if they are needed. */
 static void test_lazy_segments(struct bench *b)
 {
 	struct emu_ops ops = bench_ops;
@@ -241,7 +241,7 @@ static bool bytes_are(const u8 *bytes, unsigned int from, unsigned int to, u8 va
 	return true;
 }
 
-/* One move into vector register 1, which holds ff; memory holds 55. */
+/* Run one move into vector register 1, which holds ff; memory holds 55. */
 static const u8 *vector_load(struct bench *b, const char *hex)
 {
 	bench_reset(b, EMU_MODE_LONG64, 0, CODE_AT);

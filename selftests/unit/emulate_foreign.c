@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * AMD's and VIA's own opcodes, and those of extensions that guests are not
- * offered but user code may use. Told by their first bytes, generously: what
- * is called foreign is only not compared.
+ * Opcodes of AMD and VIA only, and those of extensions that guests are not
+ * offered but user code may use. They are recognized by their first bytes,
+ * generously: a foreign instruction is just not compared.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -66,7 +66,7 @@ bool is_odd_at_page_end(const u8 *code, unsigned int len)
 	return false;
 }
 
-/* It takes the bits of a VEX prefix that name only registers of 64-bit code. */
+/* Bochs obeys VEX bits that name registers of 64-bit code in other modes as well. */
 static bool wide_vex(const struct emu_insn *insn, enum emu_mode mode, const u8 *code)
 {
 	const u8 *vex = memchr(code, 0xc4, insn->length);

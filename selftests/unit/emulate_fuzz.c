@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random bytes as instructions, in all modes, in hostile surroundings; what is
- * checked is in emulate_hostile.c.
- *
- * FUZZ_SECONDS bounds the run, 5 by default; 0 means until interrupted, with
- * a progress line. FUZZ_SEED repeats one.
+ * Run random bytes as instructions, in all modes, in hostile surroundings;
+ * emulate_hostile.c checks the results. FUZZ_SECONDS bounds the run, 5 by
+ * default; 0 means until interrupted, with a progress line. FUZZ_SEED repeats
+ * one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ static unsigned int below(unsigned int bound)
 	return (random64() >> 20) % bound;
 }
 
-/* Every second instruction starts with an opcode that is executed more often than not. */
+/* Begin every second instruction with an opcode that the emulator mostly executes. */
 static void make_code(void)
 {
 	static const u8 starts[] = {

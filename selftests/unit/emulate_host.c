@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which processor feature each operation needs. An opcode of a feature that
- * is missing may be another, older instruction: TZCNT is BSF, LZCNT is BSR.
- * Features that change no instruction the emulator executes are not listed.
+ * Processor features that operations need. If a feature is missing, its opcode
+ * may be an older instruction: TZCNT is BSF, LZCNT is BSR. Features that change
+ * no instruction the emulator executes are not listed.
  */
 #include "emulate_host.h"
 #include "emulate/opcodes.h"
@@ -27,7 +27,7 @@
 /* Processors have all of these or, with few exceptions, none. */
 #define AVX512		(AVX512F | AVX512DQ | AVX512BW | AVX512VL)
 
-/* Each register of CPUID in turn; what is not asked for is 0. */
+/* Needed bits of each CPUID register; 0 for none. */
 struct needed {
 	u32 ecx1, ebx7, ecx_ext;
 };
@@ -70,7 +70,7 @@ static struct needed operation_needs(unsigned int op)
 	return (struct needed){};
 }
 
-/* Vector moves are of several generations: what opcode and size tell. */
+/* Features of vector moves, which depend on opcode and size. */
 static struct needed instruction_needs(const struct emu_insn *insn)
 {
 	struct needed needed = operation_needs(insn->op);
@@ -120,7 +120,7 @@ static bool outside_64_bit_only(unsigned int op)
 	return false;
 }
 
-/* The kernel's to execute, or another answer each time. */
+/* True if only the kernel can execute it, or its result differs each time. */
 static bool never_compared(unsigned int op)
 {
 	if (op == EMU_OP_FXSAVE || (op >= EMU_OP_SYSCALL && op <= EMU_OP_VMCALL) ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the machine that the emulator is compared with can run at all, so that
- * what it lacks is left out and never reported as a difference.
+ * Abilities of the machine that the emulator is compared with. What the machine
+ * lacks is left out and never reported as a difference.
  */
 #ifndef KEEL_UNIT_EMULATE_HOST_H
 #define KEEL_UNIT_EMULATE_HOST_H
@@ -24,13 +24,13 @@ struct host {
 /* Fill in the features of this processor. */
 void host_read_features(struct host *host);
 
-/* All of AVX-512 that moves use; whether the kernel has it switched on is not asked. */
+/* True if the processor has all of AVX-512 that moves use; the kernel may not have enabled it. */
 bool host_has_avx512(const struct host *host);
 
-/* Whether @insn does there what the emulator's reading of its bytes says. */
+/* True if this machine executes @insn as the emulator has decoded it. */
 bool host_knows(const struct host *host, const struct emu_insn *insn);
 
-/* Whether operation @op can be compared in some code that runs there. */
+/* True if operation @op can be compared in some code that this machine runs. */
 bool host_can_meet(const struct host *host, unsigned int op);
 
 #endif

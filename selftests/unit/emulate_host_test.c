@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What emulate_diff compares on machines that lack something: asked of hosts
- * that only exist here.
+ * Test what emulate_diff compares on machines that lack features. The hosts are
+ * invented: struct host is filled by hand and this machine is not asked.
  */
 #include <linux/kernel.h>
 #include "emulate_host.h"
@@ -63,7 +63,7 @@ static void test_row(const struct row *row)
 	       "%s is compared only where the processor has it", row->name);
 }
 
-/* What older processors run instead of them is compared everywhere. */
+/* The older instructions that these opcodes are without the features are compared everywhere. */
 static void test_bare_processor(void)
 {
 	static const struct emu_insn insn[] = {

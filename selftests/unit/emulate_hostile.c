@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator in hostile hands: it runs one instruction, with random
- * registers and segments, on memory and system state that answer each
- * question with whatever they like. The sanitizers watch the emulator; this
- * file watches what its face promises: nothing is committed but on success,
- * reads precede writes, the same instruction asks for the same things again.
+ * The emulator in hostile surroundings: it runs one instruction, with random
+ * registers and segments, on memory and system state that return arbitrary
+ * answers. The sanitizers watch the emulator; this file checks the promises of
+ * emulate.h: nothing is committed except on success, reads precede writes, and
+ * the same instruction makes the same requests again.
  */
 #include <string.h>
 #include "emulate/emulate.h"
@@ -12,7 +12,7 @@
 
 #define MAX_CALLS	80
 
-/* What the emulator asked for, one entry per call of the memory callbacks. */
+/* Requests of the emulator, one entry per call of the memory callbacks. */
 struct call {
 	u64 linear;
 	unsigned int size;
@@ -119,7 +119,7 @@ static enum emu_result fuzz_read(struct emu_ctx *ctx, u64 linear, void *buf, uns
 	expect(!log_now.wrote || access & EMU_PROBE, "reads come before writes");
 	if (!(access & EMU_PROBE))
 		fill(buf, size);
-	/* A descriptor that is good for something now and then. */
+	/* Sometimes return a valid descriptor. */
 	if (access & EMU_SYSTEM && size == 8 && below(2))
 		((u8 *)buf)[5] = (((u8 *)buf)[5] & 0xf) | 0x90 | (below(2) ? 0x60 : 0);
 	return whim(ctx);
@@ -214,7 +214,7 @@ static enum emu_result fuzz_get(struct emu_ctx *ctx, enum emu_register space, u3
 	return below(8) ? EMU_OK : EMU_FAULT;
 }
 
-/* Final if it succeeds: nothing may fail after it. */
+/* A success is final: nothing may fail after it. */
 static enum emu_result fuzz_set(struct emu_ctx *ctx, enum emu_register space, u32 nr, u64 val)
 {
 	expect(space != EMU_REG_CR || nr < 16, "a control register exists");
@@ -386,7 +386,7 @@ static enum emu_result step(struct emu_ctx *ctx, bool decode)
 	return emu_execute(ctx);
 }
 
-/* Run again what failed: with the same answers as before it asks the same questions. */
+/* Run a failed instruction again: with the same answers it must make the same requests. */
 static void check_again(struct emu_ctx *ctx, u64 state)
 {
 	struct log first = log_now;
@@ -409,7 +409,7 @@ static struct emu_ctx copy_of(const struct emu_ctx *ctx)
 	return copy;
 }
 
-/* Twice: as it comes, and again with all segments known. */
+/* Run twice: with lazy segments, and with all segments loaded. */
 static void run_twice(struct emu_ctx *ctx)
 {
 	u8 xmm_before[sizeof(xmm)];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Instructions that libFuzzer thinks up, guided by what code of the emulator
- * they reach, in hostile surroundings; what is checked is in emulate_hostile.c.
- * An input is a mode, a seed for the surroundings, and the instruction.
+ * Run instructions from libFuzzer, guided by coverage of the emulator, in hostile
+ * surroundings; emulate_hostile.c checks the results. An input is a mode, a seed
+ * for the surroundings, and the instruction.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -50,7 +50,7 @@ struct native_descriptor native_segments[NATIVE_DESCRIPTORS] = {
 	[NATIVE_DATA_NOT_PRESENT] = { .type = 3, .limit = 0xfffff, .db = true, .absent = true },
 };
 
-/* The kernel's own segments, which user code cannot look at; read_gdt() adds the others. */
+/* The kernel's own segments, which user code cannot read; read_gdt() adds the others. */
 u64 native_gdt[NATIVE_GDT_ENTRIES] = {
 	[1] = 0x00cf9b000000ffff, [2] = 0x00af9b000000ffff, [3] = 0x00cf93000000ffff,
 };
@@ -72,7 +72,10 @@ static u64 code_base;
 static bool abandoned;
 static u64 fs_base;
 
-/* In 64-bit mode, where the handler runs, these mean nothing: they are as they were left. */
+/*
+ * Segments have no effect in 64-bit mode, where the handler runs: they still have
+ * the values that the instruction left.
+ */
 static void save_segments(u64 selectors)
 {
 	asm volatile("mov %%ds, %0" : "=m" (native_cpu.ds));
@@ -97,8 +100,8 @@ static void save_registers(const greg_t *g)
 }
 
 /*
- * A breakpoint, or a fetch that fails at another place than the instruction's
- * own, is where it went to: the instruction itself is complete.
+ * True if the instruction is complete: a breakpoint, or a failed fetch elsewhere
+ * than at the instruction, shows where it went.
  */
 static bool gone_on(u64 rip)
 {
@@ -130,10 +133,10 @@ void native_handle(int nr, siginfo_t *info, void *context)
 	native_cpu.rip = rip;
 	abandoned = true;
 	g[REG_RIP] = (greg_t)native_abandon;
-	/* Some kernels return through this stack: a random one faults for ever. */
+	/* Some kernels return through this stack: with a random one they would fault for ever. */
 	g[REG_RSP] = native_cpu.host_rsp;
 	g[REG_EFL] = 0x202;
-	/* The handler may have interrupted 16 or 32-bit code: SS and CS as they were. */
+	/* The handler may have interrupted 16-bit or 32-bit code: restore SS and CS. */
 	g[REG_CSGSFS] = (u64)NATIVE_USER_DS << 48 | NATIVE_USER_CS;
 }
 
@@ -181,7 +184,7 @@ static bool map_arena(void)
 	       map_page(fd, NATIVE_STACK, PROT_READ | PROT_WRITE);
 }
 
-/* A fault on a page that has been read is one on a present page. */
+/* Read the arena, so that a fault there is one on a present page. */
 static bool touch_arena(void)
 {
 	const u8 *code = (const u8 *)NATIVE_ORIGIN;
@@ -239,7 +242,7 @@ static bool write_descriptor(unsigned int index, const struct native_descriptor 
 	return !syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
 }
 
-/* An empty descriptor is as bad as one outside the table. */
+/* Mark a descriptor as refused: an empty one is as bad as one outside the table. */
 static void refuse_descriptor(unsigned int index)
 {
 	struct user_desc desc = {
@@ -286,7 +289,7 @@ static u64 visible_descriptor(unsigned int index)
 	return (u64)((rights & 0xf0ff00) | (limit & 0xf0000)) << 32 | (limit & 0xffff);
 }
 
-/* A kernel may have taken 32-bit code away from user programs. */
+/* A kernel may forbid 32-bit code to user programs. */
 static void read_gdt(void)
 {
 	unsigned int i;
@@ -295,7 +298,7 @@ static void read_gdt(void)
 		native_gdt[i] = visible_descriptor(i);
 }
 
-/* Whether a NOP in that code segment is one. */
+/* True if a NOP runs in that code segment. */
 static bool runs(u16 cs, u16 data, u64 base, const u8 *tail)
 {
 	const unsigned int offset = 64;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Run one instruction on the processor of this machine, in user mode, and say
- * what it did. Works with 64-bit code, with 32-bit code in the flat segments
- * that Linux keeps for old programs, and with 16 and 32-bit code in segments
- * of a local descriptor table.
+ * Run one instruction on the processor of this machine, in user mode, and report
+ * its effects. Works with 64-bit code, with 32-bit code in the flat segments that
+ * Linux has for old programs, and with 16-bit and 32-bit code in segments of a
+ * local descriptor table.
  */
 #ifndef KEEL_UNIT_EMULATE_NATIVE_H
 #define KEEL_UNIT_EMULATE_NATIVE_H
@@ -93,16 +93,16 @@ static_assert(offsetof(struct native_cpu, fx) == NATIVE_FX);
 
 extern struct native_cpu native_cpu;
 
-/* Bytes that end the instruction stream with a jump back. */
+/* Code bytes after the instruction: a jump back. */
 #define NATIVE_TAIL	8u
 extern u8 native_tail64[NATIVE_TAIL];
 extern u8 native_tail32[NATIVE_TAIL];
 extern u8 native_tail16[NATIVE_TAIL];
 
 /*
- * The segments of the local descriptor table, all based at NATIVE_ORIGIN.
- * Unless the name says more they can be read, written if data, and reach
- * further than the arena.
+ * Segments of the local descriptor table, all based at NATIVE_ORIGIN. Unless the
+ * name says otherwise they are readable, writable if data, and extend past the
+ * arena.
  */
 enum native_segment {
 	NATIVE_CODE_16,
@@ -123,7 +123,7 @@ enum native_segment {
 	NATIVE_DESCRIPTORS
 };
 
-/* What the descriptor says, and the selector for it; @refused: this kernel does not take it. */
+/* A descriptor and the selector for it; @refused: this kernel does not accept it. */
 struct native_descriptor {
 	u16 sel;
 	u8 type;
@@ -133,25 +133,25 @@ struct native_descriptor {
 
 extern struct native_descriptor native_segments[NATIVE_DESCRIPTORS];
 
-/* The tables as this kernel fills them, as far as user code can see. */
+/* The descriptor tables of this kernel, as far as user code can see them. */
 #define NATIVE_GDT_ENTRIES	16
 extern u64 native_gdt[NATIVE_GDT_ENTRIES];
 u64 native_ldt_entry(unsigned int index);
 
 /*
- * Map the arena, install the signal handlers, and find out what this machine
- * can run. Returns NULL, or why it can run nothing.
+ * Map the arena, install the signal handlers, and find out what this machine can
+ * run. Returns NULL, or the reason why it can run nothing.
  */
 const char *native_setup(struct host *host);
 
-/* The arena for reading and writing, whatever the rights in the guest's view. */
+/* The arena, readable and writable whatever the rights at its other address. */
 u8 *native_memory(void);
 
 /*
- * Execute the @length bytes at native_cpu.rip in code segment @cs, which
- * begins at @cs_base, with the registers of native_cpu, and fill it with the
- * result. If it did not simply run through to the next instruction, returns
- * false, and the vector registers are unknown.
+ * Execute the @length bytes at native_cpu.rip in code segment @cs, which begins
+ * at @cs_base, with the registers of native_cpu, and store the result there.
+ * Returns false if execution did not reach the next instruction: then the vector
+ * registers are unknown.
  */
 bool native_run(u16 cs, u64 cs_base, unsigned int length);
 
@@ -159,7 +159,7 @@ u64 native_fs_base(void);
 u64 native_gs_base(void);
 u64 native_xcr0(void);
 
-/* In assembly: the ways in, the ways back, and what a signal enters. */
+/* In assembly: entries, returns and the signal entry. */
 void native_enter64(void);
 void native_enter_far(void);
 void native_return(void);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode maps, instruction by instruction: what is undefined, what is an
- * instruction but is not executed here, and sizes and edges that no user
- * program can ask the processor about.
+ * Test the opcode maps, instruction by instruction: undefined ones, those not
+ * executed here, and sizes and edge cases that a user program cannot try on the
+ * processor.
  */
 #include "emulate_rows.h"
 #include "tap.h"
@@ -75,7 +75,7 @@ static const struct row rows[] = {
 	  .in = { R(RSP, 0x1fffe) }, .setup = small_stack, .mem = { 0xfffe, 2, 0x1234 },
 	  .mem_out = { 0x10000, 2, 0x1234 }, .out = { R(RSP, 0x10000) } },
 
-	/* Nothing is stored if not all can be */
+	/* Nothing is stored unless all of it can be */
 	{ "64: sgdt across an absent page", L64, "0f 01 03", .in = { R(RBX, DATA + 0xffe) },
 	  .setup = absent_second_page, .mem = { DATA + 0xffe, 2, 0x5555 },
 	  .mem_out = { DATA + 0xffe, 2, 0x5555 }, FAULT(14, 2) },
@@ -94,7 +94,7 @@ static const struct row rows[] = {
 	  .in = { R(RCX, 0xabcd00000000), R(RSI, 0x100000001) }, .out = { R(RCX, 0) } },
 	{ "64: rep stosb of nothing", L64, "f3 aa", .in = { R(RDI, 0xffff000012345678) } },
 
-	/* VEX.vvvv names by three bits outside 64-bit code, but is unused only with all four set */
+	/* Outside 64-bit code three bits of VEX.vvvv select, but unused means all four are set */
 	{ "32: vmovups (%eax),%xmm0, vvvv = 0111", P32, "c4 e1 38 10 00", .in = { R(RAX, DATA) },
 	  UD },
 	{ "32: andn (%ebx),%eax,%eax, vvvv = 0111", P32, "c4 e2 38 f2 03",
@@ -186,7 +186,7 @@ static const struct row rows[] = {
 	{ "64: group 9 register 4", L64, "0f c7 e0", UD },
 	{ "64: group 9 member 0", L64, "0f c7 03", .in = { R(RBX, DATA) }, UD },
 
-	/* Opcodes that there are not */
+	/* Undefined opcodes */
 	{ "64: 0f 04", L64, "0f 04", UD },
 	{ "64: 0f 0a", L64, "0f 0a", UD },
 	{ "64: femms", L64, "0f 0e", UD },
@@ -240,7 +240,7 @@ static const struct row rows[] = {
 	{ .name = NULL },
 };
 
-/* The bytes of an instruction mean another one when the size of code changes. */
+/* The same bytes are another instruction when the code size changes. */
 static void test_kept_decoding(void)
 {
 	static struct bench b;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Run single instructions from a table, and compare registers, flags, memory
- * and faults with what the row says. What it does not name must not change.
+ * Run single instructions from a table, and compare registers, flags, memory and
+ * faults with the row. State that the row does not name must not change.
  */
 #include <string.h>
 #include "emulate_rows.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A table of single instructions with what they must do, and the code that
- * runs a row of it on the bench. Shared by the tests that are such tables.
+ * Rows for tables of single instructions with their expected results, and the
+ * function that runs a row on the bench. Shared by the tests that consist of such
+ * tables.
  */
 #ifndef KEEL_UNIT_EMULATE_ROWS_H
 #define KEEL_UNIT_EMULATE_ROWS_H
@@ -9,7 +10,7 @@
 #include "emulate_bench.h"
 
 #define CODE_AT		0x1000u
-#define DATA		0x8000u		/* where rows have their operands */
+#define DATA		0x8000u		/* address of the operands in rows */
 #define MAX_REGS	6
 
 #define R(_reg, _val)	{ EMU_##_reg + 1, (_val) }
@@ -39,13 +40,12 @@ struct vector_value {
 
 /*
  * struct row - one instruction
- * @in, @out:	registers before and after; the ones not named are 0 before
- *		and do not change. @rip: 0 means next instruction.
- * @vector_out: a part of a vector register, after. Before, all bytes of one are
- *		0x11 times its number, cut to eight bits.
- * @flags, @flags_out: before and after, whole register but for bit 1
- * @vector:	expected exception, counted from 1; @error its code, or
- *		NO_ERROR
+ * @in, @out:	registers before and after; others are 0 before and must not
+ *		change. @rip: 0 means next instruction.
+ * @vector_out: expected part of a vector register. Before, each byte of a
+ *		register is the low byte of 0x11 times its number.
+ * @flags, @flags_out: whole register before and after, without bit 1
+ * @vector:	expected exception plus 1; @error: its error code, or NO_ERROR
  */
 struct row {
 	const char *name;
@@ -71,7 +71,7 @@ struct row {
 #define P32	EMU_MODE_PROT32
 #define L64	EMU_MODE_LONG64
 
-/* Run the row on a fresh bench; what differs is told in notes. */
+/* Run the row on a fresh bench; print differences as notes. */
 bool row_passes(const struct row *row);
 
 #endif

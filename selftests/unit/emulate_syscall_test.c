@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SYSCALL, SYSRET, SYSENTER, SYSEXIT and INT1: where they lead, with which
- * segments and flags, and who may use them. What changes bases of FS and GS.
+ * Test SYSCALL, SYSRET, SYSENTER, SYSEXIT and INT1: their targets, segments,
+ * flags and privilege checks; and the instructions that change the bases of FS
+ * and GS.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -12,7 +13,7 @@
 #define USER	0x400000ull
 #define BAD	(1ull << 60)
 
-/* As the bench finds them: by the low four bits of the number. */
+/* Indexes of own_msr[] of the bench: the low four bits of the MSR number. */
 #define STAR		(0xc0000081 & 15)
 #define LSTAR		(0xc0000082 & 15)
 #define FMASK		(0xc0000084 & 15)

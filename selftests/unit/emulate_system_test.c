@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator on what a user program cannot try on its own processor:
- * privileged instructions, descriptors of all kinds, transfers between
- * privilege levels, interrupts in real mode, ports. What user code can do is
- * compared with the processor in emulate_diff.c.
+ * Test instructions that a user program cannot try on its processor: privileged
+ * ones, descriptors of all kinds, transfers between privilege levels, interrupts
+ * in real mode, ports. emulate_diff.c compares what user code can do.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -462,7 +461,7 @@ static void test_inner_gates(struct bench *b)
 	tap_ok(faults(b, 13, 0), "below IOPL 3 the monitor hears of it");
 }
 
-/* A far call or jump of level @cpl through a call gate. */
+/* Prepare a far call or jump at level @cpl through a call gate. */
 static void start_call(struct bench *b, unsigned int cpl, const char *code, u64 call_gate)
 {
 	start(b, EMU_MODE_PROT32, cpl, code);
@@ -523,7 +522,7 @@ static void test_bad_call_gates(struct bench *b)
 	tap_ok(bench_step(b) == EMU_UNHANDLED, "those of long mode are not executed here");
 }
 
-/* Deliver @event through a table in which only vector 21h has @gate. */
+/* Deliver @event through an IDT in which only vector 21h has @gate. */
 static bool delivery_faults(struct bench *b, u64 gate, const struct emu_event *event,
 			    unsigned int vector, u32 error)
 {
@@ -541,7 +540,7 @@ static bool delivery_faults(struct bench *b, u64 gate, const struct emu_event *e
 	return false;
 }
 
-/* The lowest bit of the error code: the program has not asked for what went wrong. */
+/* EXT, the lowest bit of the error code: the program did not cause the event. */
 static void test_external(struct bench *b)
 {
 	const struct emu_event irq = { .vector = 0x21 }, none = { .vector = 0x20 };

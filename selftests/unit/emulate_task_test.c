@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hardware task switches: by jump, call, return, interrupt and as a VM exit
- * tells; what is saved, loaded, busy and linked, and whose the faults are.
+ * Test hardware task switches by jump, call, return, interrupt and VM exit: what
+ * is saved, loaded, marked busy and linked, and in which task a fault is raised.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -76,7 +76,7 @@ static void put_tables(struct bench *b)
 	b->idt = (struct emu_table){ .base = IDT, .limit = 0x7ff };
 }
 
-/* A task of 32 bits: registers 0x100, 0x101 and so on. */
+/* Store a 32-bit task: its registers are 0x100, 0x101 and so on. */
 static void put_task(struct bench *b, u16 code, u16 data)
 {
 	unsigned int i;
@@ -90,7 +90,7 @@ static void put_task(struct bench *b, u16 code, u16 data)
 		put(b, NEW + 72 + 4 * i, i == 1 ? code : data, 4);
 }
 
-/* The same in 16 bits. */
+/* Store the same as a 16-bit task. */
 static void put_task16(struct bench *b)
 {
 	unsigned int i;
@@ -138,7 +138,7 @@ static bool old_is_saved(struct bench *b, u32 ip, u32 flags)
 	       get(b, OLD + 80, 2) == DATA0 && get(b, OLD + 92, 2) == DATA0;
 }
 
-/* In the new task, with @flags, and its stack at @sp. */
+/* True if the new task runs, with @flags and its stack at @sp. */
 static bool new_runs(struct bench *b, u32 flags, u32 sp)
 {
 	struct emu_ctx *ctx = &b->ctx;
@@ -161,7 +161,7 @@ static bool faults(struct bench *b, unsigned int vector, u32 error)
 	return false;
 }
 
-/* The switch happens, and the new task begins with an exception. */
+/* True if the switch happens and the new task begins with this exception. */
 static bool begins_with(struct bench *b, unsigned int vector, u32 error)
 {
 	enum emu_result result = bench_step(b);
@@ -322,7 +322,7 @@ static void test_16_bit(struct bench *b)
 	       "... and from one: no more is saved than it holds");
 }
 
-/* With page tables of its own: only a VM exit leads there. */
+/* A switch to a task with another CR3 works for a VM exit only. */
 static void test_exit(struct bench *b)
 {
 	const struct emu_event call = { .length = 7 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulator, instruction by instruction: a table of single instructions in
- * 16, 32 and 64-bit code with what they must do. What does not fit a row is in
- * emulate_flow_test.c; what the processor this runs on can check by itself in
- * emulate_diff.c.
+ * Test the emulator, instruction by instruction: a table of single instructions
+ * in 16, 32 and 64-bit code with their expected results. emulate_flow_test.c has
+ * what does not fit into a row; emulate_diff.c what this machine's processor can
+ * check.
  */
 #include "emulate_rows.h"
 #include "tap.h"

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random instructions with random operands, for the emulator and the processor
- * alike: segments, registers and code are made here, aimed at memory that there
- * is, and put where both find them. Running and comparing is emulate_diff.c's
- * business.
+ * alike: make segments, registers and code, mostly aimed at existing memory, and
+ * put them where both find them. emulate_diff.c runs and compares.
  */
 #include <string.h>
 #include "emulate/exec.h"
@@ -15,7 +14,7 @@
 #define BREAKPOINT	0xcc
 #define MAX_CODE	(EMU_INSN_MAX + NATIVE_TAIL)
 
-/* Where the processor's tables seem to be: out of reach for everybody else. */
+/* Address of the processor's tables, which no other access can reach. */
 #define GDT_BASE	0xffffff0000000000ull
 #define LDT_BASE	(GDT_BASE + 8 * NATIVE_GDT_ENTRIES)
 
@@ -57,7 +56,7 @@ static u64 random_value(void)
 	}
 }
 
-/* A selector; more often than not one that there is. */
+/* A selector, mostly of an existing descriptor. */
 static u16 random_selector(void)
 {
 	switch (below(8)) {
@@ -108,7 +107,7 @@ static struct emu_seg local_segment(unsigned int number)
 	};
 }
 
-/* Mostly good segments, so that most instructions get something done. */
+/* Mostly a good segment, so that most instructions succeed. */
 static unsigned int any_data_segment(unsigned int end)
 {
 	unsigned int number = NATIVE_DATA_16 + below(below(4) ? 2 : end - NATIVE_DATA_16);
@@ -123,7 +122,7 @@ static unsigned int any_code_segment(void)
 	return native_segments[number].refused ? NATIVE_CODE_32 : number;
 }
 
-/* Half of it 64-bit code, a quarter in flat segments, a quarter in odd ones, where they work. */
+/* Half 64-bit code, a quarter in flat and a quarter in odd segments, as far as these work. */
 static unsigned int any_kind(void)
 {
 	unsigned int kind = below(4);
@@ -143,7 +142,7 @@ static void make_segments(struct trial *t)
 		.base = LDT_BASE, .limit = 8 * NATIVE_DESCRIPTORS - 1, .type = 2, .p = 1,
 		.unusable = !host.local,
 	};
-	/* Without a map of ports: user code may use none. */
+	/* No I/O map: user code may use no port. */
 	t->seg[EMU_TR] = (struct emu_seg){ .limit = 60, .type = 11, .p = 1 };
 	if (kind < 3)
 		return;
@@ -208,7 +207,7 @@ static const u8 *way_back(const struct trial *t)
 	return t->mode == EMU_MODE_PROT32 ? native_tail32 : native_tail16;
 }
 
-/* How much of the code page is the trial's. */
+/* Bytes of the code page that the trial can use. */
 static unsigned int code_room(const struct trial *t)
 {
 	unsigned int room = NATIVE_PAGE - t->offset;
@@ -245,7 +244,7 @@ void remove_code(const struct trial *t)
 	memset(native_memory() + t->offset, BREAKPOINT, code_room(t));
 }
 
-/* Change an absolute or RIP-relative displacement so that it leads into the arena. */
+/* Change an absolute or RIP-relative displacement so that it points into the arena. */
 static void redirect(struct trial *t, const struct emu_insn *insn, u64 new)
 {
 	unsigned int size = insn->addr_size;
@@ -268,7 +267,7 @@ static u64 operand_target(const struct emu_insn *insn)
 {
 	u64 target = arena_address();
 
-	/* Where locked operands straddle cache lines the kernel may step in. */
+	/* The kernel may intervene if a locked operand crosses a cache line. */
 	if (insn->lock || insn->op == EMU_OP_XCHG)
 		target &= ~15ull;
 	if (insn->op == EMU_OP_FXRSTOR)
@@ -276,7 +275,7 @@ static u64 operand_target(const struct emu_insn *insn)
 	return insn->flags & ROW_ALIGNED && below(4) ? target & ~31ull : target;
 }
 
-/* Let the memory operand be in the arena. */
+/* Move the memory operand into the arena. */
 static void aim(struct trial *t, const struct emu_insn *insn)
 {
 	u64 target = operand_target(insn) - segment_base(t, insn->seg);
@@ -303,7 +302,7 @@ u64 stack_linear(const struct trial *t)
 	return sp + segment_base(t, EMU_SS);
 }
 
-/* Put a value into both memories, if there is memory that can be written at all. */
+/* Store a value in both memories, if the address is writable at all. */
 static void poke(u64 linear, u64 val, unsigned int size)
 {
 	u64 offset = linear - NATIVE_ORIGIN;
@@ -318,7 +317,7 @@ static void poke(u64 linear, u64 val, unsigned int size)
 u64 operand_linear(const struct trial *t, const struct emu_insn *insn)
 {
 	memcpy(bench.ctx.gpr, t->gpr, sizeof(t->gpr));
-	/* By the POP before it. */
+	/* POP has changed it. */
 	bench.ctx.displaced = 0;
 	return emu_effective_address(&bench.ctx) + segment_base(t, insn->seg);
 }
@@ -346,13 +345,13 @@ bool is_writable(const struct trial *t, const struct emu_insn *insn)
 	return is_writable_at(linear) && is_writable_at(linear + size - 1);
 }
 
-/* An address of code as seen from the segment that @sel names. */
+/* A code address relative to the segment @sel. */
 static u64 code_target(u16 sel)
 {
 	return arena_address() - (sel & 4 ? NATIVE_ORIGIN : 0);
 }
 
-/* What a far return finds: IP, CS, flags, and in 64-bit code SP and SS. */
+/* Prepare the stack of a far return: IP, CS, flags, and in 64-bit code SP and SS. */
 static void aim_return(struct trial *t, const struct emu_insn *insn)
 {
 	unsigned int size = insn->op_size;
@@ -370,7 +369,7 @@ static void aim_return(struct trial *t, const struct emu_insn *insn)
 	poke(at + 4 * size, below(4) ? NATIVE_USER_DS : random_selector(), size);
 }
 
-/* Give an instruction that looks at selectors one to look at. */
+/* Give an instruction that takes a selector an existing one. */
 static void aim_selector(struct trial *t, const struct emu_insn *insn)
 {
 	const struct emu_operand *o = &insn->operand[insn->operand[1].kind ? 1 : 0];
@@ -410,7 +409,7 @@ static void aim_selector(struct trial *t, const struct emu_insn *insn)
 	}
 }
 
-/* Which of two bad operands is reported differs between processors: leave one good, or both. */
+/* Processors differ in which of two bad operands they report: make one good, or both. */
 static void aim_second(struct trial *t, const struct emu_insn *insn)
 {
 	u64 good = NATIVE_ORIGIN + NATIVE_DATA_2 * NATIVE_PAGE + 1024;
@@ -442,7 +441,7 @@ void aim_trial(struct trial *t)
 
 	if ((has_memory(insn) || insn->op == EMU_OP_FXRSTOR) && below(32))
 		aim(t, insn);
-	/* Of its image not much can be wrong. */
+	/* Only a few fields of the image can be invalid. */
 	if (insn->op == EMU_OP_FXRSTOR)
 		poke(operand_linear(t, insn) + 24, random64() & 0xffbf, 4);
 	aim_second(t, insn);

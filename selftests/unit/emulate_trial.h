@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One random instruction, ready to be executed by the emulator and by the
- * processor. Both find the same registers and the same memory.
+ * One random instruction for the emulator and the processor. Both get the same
+ * registers and the same memory.
  */
 #ifndef KEEL_UNIT_EMULATE_TRIAL_H
 #define KEEL_UNIT_EMULATE_TRIAL_H
@@ -11,14 +11,11 @@
 
 #define FLAG_AC		0x40000u
 
-/* The emulator's world, and what is known of the processor's. */
+/* The bench of the emulator, and what is known about the processor. */
 extern struct bench bench;
 extern struct host host;
 
-/*
- * struct trial - one instruction in both worlds
- * @code:	its bytes; @offset: where in the code page
- */
+/* struct trial - one instruction for both; @code: its bytes; @offset: its place in the code page */
 struct trial {
 	u8 code[EMU_INSN_MAX];
 	unsigned int offset;
@@ -28,39 +25,38 @@ struct trial {
 	u64 rflags;
 };
 
-/* Once, when the processor's side is set up. */
+/* Call this once, after native_setup(). */
 void setup_bench(void);
 
-/* Other memory, vector registers and x87 state in both. */
+/* Fill memory, vector registers and x87 state of both with new random values. */
 void refill(void);
 
 void make_trial(struct trial *t);
 
-/* Let the instruction, which is decoded, mostly find operands that are there. */
+/* Adjust the decoded instruction so that its operands mostly exist. */
 void aim_trial(struct trial *t);
 
-/* Give the emulator's context the trial's registers. */
+/* Copy the registers of the trial to the emulator's context. */
 void setup_context(const struct trial *t);
 
-/* The longest instruction and the way back behind it do not fit on the page. */
+/* True if the longest instruction and the jump back do not fit on the page. */
 bool is_at_page_end(const struct trial *t);
 
 /*
- * The emulator's view of the code: everything around the instruction is
- * breakpoints. The processor's, in one go, with a way back behind it if there
- * is room.
+ * Place the code for the emulator, surrounded by breakpoints, and for the
+ * processor, followed by a jump back if there is room.
  */
 void place_code(const struct trial *t, unsigned int length);
 void place_native_code(const struct trial *t, unsigned int length);
 void remove_code(const struct trial *t);
 
-/* Where addresses that segment @index is added to count from. */
+/* Base of segment @index. */
 u64 segment_base(const struct trial *t, unsigned int index);
 u64 start_rip(const struct trial *t);
 u64 stack_linear(const struct trial *t);
 u64 operand_linear(const struct trial *t, const struct emu_insn *insn);
 
-/* Whether all of the first operand, which is in memory, can be written. */
+/* True if all of the first operand, which is in memory, is writable. */
 bool is_writable(const struct trial *t, const struct emu_insn *insn);
 
 bool has_memory(const struct emu_insn *insn);

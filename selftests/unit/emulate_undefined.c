@@ -15,7 +15,7 @@ unsigned int shift_count(const struct emu_insn *insn, u64 rcx)
 	return count & (insn->operand[0].size == 8 ? 63 : 31);
 }
 
-/* Shifts and rotations define OF for a count of one only, and nothing changes for zero. */
+/* Shifts and rotations define OF only for a count of 1; a count of 0 changes no flag. */
 static u64 undefined_shift_flags(const struct emu_insn *insn, u64 rcx)
 {
 	unsigned int count = shift_count(insn, rcx);
@@ -53,7 +53,7 @@ u64 undefined_flags(const struct emu_insn *insn, u64 rcx, bool faulted)
 		return BENCH_FLAGS_ARITH & ~BENCH_FLAG_ZF;
 	case EMU_OP_CMPS:
 	case EMU_OP_SCAS:
-		/* Intel takes the flags of a repetition back if it ends in a fault. */
+		/* Intel restores the flags if a repeated instruction ends in a fault. */
 		return insn->rep && faulted ? BENCH_FLAGS_ARITH : 0;
 	case EMU_OP_DAA ... EMU_OP_DAS:
 		return BENCH_FLAG_OF;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Which flags of an instruction cannot be compared with a processor's.
- */
+/* Flags of an instruction that cannot be compared with those of a processor. */
 #ifndef KEEL_UNIT_EMULATE_UNDEFINED_H
 #define KEEL_UNIT_EMULATE_UNDEFINED_H
 
 #include "emulate/emulate.h"
 
-/* By how much a shift shifts; @rcx is the register before it. */
+/* Count of a shift; @rcx is the register before it. */
 unsigned int shift_count(const struct emu_insn *insn, u64 rcx);
 
-/* @faulted: it ended in a fault. */
+/* @faulted: the instruction has faulted. */
 u64 undefined_flags(const struct emu_insn *insn, u64 rcx, bool faulted);
 
 #endif

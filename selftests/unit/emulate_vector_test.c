@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Vector instructions with an EVEX prefix, mask registers, and what SSE and AVX
- * do beyond moves: a table of single instructions. What a mask leaves out is
- * neither read nor written, and does not fault. Where the processor has AVX-512,
- * emulate_diff.c compares them with what it does.
+ * Test vector instructions with an EVEX prefix, mask registers, and what SSE and
+ * AVX do beyond moves: a table of single instructions. Masked-off elements are
+ * neither read nor written, and do not fault. If the processor has AVX-512,
+ * emulate_diff.c compares these instructions with it.
  */
 #include <string.h>
 #include "emulate_rows.h"
@@ -36,7 +36,7 @@ static void absent_first(struct bench *b)
 	b->rights[DATA / BENCH_PAGE] = BENCH_ABSENT;
 }
 
-/* Of the first 8 bytes in xmm1 only the second half is negative, and none of the last. */
+/* In xmm1 only the second half of the first 8 bytes is negative, and none of the last 8. */
 static void half_a_mask(struct bench *b)
 {
 	absent_next(b);
@@ -196,7 +196,7 @@ static const struct row rows[] = {
 	{ "64: vmovaps (%rbx),%xmm16", L64, "62 e1 7c 08 28 03", AT(DATA + 8), FAULT(13, 0) },
 	{ "64: vmovntdq %zmm3,(%rbx)", L64, "62 f1 7d 48 e7 1b", AT(DATA + 32), FAULT(13, 0) },
 
-	/* What must be switched on */
+	/* Features that must be enabled */
 	{ "64: no masks", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_masks,
 	  FAULT(6, NO_ERROR) },
 	{ "64: no upper halves", L64, "62 e1 fe 28 6f 03", AT_DATA, .setup = no_upper_half,
@@ -366,14 +366,14 @@ static const struct row rows[] = {
 	{ "64: kmovw to memory that is no register", L64, "c5 f8 93 03", AT_DATA,
 	  FAULT(6, NO_ERROR) },
 
-	/* What is not executed here */
+	/* Instructions not executed here */
 	{ "64: vaddps (%rbx),%zmm0,%zmm1", L64, "62 f1 7c 48 58 0b", AT_DATA,
 	  .result = EMU_UNHANDLED },
 	{ "64: vmovss of registers", L64, "62 f1 7e 48 10 c1", .result = EMU_UNHANDLED },
 	{ .name = NULL },
 };
 
-/* One access for each piece that a mask leaves, and none between them. */
+/* One access for each run of selected elements, and none between them. */
 static void test_pieces(void)
 {
 	static struct bench b;
@@ -397,7 +397,7 @@ static void test_whole(void)
 	tap_ok(b.ctx.insn.single_access, "and the decoder says so");
 }
 
-/* The rest of the register is cleared: masks have as many bits as elements. */
+/* The rest of the register is cleared: a mask has as many bits as there are elements. */
 static void test_kmov_load(void)
 {
 	static struct bench b;

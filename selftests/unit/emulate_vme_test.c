@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The virtual interrupt flag: virtual-8086 code with CR4.VME, and user code with
- * CR4.PVI. Below IOPL 3 they change VIF where they mean IF, and see it there;
- * an interrupt that waits for it, VIP, is #GP.
+ * Test the virtual interrupt flag: virtual-8086 code with CR4.VME, and user code
+ * with CR4.PVI. Below IOPL 3 such code sees and changes VIF instead of IF;
+ * setting VIF is #GP while VIP is set.
  */
 #include <string.h>
 #include "emulate_bench.h"
@@ -11,7 +11,7 @@
 #define CODE_AT	0x1000u
 #define TSS	0x6000u
 #define STACK	0x9000u
-#define MAP	0x68u		/* of vectors, in the TSS: the one of ports follows it */
+#define MAP	0x68u		/* redirection map in the TSS; the I/O map follows it */
 
 #define VME	1u
 #define PVI	2u
@@ -33,7 +33,7 @@ static u64 get(struct bench *b, u64 linear, unsigned int size)
 	return val;
 }
 
-/* Virtual-8086 code with @flags besides, and @word on its stack. */
+/* Start virtual-8086 code with @flags, and @word on its stack. */
 static void start(struct bench *b, const char *code, u64 flags, u16 word)
 {
 	bench_reset(b, EMU_MODE_VM86, 0, CODE_AT);
@@ -119,7 +119,7 @@ static void test_cli_sti(struct bench *b)
 	tap_ok(leaves(b, VIP), "but cli may");
 }
 
-/* In protected mode, at level @cpl. */
+/* Start protected-mode code at level @cpl. */
 static void start_user(struct bench *b, const char *code, unsigned int cpl, u64 flags)
 {
 	bench_reset(b, EMU_MODE_PROT32, 0, CODE_AT);

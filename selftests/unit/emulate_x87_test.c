@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x87, MMX and the images of both with SSE: what may be executed when, what is
- * moved, and what is left as it was where that fails. That the numbers come out
- * right is the processor's business, and emulate_diff.c compares it.
+ * Test x87, MMX and the images of both with SSE: what may be executed when, what
+ * is moved, and what stays unchanged if that fails. emulate_diff.c compares the
+ * numbers with the processor's.
  */
 #include <string.h>
 #include "emulate_rows.h"
@@ -122,7 +122,7 @@ static void far_pointers(struct bench *b)
 }
 
 static const struct row rows[] = {
-	/* Moves and what sets up */
+	/* Moves and control */
 	{ "64: fstl (%rbx)", L64, "dd 13", AT_DATA, .setup = two_numbers,
 	  .mem_out = { DATA, 8, ONE } },
 	{ "32: fistpll (%ebx)", P32, "df 3b", AT_DATA, .setup = two_numbers,
@@ -145,7 +145,7 @@ static const struct row rows[] = {
 	{ "64: an overflow that is not masked stores nothing", L64, "dd 13", AT_DATA,
 	  .setup = big_on_top, .mem = { DATA, 8, 5 }, .mem_out = { DATA, 8, 5 } },
 
-	/* Who may, and who waits */
+	/* Availability, and pending exceptions */
 	{ "64: fld without a unit", L64, "d9 03", AT_DATA, .setup = no_unit, NOT_AVAILABLE },
 	{ "64: fld of another task", L64, "d9 03", AT_DATA, .setup = task_switched, NOT_AVAILABLE },
 	{ "64: fnstsw without a unit", L64, "df e0", .setup = no_unit, NOT_AVAILABLE },
@@ -246,7 +246,7 @@ static const struct row rows[] = {
 	{ "32: the segment must have all of it", P32, "dd 33", .in = { R(RBX, DATA + 404) },
 	  .setup = short_data, FAULT(13, 0) },
 
-	/* What is not executed here */
+	/* Instructions not executed here */
 	{ "64: fsqrt", L64, "d9 fa", .result = EMU_UNHANDLED },
 	{ "64: xsave (%rbx)", L64, "0f ae 23", AT_DATA, .result = EMU_UNHANDLED },
 	{ .name = NULL },
@@ -297,7 +297,7 @@ static void test_control(void)
 	       "fnclex clears the exceptions");
 }
 
-/* A number is popped when it is in memory, and no earlier. */
+/* A store pops only after the number is in memory. */
 static void test_failed_store(void)
 {
 	tap_ok(run("dd 1b", read_only) == EMU_FAULT && b.fx.fsw == 0x3000 && b.fx.ftw == 0xc0,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The decoder against Zydis, another one: random and mutated byte strings in 16, 32 and
- * 64-bit code. Where both take them for an instruction, they must agree on its
- * length and on every explicit operand. Built where Zydis is installed.
+ * Compare the decoder with Zydis on random and mutated byte strings in 16, 32 and
+ * 64-bit code. If both decode an instruction, they must agree on its length and on
+ * every explicit operand.
  *
- * FUZZ_SECONDS bounds the run, 5 by default; 0 means until interrupted, with
- * a progress line. FUZZ_SEED repeats one.
+ * Built if Zydis is installed. FUZZ_SECONDS bounds the run, 5 by default; 0
+ * means until interrupted, with a progress line. FUZZ_SEED repeats one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ static unsigned int below(unsigned int bound)
 	return (random64() >> 20) % bound;
 }
 
-/* Something near what both have taken before. */
+/* Mutate bytes that both have accepted before. */
 static void mutate(struct trial *t)
 {
 	unsigned int i = below(6);
@@ -157,12 +157,12 @@ static const char *memory_differs(const struct trial *t, const ZydisDecodedOpera
 	return NULL;
 }
 
-/* Not for mere addresses, nor for MOVSXD to 16 bits, where manuals differ. */
+/* The size does not matter for mere addresses, nor for MOVSXD to 16 bits, where manuals differ. */
 static bool size_matters(const struct emu_insn *insn)
 {
 	if (insn->op == EMU_OP_LEA || insn->op == EMU_OP_CLFLUSH || insn->op == EMU_OP_INVLPG)
 		return false;
-	/* Of the register that LSL takes only two bytes count. */
+	/* LSL uses only two bytes of the register. */
 	if (insn->op == EMU_OP_LSL)
 		return false;
 	return insn->op != EMU_OP_MOVSX || insn->opcode != 0x63 || insn->op_size != 2;
@@ -215,7 +215,7 @@ static const char *operand_differs(const struct trial *t, const ZydisDecodedOper
 	}
 }
 
-/* Instructions whose operands are implied here, or named in another way there. */
+/* True for instructions whose operands are implied here, or have other names in Zydis. */
 static bool operands_implied(const struct emu_insn *insn)
 {
 	switch (insn->op) {
@@ -239,7 +239,7 @@ static bool operands_implied(const struct emu_insn *insn)
 	return insn->opcode == 0x90;
 }
 
-/* A source that is merged into the destination, or a mask. */
+/* True for a source that is merged into the destination, or a mask. */
 static bool is_extra(const struct trial *t, const ZydisDecodedOperand *theirs)
 {
 	if (theirs->encoding == ZYDIS_OPERAND_ENCODING_MASK)

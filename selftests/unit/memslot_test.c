@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Snapshots of memory slots against a naive oracle: an array of slots that is
- * searched from end to end. Random updates of one or more changes, some of
- * which run out of memory half way; after each, the snapshot answers as the
- * oracle does, older snapshots answer as they did, and nothing is leaked or
- * used after it was freed (the address sanitizer says so, and what waits in the
- * pool is scribbled over). The trees are looked at from inside too, after
- * changes that split, fill, merge, raise and lower nodes at every fill.
+ * Compare snapshots of memslots with a naive oracle: an array of slots that is
+ * searched linearly. Random updates of one or more changes, some of which run out
+ * of memory half way; after each, the snapshot answers as the oracle does, older
+ * snapshots still answer as before, and nothing is leaked or used after it was freed
+ * (the address sanitizer checks that, and spare objects in the pool are overwritten).
+ * The trees are also checked from inside, after changes that split, fill, merge,
+ * raise and lower nodes at every fill.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,11 +16,11 @@
 #include "tap.h"
 
 #define IDS		600	/* at most */
-#define SPACE		(11 * ids)	/* gfns that slots are put into */
-#define HVA_SPACE	(16 * ids)	/* pages of hva: slots overlap there now and then */
+#define SPACE		(11 * ids)	/* gfns in which slots are placed */
+#define HVA_SPACE	(16 * ids)	/* pages of hva; slots overlap there now and then */
 #define HISTORY		4	/* snapshots that are kept alive behind the newest */
 
-/* Allocations until the next one fails; negative: never. */
+/* Number of allocations until one fails; negative: none fails. */
 static long fuse = -1;
 static bool fuse_blown;
 static long live;
@@ -54,7 +54,7 @@ static long spares(void)
 	return n;
 }
 
-/* Whoever still refers to what is spare shall notice. */
+/* Overwrite spare objects, so that a remaining user fails. */
 static void scribble(void)
 {
 	for (int kind = 0; kind < NR_SLOT_OBJECTS; kind++)
@@ -92,7 +92,7 @@ static bool entry_right(const struct slot_entry *e, unsigned int level, int tree
 	       e->key == right.key && e->end == right.end;
 }
 
-/* All that holds for every tree. Counts slots and nodes below @n. */
+/* Check the invariants of a tree. Counts slots and nodes below @n. */
 static bool node_right(const struct slot_node *n, int tree, long *slots, long *nodes)
 {
 	bool right = n->count <= FANOUT && n->level <= MAX_LEVEL;
@@ -109,7 +109,7 @@ static bool node_right(const struct slot_node *n, int tree, long *slots, long *n
 	return right;
 }
 
-/* Nodes of both trees, or -1: something is wrong. */
+/* Number of nodes of both trees, or -1 if an invariant is broken. */
 static long set_nodes(const struct keel_memslots *set)
 {
 	long nodes = 0;
@@ -126,7 +126,7 @@ static long set_nodes(const struct keel_memslots *set)
 	return nodes;
 }
 
-/* That @set is sound, and that nothing is allocated but what it and the pool hold. */
+/* Check that @set is sound, and that only @set and the pool have allocations. */
 static bool set_right(const struct keel_memslots *set)
 {
 	long nodes = set_nodes(set);
@@ -193,7 +193,7 @@ static void discard(struct keel_memslots *set)
 
 /* --- the oracle ------------------------------------------------------------ */
 
-/* The oracle: slot[id].npages is 0 where there is none. */
+/* The oracle: slot[id].npages is 0 if there is no such slot. */
 struct oracle {
 	struct keel_memslot slot[IDS];
 	u64 generation;
@@ -279,7 +279,7 @@ static unsigned int oracle_count(const struct oracle *o)
 	return count;
 }
 
-/* Everything that can be asked of a snapshot. */
+/* Compare all answers of a snapshot with the oracle. */
 static bool agree(const struct version *v, bool thorough)
 {
 	unsigned int samples = thorough ? SPACE : 8;
@@ -304,7 +304,7 @@ static bool agree(const struct version *v, bool thorough)
 	return true;
 }
 
-/* A slot for @id that overlaps nothing of @o, or one with npages 0. */
+/* Make a slot for @id that overlaps none of @o, or one with npages 0. */
 static struct keel_memslot random_slot(const struct oracle *o, unsigned int id)
 {
 	struct keel_memslot s = {
@@ -323,7 +323,7 @@ static struct keel_memslot random_slot(const struct oracle *o, unsigned int id)
 	return s;
 }
 
-/* What memory.c keeps in its index: the slot of an id, found by its place. */
+/* Find the slot of an id by its place; memory.c has an index for that. */
 static const struct keel_memslot *current(const struct keel_memslots *set, const struct oracle *o,
 					  unsigned int id)
 {
@@ -331,8 +331,9 @@ static const struct keel_memslot *current(const struct keel_memslots *set, const
 }
 
 /*
- * Build the next version with up to @changes changes; of slots that there are,
- * one in @churn is replaced, the others go. False: out of memory, nothing changed.
+ * Build the next version with up to @changes changes: of existing slots, one in
+ * @churn is replaced, the others are removed. False if memory runs out; then
+ * nothing has changed.
  */
 static bool update(struct version *next, struct version *now, unsigned int changes,
 		   unsigned int churn)
@@ -360,7 +361,7 @@ static bool update(struct version *next, struct version *now, unsigned int chang
 	}
 	next->set = u.next;
 	memslots_commit(&u);
-	/* Of several updates together, as often as not. */
+	/* Half of the time, take the retired objects of several updates together. */
 	if (below(2))
 		now->garbage = memslots_take_retired(&pool);
 	return true;
@@ -369,7 +370,7 @@ abort:
 	return false;
 }
 
-/* All that is in the pool but what is retired, which older snapshots still refer to. */
+/* Free the spare objects of the pool, but not the retired ones, which older snapshots use. */
 static void drop_spares(void)
 {
 	struct slot_object *retired = pool.retired;
@@ -395,7 +396,7 @@ static void test_random(int nr_ids, unsigned int updates)
 
 		memslots_reuse(&pool, v[next].garbage);
 		memset(&v[next], 0, sizeof(v[next]));
-		/* Spares would keep the fuse from blowing. */
+		/* With spare objects in the pool no allocation would fail. */
 		if (below(2))
 			drop_spares();
 		before = live - spares();
@@ -417,7 +418,7 @@ static void test_random(int nr_ids, unsigned int updates)
 		memslots_settle(v[next].set);
 		v[next].oracle.generation = (v[next].oracle.generation & ~1ULL) + KEEL_GEN_STEP;
 		right &= agree(&v[next], false);
-		/* Readers of older snapshots are not disturbed. */
+		/* Older snapshots still give the same answers. */
 		for (unsigned int i = 0; i < HISTORY; i++)
 			if (v[i].set)
 				kept &= agree(&v[i], false);
@@ -442,7 +443,7 @@ static void test_random(int nr_ids, unsigned int updates)
 
 #define PRIME		701	/* slots in these tests, at most */
 
-/* In each of several orders, the @i-th of 0..PRIME-1. */
+/* The @i-th number of 0..PRIME-1, in one of several orders. */
 enum order { ASCENDING, DESCENDING, SCATTERED, INWARD, OUTWARD, ORDERS };
 
 static unsigned int nth(enum order order, unsigned int i)
@@ -461,7 +462,7 @@ static unsigned int nth(enum order order, unsigned int i)
 	}
 }
 
-/* The slot of that number: by gfn in order, by hva in order too or all over the place. */
+/* The slot with this number: gfns ascend with it; hvas do too, unless @mixed. */
 static struct keel_memslot numbered(unsigned int id, bool mixed)
 {
 	return (struct keel_memslot){
@@ -472,7 +473,7 @@ static struct keel_memslot numbered(unsigned int id, bool mixed)
 	};
 }
 
-/* What is there is found, as the same object as ever; what is not is not. */
+/* Existing slots are found, as the same objects; missing ones are not. */
 static bool all_found(const struct keel_memslots *set, const struct keel_memslot *const *slot)
 {
 	bool right = true;
@@ -485,7 +486,7 @@ static bool all_found(const struct keel_memslots *set, const struct keel_memslot
 	return right;
 }
 
-/* Of @set take each slot in turn, or put one behind it, and look at the outcome. */
+/* Remove each slot of @set in turn, or insert one after it, and check the result. */
 static bool probe(struct keel_memslots *set, const struct keel_memslot *const *slot)
 {
 	unsigned int step = 1 + memslots_count(set) / 50;
@@ -579,7 +580,7 @@ static void test_orders(void)
 	}
 }
 
-/* One update: remove those of @slot from @first on, or else insert them. */
+/* One update: remove the slots from @first on, or insert them. */
 static bool change_many(struct memslot_update *u, const struct keel_memslot **slot,
 			unsigned int first, bool removal)
 {
@@ -692,7 +693,7 @@ static unsigned int hits(const struct keel_memslots *set, hva_t start, hva_t end
 	return count;
 }
 
-/* All begin at one hva and no two end at one: remove the longest, one after the other. */
+/* All slots begin at one hva and no two end at the same: remove the longest, one by one. */
 static void test_same_hva(void)
 {
 	const struct keel_memslot *slot[PRIME];
@@ -752,7 +753,7 @@ static void test_hva_edges(void)
 
 /* --- size ------------------------------------------------------------------ */
 
-/* Allocations that one update costs which finds nothing in the pool. */
+/* Number of allocations of one update with an empty pool. */
 static long allocations(struct keel_memslots **set, const struct keel_memslot *slot, bool removal)
 {
 	struct memslot_update u;
@@ -770,7 +771,7 @@ static long allocations(struct keel_memslots **set, const struct keel_memslot *s
 }
 
 /*
- * As many as there can be. A path has three nodes below the root here; an
+ * Test the largest number of slots. A path has three nodes below the root; an
  * update may split each of them once, or each may need its neighbour.
  */
 static void test_full(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page-table entries, property by property, for every physical-address width
- * from 36 to 52 bits, with and without L1TF: what is put in is what comes out,
- * fields do not touch each other, and no MMIO entry names memory.
+ * Test sptes, property by property, for every physical-address width from 36 to
+ * 52 bits, with and without L1TF: stored fields read back unchanged, fields do
+ * not overlap, and no MMIO spte names memory.
  */
 #include "mmu/spte.h"
 #include "tap.h"
@@ -29,7 +29,7 @@ static int bits_in(u64 value)
 	return __builtin_popcountll(value);
 }
 
-/* One CPU: how wide addresses are, what the caches compare, and whether it has L1TF. */
+/* A CPU: width of its addresses, bits that its caches compare, and whether it has L1TF. */
 struct cpu {
 	int width, cache, l1tf;
 	struct spte_format f;
@@ -93,7 +93,7 @@ static bool every_bit(const struct cpu *cpu)
 	return true;
 }
 
-/* Bits of an entry that change when one field takes other values. */
+/* Bits of an spte that change when one field changes. */
 static u64 bits_of_number(const struct cpu *cpu)
 {
 	u64 none = spte_make_mmio(&cpu->f, 0, ACC_READ, 0);
@@ -145,7 +145,7 @@ static bool flag_not_stored(const struct cpu *cpu)
 	       spte_make_mmio(&cpu->f, 1, ACC_READ, even | KEEL_GEN_UPDATE_IN_PROGRESS);
 }
 
-/* The hardware's view: the five top bits of what a cache would be asked for. */
+/* With L1TF, the five top address bits that a cache compares are set. */
 static bool names_no_memory(const struct cpu *cpu)
 {
 	u64 guard = mask(5) << (cpu->cache - 5);
@@ -159,7 +159,7 @@ static bool names_no_memory(const struct cpu *cpu)
 	return true;
 }
 
-/* Every even generation but those a whole round away is told apart. */
+/* Even generations are distinguished unless they are a multiple of a whole round apart. */
 static bool tells_apart(const struct cpu *cpu)
 {
 	u64 round = (cpu->f.number_mask + 1) << 1;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * TAP output for native tests. A program of claims calls tap_ok() for each and
- * returns tap_done(). A program of cases has a table of them and returns tap_run();
- * a case says with CHECK() and EQUAL() what must hold. Exit status 0: all passed,
- * 1: something failed, 4: skipped as a whole.
+ * returns tap_done(). A program of cases has a table of them and returns
+ * tap_run(); a case checks its claims with CHECK() and EQUAL(). Exit status 0: all
+ * passed, 1: some failed, 4: skipped as a whole.
  */
 #ifndef KEEL_UNIT_TAP_H
 #define KEEL_UNIT_TAP_H
@@ -24,7 +24,7 @@ struct tap {
 	bool untrue;		/* something that the present case says */
 };
 
-/* One program, one count. */
+/* The state of the program. */
 static struct tap tap;
 
 static inline void tap_line(const char *verdict, const char *format, va_list args)
@@ -35,7 +35,7 @@ static inline void tap_line(const char *verdict, const char *format, va_list arg
 	fflush(stdout);
 }
 
-/* Report the claim that @format states; returns @ok. */
+/* Report the claim in @format; returns @ok. */
 static inline bool tap_ok(bool ok, const char *format, ...)
 {
 	va_list args;
@@ -59,7 +59,7 @@ static inline void tap_note(const char *format, ...)
 	va_end(args);
 }
 
-/* Print the plan and the totals; the exit status of the program. */
+/* Print the plan and the totals; returns the exit status of the program. */
 static inline int tap_done(void)
 {
 	printf("1..%u\n# %u passed, %u failed\n", tap.count, tap.count - tap.failed, tap.failed);
