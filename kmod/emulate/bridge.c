@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Connect the pure emulator to the vCPU: its registers, and guest memory and MMIO
- * behind the callbacks. exit.c decides what follows if an instruction cannot be
- * emulated; io.c owns the exits to userspace for MMIO.
+ * behind the callbacks. exit.c handles instructions that cannot be emulated; io.c
+ * owns the exits to userspace for MMIO.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>

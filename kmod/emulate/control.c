@@ -159,7 +159,7 @@ enum emu_result emu_run_push_sreg(struct emu_ctx *ctx)
 	return result;
 }
 
-/* The stack pointer after a pop: on a 16-bit stack only its low half moves. */
+/* Compute the stack pointer after a pop: on a 16-bit stack only its low half moves. */
 static u64 moved_stack(struct emu_ctx *ctx)
 {
 	u64 mask = emu_mask(emu_stack_size(ctx)), sp = ctx->gpr[EMU_RSP];

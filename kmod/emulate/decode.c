@@ -208,7 +208,7 @@ static u8 vex_prefix(struct decoder *d, u8 first)
 	return map;
 }
 
-/* The last byte of an EVEX prefix: z, L'L, b, V' and aaa. */
+/* Read the last byte of an EVEX prefix: z, L'L, b, V' and aaa. */
 static void evex_mask(struct decoder *d, u8 byte)
 {
 	struct emu_insn *insn = d->insn;

@@ -79,7 +79,7 @@ enum emu_row_flag {
 	ROW_VEX		= 0x08000,	/* undefined without a VEX prefix */
 	ROW_CPL0	= 0x10000,	/* #GP(0) unless the CPL is 0 */
 	ROW_PROTECTED	= 0x20000,	/* undefined in real and virtual-8086 mode */
-	ROW_MORE	= 0x40000,	/* accesses memory besides its operand */
+	ROW_MORE	= 0x40000,	/* accesses memory other than its operand */
 	ROW_REG		= 0x80000,	/* r/m is a register, whatever ModRM.mod says */
 	ROW_W0		= 0x100000,	/* VEX.W and EVEX.W must be 0 */
 	ROW_UMIP	= 0x200000,	/* #GP(0) outside CPL 0 if CR4.UMIP is set */

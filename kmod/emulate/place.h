@@ -33,7 +33,7 @@ enum emu_result place_host_error(struct emu_ctx *ctx, int err);
 
 /*
  * Find the pages of [@linear, @linear + @size) for @access. EMU_FAULT: page
- * fault. EMU_IO: the address depends on an answer that userspace has not given
+ * fault. EMU_IO: the address may depend on an answer that userspace has not given
  * yet.
  */
 enum emu_result place_find(struct emu_ctx *ctx, u64 linear, unsigned int size,

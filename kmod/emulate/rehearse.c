@@ -5,9 +5,9 @@
  * zeros for the answer. No data is read, written or queued, but each page that it
  * accesses is translated, checked and looked up (place.c). So all the answer needs
  * is settled by the guest's tables and the memslots of this moment, and a page
- * fault is raised before the device is read in vain.
+ * fault is raised before the device is read.
  *
- * Where an access goes does not depend on the answer, with one exception: the
+ * The places of accesses do not depend on the answer, with one exception: the
  * processor's own accesses to descriptors and task states. The rehearsal ends
  * at the first of these; they are looked up when the answer names them.
  */

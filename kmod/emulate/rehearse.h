@@ -13,8 +13,8 @@ struct keel_vcpu;
 /*
  * Call this when the instruction has read from a device, before userspace is
  * asked: find the pages of all its further accesses. EMU_IO: ask userspace.
- * EMU_FAULT: one of the accesses page-faults; inject that first. EMU_RETRY as in
- * enum emu_result.
+ * EMU_FAULT: one of the accesses raises a page fault, which comes first.
+ * EMU_RETRY as in enum emu_result.
  */
 enum emu_result keel_rehearse(struct keel_vcpu *vcpu);
 

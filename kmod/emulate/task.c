@@ -388,7 +388,7 @@ static enum emu_result change_tables(struct emu_ctx *ctx, struct task *t, u64 cr
 {
 	enum emu_result result;
 
-	/* leave() cannot be undone: not in an instruction, which may be run again. */
+	/* leave() cannot be undone: refuse this within an instruction, which may be run again. */
 	if (ctx->insn.op != EMU_OP_UD)
 		return EMU_UNHANDLED;
 	result = leave(ctx, t);

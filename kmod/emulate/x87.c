@@ -357,7 +357,7 @@ enum emu_result emu_run_mmx_move(struct emu_ctx *ctx)
 	return EMU_OK;
 }
 
-/* As MASKMOVDQU. */
+/* MASKMOVQ: as MASKMOVDQU, with MMX registers. */
 enum emu_result emu_run_maskmovq(struct emu_ctx *ctx)
 {
 	const struct emu_operand *o = ctx->insn.operand;

@@ -57,11 +57,11 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 		return true;		/* the C library needs its own FS */
 	switch (insn->op) {
 	case EMU_OP_CLFLUSH:
-		return true;		/* the emulator leaves paging to the owner */
+		return true;		/* needs paging, which the emulator leaves to the owner */
 	case EMU_OP_MOVDIRI ... EMU_OP_MOVDIR64B:
 		return true;		/* of few processors */
 	case EMU_OP_FXSAVE:
-		return true;		/* it has pointers of the last instruction */
+		return true;		/* the image has pointers of the last instruction */
 	case EMU_OP_SLDT:
 	case EMU_OP_SGDT:
 	case EMU_OP_SMSW:
@@ -69,16 +69,19 @@ static bool excluded(const struct trial *t, const struct emu_insn *insn)
 	case EMU_OP_RDTSC:
 	case EMU_OP_INT:
 	case EMU_OP_SYSCALL ... EMU_OP_VMCALL:
-		return true;		/* the kernel's, or another each time */
+		return true;		/* executed by the kernel, or differs each time */
 	case EMU_OP_IRET:
-		/* An AC flag may hold for what is popped after it; kernels never get past that. */
+		/*
+		 * IRET may pop an AC flag that applies to its further pops;
+		 * kernels never get past that.
+		 */
 		return !(t->rflags & FLAG_AC) && stack_linear(t) % insn->op_size;
 	case EMU_OP_LOAD_FAR:
 	case EMU_OP_CALL_FAR:
 	case EMU_OP_JMP_FAR:
-		return insn->op_size == 8;	/* AMD knows no pointers of 16:64 */
+		return insn->op_size == 8;	/* AMD has no far pointers of 16:64 */
 	case EMU_OP_XCHG:
-		/* With F3 it is PAUSE to Intel, whatever the register. */
+		/* With F3, opcode 90 is PAUSE on Intel, whatever the register. */
 		return insn->opcode == 0x90 && has_prefix(t, insn, 0xf3);
 	case EMU_OP_NOP:
 		return insn->opcode == 0x0d && !has_memory(insn);

@@ -139,7 +139,7 @@ bool host_can_meet(const struct host *host, unsigned int op)
 	return has(host, operation_needs(op));
 }
 
-/* Leaves above the highest answer with anything: 0 here. */
+/* The processor answers leaves above its highest with anything: return 0. */
 static void cpuid(u32 leaf, u32 *ebx, u32 *ecx)
 {
 	u32 highest = leaf & 0x80000000, subleaf = 0;

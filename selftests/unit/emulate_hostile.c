@@ -32,7 +32,7 @@ static u8 code[EMU_INSN_MAX];
 static u8 xmm[32][64];
 static u64 masks[8];
 static struct emu_fx x87;
-static unsigned int hostility;		/* one answer in so many is not EMU_OK */
+static unsigned int hostility;		/* one answer in this many is not EMU_OK */
 unsigned long hostile_results[EMU_RETRY + 1];
 
 static u64 hostile_random(void)
@@ -336,7 +336,7 @@ static bool same_registers(const struct emu_ctx *a, const struct emu_ctx *b)
 	       a->rflags == b->rflags;
 }
 
-/* Segments may be loaded lazily at any time, but change only by instructions that succeed. */
+/* Segments may be loaded lazily at any time, but only instructions that succeed change them. */
 static bool same_segments(const struct emu_ctx *before, const struct emu_ctx *ctx)
 {
 	unsigned int i;

@@ -274,7 +274,7 @@ static void refuse_segments(bool all)
 	}
 }
 
-/* The descriptor of a flat segment as LAR and LSL tell it; 0 if user code cannot use it. */
+/* The descriptor of a flat segment, from LAR and LSL; 0 if user code cannot use it. */
 static u64 visible_descriptor(unsigned int index)
 {
 	u32 sel = index << 3 | 3, rights = 0, limit = 0;

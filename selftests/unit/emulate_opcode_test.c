@@ -58,7 +58,7 @@ static void user_without_time(struct bench *b)
 }
 
 static const struct row rows[] = {
-	/* Real mode keeps CS.D until the first far transfer */
+	/* Real mode obeys CS.D */
 	{ "16: mov $imm32,%eax while CS is wide", REAL, "b8 78 56 34 12", .setup = wide_code,
 	  .out = { R(RAX, 0x12345678) } },
 	{ "16: mov %eax,(%esi) while CS is wide", REAL, "89 06",

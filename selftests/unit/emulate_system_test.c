@@ -75,7 +75,7 @@ static void put_gdt(struct bench *b)
 	b->gdt = (struct emu_table){ .base = GDT, .limit = SEL_BEYOND - 1 };
 }
 
-/* @cpl: also of the segments that are loaded. */
+/* @cpl: also the DPL of the segments that are loaded. */
 static void start(struct bench *b, enum emu_mode mode, unsigned int cpl, const char *code)
 {
 	unsigned int i;
@@ -188,7 +188,7 @@ static void test_stack_loads(struct bench *b)
 	       b->ctx.seg[EMU_SS].limit == 0xfffff, "real mode changes the base and nothing else");
 }
 
-/* @type: of DS; 0: it holds nothing. */
+/* @type: type of DS; 0: DS is unusable. */
 static bool real_access_works(struct bench *b, const char *code, int type)
 {
 	start(b, EMU_MODE_REAL, 0, code);

@@ -616,7 +616,7 @@ static const struct row rows[] = {
 	  .setup = small_code, FAULT(13, 0) },
 	{ "32: data16 jmp *%ax", P32, "66 ff e0", .in = { R(RAX, 0x12345678) }, .rip = 0x5678 },
 
-	/* Bits, shifts, multiplication: what the differential test cannot see in 64-bit code */
+	/* Bits, shifts, multiplication: cases that emulate_diff.c does not reach in 64-bit code */
 	{ "64: bt %ecx,(%rbx)", L64, "0f a3 0b", .in = { R(RCX, -1ull), R(RBX, DATA) },
 	  .mem = { DATA - 4, 4, 0x80000000 }, .flags_out = BENCH_FLAG_CF },
 	{ "64: bts %rcx,(%rbx)", L64, "48 0f ab 0b", .in = { R(RCX, 0x1001), R(RBX, DATA) },
@@ -689,7 +689,7 @@ static const struct row rows[] = {
 	{ "32: vmovdqu %ymm3,(%ebx)", P32, "c5 fe 7f 1b", .in = { R(RBX, DATA) },
 	  .mem_out = { DATA + 24, 8, 0x3333333333333333 } },
 
-	/* What is undefined, and what is not executed here */
+	/* Undefined instructions, and those not executed here */
 	{ "64: lock on mov is undefined", L64, "f0 89 03", FAULT(6, NO_ERROR) },
 	{ "64: lock on a register is undefined", L64, "f0 01 c0", FAULT(6, NO_ERROR) },
 	{ "64: lock on cmp is undefined", L64, "f0 39 03", FAULT(6, NO_ERROR) },

@@ -211,7 +211,7 @@ static const struct row rows[] = {
 	{ "64: another task's registers", L64, "62 e1 fe 28 6f 03", AT_DATA,
 	  .setup = task_switched, FAULT(7, NO_ERROR) },
 
-	/* What is undefined */
+	/* Undefined encodings */
 	{ "64: 66 before EVEX", L64, "66 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
 	{ "64: REX before EVEX", L64, "48 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },
 	{ "64: LOCK before EVEX", L64, "f0 62 e1 fe 28 6f 03", AT_DATA, FAULT(6, NO_ERROR) },

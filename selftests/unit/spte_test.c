@@ -127,7 +127,7 @@ static bool apart(const struct cpu *cpu)
 	       !((number | gfn | access) & SPTE_RIGHTS);
 }
 
-/* The number has every bit that the fault, the gfn, the access and the guard leave. */
+/* The generation has every bit that misconfiguration, gfn, access and guard leave. */
 static bool no_waste(const struct cpu *cpu)
 {
 	int others = 3 + 2 + (cpu->width - KEEL_PAGE_SHIFT) + (cpu->l1tf ? 5 : 0);

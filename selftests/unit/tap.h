@@ -21,7 +21,7 @@
 struct tap {
 	unsigned int count;
 	unsigned int failed;
-	bool untrue;		/* something that the present case says */
+	bool untrue;		/* a claim of the present case */
 };
 
 /* The state of the program. */
