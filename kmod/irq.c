@@ -14,6 +14,8 @@
 
 #define DR_GENERAL_DETECT	(1ull << 13)
 #define INT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+/* One NMI is in service and one is latched: drop a third, as the CPU does. */
+#define NMI_LATCH	2
 
 static void want_injection(struct keel_vcpu *vcpu)
 {
@@ -340,6 +342,25 @@ static u32 make_enterable(struct keel_vcpu *vcpu)
 	return new;
 }
 
+/*
+ * A pending exception comes before an event whose delivery was interrupted, as on
+ * KVM: no window opens for the exception behind that event. The event becomes
+ * pending again. INT n is dropped, because the guest executes it again.
+ */
+static void put_exception_first(struct keel_vcpu *vcpu)
+{
+	struct keel_events *ev = &vcpu->events;
+
+	if (likely(!ev->exception.pending))
+		return;
+	if (ev->nmi.injected)
+		ev->nmi.pending = min_t(u8, ev->nmi.pending + 1, NMI_LATCH);
+	if (ev->interrupt.injected && !ev->interrupt.soft)
+		ev->interrupt.pending = true;
+	ev->nmi.injected = false;
+	ev->interrupt.injected = false;
+}
+
 void keel_inject_events(struct keel_vcpu *vcpu)
 {
 	struct keel_events *ev = &vcpu->events;
@@ -348,6 +369,7 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 
 	if (ev->triple_fault)
 		return;
+	put_exception_first(vcpu);
 	shadow = make_enterable(vcpu);
 	ev->window_wanted = READ_ONCE(vcpu->run->request_interrupt_window);
 	sync_pending_debug(vcpu, shadow);
@@ -363,12 +385,6 @@ void keel_inject_events(struct keel_vcpu *vcpu)
 	nmi_behind_sti = nmi && !ev->in_flight && (shadow & GUEST_INTR_STATE_STI);
 	vmx_nmi_window(&vcpu->vmx, nmi && !nmi_behind_sti);
 	vmx_irq_window(&vcpu->vmx, irq || ev->window_wanted || nmi_behind_sti);
-	/*
-	 * No window opens for an exception that waits behind a reinjected
-	 * event: request another look.
-	 */
-	if (ev->in_flight && ev->exception.pending)
-		want_injection(vcpu);
 }
 
 void keel_uninject(struct keel_vcpu *vcpu)
@@ -385,8 +401,10 @@ void keel_uninject(struct keel_vcpu *vcpu)
 bool keel_take_event(struct keel_vcpu *vcpu, struct emu_event *event)
 {
 	struct keel_events *ev = &vcpu->events;
-	bool under_way = ev->exception.injected || ev->nmi.injected || ev->interrupt.injected;
+	bool under_way;
 
+	put_exception_first(vcpu);
+	under_way = ev->exception.injected || ev->nmi.injected || ev->interrupt.injected;
 	if (!under_way && !accept_new(vcpu, vmx_interruptibility(&vcpu->vmx)))
 		return false;
 	*event = (struct emu_event) { .vector = X86_TRAP_NMI };
@@ -452,9 +470,6 @@ long keel_ioctl_interrupt(struct keel_vcpu *vcpu, void *data)
 	want_injection(vcpu);
 	return 0;
 }
-
-/* One NMI is in service and one is latched: drop a third, as the CPU does. */
-#define NMI_LATCH	2
 
 long keel_ioctl_nmi(struct keel_vcpu *vcpu, void *data)
 {

@@ -12,13 +12,23 @@
 #define PF_VECTOR	14
 #define DR6_BS		(1UL << 14)
 
+#define NMI_VECTOR	2
+#define IRQ_VECTOR	0x40
+
 static volatile u64 seen_cr2, seen_dr6;
 static volatile u32 seen_error;
+static volatile u64 order;		/* of handlers: their vectors, the first one highest */
 
 static void on_page_fault(struct guest_trap *trap)
 {
 	seen_cr2 = guest_read_cr2();
 	seen_error = trap->error;
+	order = order << 8 | PF_VECTOR;
+}
+
+static void on_other(struct guest_trap *trap)
+{
+	order = order << 8 | trap->vector;
 }
 
 static void on_debug(struct guest_trap *trap)
@@ -36,6 +46,16 @@ static void guest_tells(void)
 	guest_handler[DB_VECTOR] = on_debug;
 	for (;;)
 		guest_sync3(seen_cr2, seen_error, seen_dr6);
+}
+
+static void guest_tells_order(void)
+{
+	guest_handler[PF_VECTOR] = on_page_fault;
+	guest_handler[NMI_VECTOR] = on_other;
+	guest_handler[IRQ_VECTOR] = on_other;
+	asm volatile("sti");
+	for (;;)
+		guest_sync(order);
 }
 
 FIXTURE(events) {
@@ -123,6 +143,43 @@ TEST_F(events, a_page_fault_keeps_its_address)
 	vcpu_ioctl(self->vcpu, KVM_GET_VCPU_EVENTS, &back);
 	EXPECT_EQ(0, back.exception.pending);
 	EXPECT_EQ(0, back.exception.injected);
+}
+
+/* Return the order in which the guest is told of a pending page fault and of @ev. */
+static u64 order_after_fault(struct vm *vm, struct vcpu *vcpu, struct kvm_vcpu_events *ev)
+{
+	CHECK(!enable(vm, KVM_CAP_EXCEPTION_PAYLOAD, 1), "payloads");
+	vcpu_set_long(vcpu, guest_tells_order);
+	vcpu_sync(vcpu);
+	pend(ev, PF_VECTOR, 0x123456789000);
+	CHECK(!set(vcpu, ev), "events");
+	vcpu_sync(vcpu);
+	return vcpu_sync(vcpu);
+}
+
+/*
+ * KVM forgets the event that the exception overtakes. An NMI is not masked by the handler of
+ * the page fault: it comes before that handler has done anything.
+ */
+TEST_F(events, an_exception_comes_before_an_injected_nmi)
+{
+	u64 got;
+
+	REQUIRE(vm_has(self->vm, KVM_CAP_EXCEPTION_PAYLOAD));
+	self->ev.nmi.injected = 1;
+	got = order_after_fault(self->vm, self->vcpu, &self->ev);
+	EXPECT_EQ(dev_is_keel() ? NMI_VECTOR << 8 | PF_VECTOR : PF_VECTOR, got);
+}
+
+TEST_F(events, an_exception_comes_before_an_injected_interrupt)
+{
+	u64 got;
+
+	REQUIRE(vm_has(self->vm, KVM_CAP_EXCEPTION_PAYLOAD));
+	self->ev.interrupt.injected = 1;
+	self->ev.interrupt.nr = IRQ_VECTOR;
+	got = order_after_fault(self->vm, self->vcpu, &self->ev);
+	EXPECT_EQ(dev_is_keel() ? PF_VECTOR << 8 | IRQ_VECTOR : PF_VECTOR, got);
 }
 
 TEST_F(events, a_trap_keeps_its_bits)
