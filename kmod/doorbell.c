@@ -30,7 +30,6 @@
  * struct doorbell - one ioeventfd
  * @len:	of the write; 0: any
  * @value:	that must be written, if @one_value
- * @lock:	protects @gone; held while @eventfd is signalled
  * @gone:	removed: do not signal @eventfd any more
  * @near:	in @by_page, if on the MMIO bus and of any length
  */
@@ -41,7 +40,7 @@ struct doorbell {
 	u8 len;
 	bool one_value;
 	bool gone;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects @gone; held while @eventfd is signalled */
 	struct hlist_node node, near;
 	struct rcu_head rcu;
 };
