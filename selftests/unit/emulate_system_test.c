@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "emulate_bench.h"
+#include "emulate_put.h"
 #include "tap.h"
 
 #define CODE_AT	0x1000u
@@ -27,27 +28,6 @@ enum selector {
 	SEL_ABSENT_DATA = 0x40, SEL_ABSENT_CODE = 0x48, SEL_GATE = 0x50, SEL_LDT = 0x58,
 	SEL_TSS = 0x68, SEL_CODE64 = 0x78, SEL_CODE16 = 0x80, SEL_BEYOND = 0x88,
 };
-
-static u64 descriptor(u8 access, u8 flags, u32 base, u32 limit)
-{
-	u64 d = limit & 0xffff;
-
-	d |= (u64)(base & 0xffffff) << 16 | (u64)access << 40;
-	return d | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
-}
-
-static void put(struct bench *b, u64 linear, u64 val, unsigned int size)
-{
-	memcpy(bench_at(b, linear), &val, size);
-}
-
-static u64 get(struct bench *b, u64 linear, unsigned int size)
-{
-	u64 val = 0;
-
-	memcpy(&val, bench_at(b, linear), size);
-	return val;
-}
 
 static void put_gdt(struct bench *b)
 {

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "emulate_bench.h"
+#include "emulate_put.h"
 #include "tap.h"
 
 #define CODE_AT	0x1000u
@@ -24,27 +25,6 @@ enum selector {
 	TASK_GATE = 0x38, LDT_SEL = 0x40, ABSENT = 0x48, CODE16 = 0x50, GATE0 = 0x58,
 	BEYOND = 0x60,
 };
-
-static void put(struct bench *b, u64 linear, u64 val, unsigned int size)
-{
-	memcpy(bench_at(b, linear), &val, size);
-}
-
-static u64 get(struct bench *b, u64 linear, unsigned int size)
-{
-	u64 val = 0;
-
-	memcpy(&val, bench_at(b, linear), size);
-	return val;
-}
-
-static u64 descriptor(u8 access, u8 flags, u32 base, u32 limit)
-{
-	u64 d = limit & 0xffff;
-
-	d |= (u64)(base & 0xffffff) << 16 | (u64)access << 40;
-	return d | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
-}
 
 static u64 task_gate(u8 access, u16 sel)
 {

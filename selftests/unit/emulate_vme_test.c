@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "emulate_bench.h"
+#include "emulate_put.h"
 #include "tap.h"
 
 #define CODE_AT	0x1000u
@@ -19,19 +20,6 @@
 #define VIF	0x80000u
 #define VIP	0x100000u
 #define IOPL3	0x3000u
-
-static void put(struct bench *b, u64 linear, u64 val, unsigned int size)
-{
-	memcpy(bench_at(b, linear), &val, size);
-}
-
-static u64 get(struct bench *b, u64 linear, unsigned int size)
-{
-	u64 val = 0;
-
-	memcpy(&val, bench_at(b, linear), size);
-	return val;
-}
 
 /* Start virtual-8086 code with @flags, and @word on its stack. */
 static void start(struct bench *b, const char *code, u64 flags, u16 word)
